@@ -1,0 +1,15 @@
+//! What every other crate of Diffusion-Link may know: the embedding file that
+//! passes between them, fingerprints, counter-based noise, run directories and
+//! stages, atomic files, and the progress interface. No libtorch here.
+
+pub mod atomic;
+pub mod embedding_set;
+pub mod fingerprint;
+pub mod noise;
+pub mod progress;
+pub mod run;
+
+pub use embedding_set::{EmbeddingSet, EmbeddingSetError, Provenance};
+pub use fingerprint::Fingerprint;
+pub use progress::{Progress, Silent};
+pub use run::{RunDir, Stage, Store};

@@ -1,0 +1,98 @@
+//! The embedding file: round trips, files of other tools, and every fault a user can make.
+
+use std::path::Path;
+
+use dl_core::{EmbeddingSet, Provenance};
+use ndarray::{Array2, array};
+use proptest::prelude::*;
+
+fn small() -> EmbeddingSet {
+    EmbeddingSet {
+        ids: vec!["a".into(), "b".into()],
+        audio: array![[1.0, 0.0], [0.6, 0.8]],
+        captions: vec!["x".into(), "y".into(), "z".into()],
+        owners: vec![0, 1, 1],
+        text: array![[0.0, 1.0], [1.0, 0.0], [0.8, 0.6]],
+        provenance: Provenance { split: "test".into(), ..Provenance::default() },
+    }
+}
+
+fn fault(set: &EmbeddingSet) -> String {
+    set.validate(Path::new("set.safetensors")).unwrap_err().to_string()
+}
+
+#[test]
+fn a_file_gives_back_what_was_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("set.safetensors");
+    small().write(&path).unwrap();
+    assert_eq!(EmbeddingSet::read(&path).unwrap(), small());
+    assert_eq!(small().captions_of(), vec![vec![0], vec![1, 2]]);
+}
+
+#[test]
+fn npy_files_round_trip() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    small().export_npy(directory.path()).unwrap();
+    let set = EmbeddingSet::import_npy(&at("audio.npy"), &at("text.npy"), Some(&at("owners.npy")))
+        .unwrap();
+    assert_eq!(
+        (&set.audio, &set.text, &set.owners),
+        (&small().audio, &small().text, &small().owners)
+    );
+    let error = EmbeddingSet::import_npy(&at("audio.npy"), &at("text.npy"), None).unwrap_err();
+    assert!(error.to_string().contains("3 captions for 2 clips"), "{error}");
+}
+
+#[test]
+fn every_cut_of_a_file_is_one_clear_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("set.safetensors");
+    small().write(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        let error = EmbeddingSet::read(&path).unwrap_err().to_string();
+        assert!(error.contains("set.safetensors") && error.contains("make it again"), "{error}");
+    }
+}
+
+#[test]
+fn faults_are_named() {
+    let mut set = small();
+    set.audio[[1, 0]] = f32::NAN;
+    assert!(fault(&set).contains("audio embedding of 'b' has a NaN"));
+    let mut set = small();
+    set.ids[1] = "a".into();
+    assert!(fault(&set).contains("id 'a' occurs twice"));
+    let mut set = small();
+    set.owners[2] = 2;
+    assert!(fault(&set).contains("caption 2 belongs to clip 2, but there are 2 clips"));
+    let mut set = small();
+    set.text = Array2::ones((3, 5));
+    assert!(fault(&set).contains("2 dimensions but text embeddings 5"));
+    let mut set = small();
+    set.text.row_mut(0).fill(0.0);
+    assert!(fault(&set).contains("caption 0 is all zeros"));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        prop_assert!(EmbeddingSet::read(file.path()).is_err());
+    }
+
+    #[test]
+    fn any_text_survives(id in ".*", caption in ".*") {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("set.safetensors");
+        let mut set = small();
+        set.ids[0] = format!("first {id}");
+        set.captions[0] = caption;
+        set.write(&path).unwrap();
+        prop_assert_eq!(EmbeddingSet::read(&path).unwrap(), set);
+    }
+}
