@@ -42,6 +42,12 @@ impl<'a> Noise<'a> {
         out.fill_with(|| StandardNormal.sample(&mut rng));
     }
 
+    /// Fills `out` with uniform numbers in [0, 1), multiples of 2^-24.
+    pub fn fill_uniform(&self, item: u64, step: u64, out: &mut [f32]) {
+        let mut rng = self.rng(item, step);
+        out.fill_with(|| (rng.next_u32() >> 8) as f32 / (1 << 24) as f32);
+    }
+
     /// Standard normal numbers for several items, one row of `dim` each:
     /// `[items, dim]` in row-major order.
     pub fn normal_rows(&self, items: &[u64], step: u64, dim: usize) -> Vec<f32> {

@@ -1,0 +1,145 @@
+//! Which device to compute on. A wish for CUDA that cannot be met is an error,
+//! never a quiet fall to the CPU.
+
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use crate::TorchError;
+
+/// `"cpu"`, `"cuda"`, `"cuda:1"`, or `"auto"` (CUDA where it works, else CPU).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DeviceChoice {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// A GPU by its index; not having it is an error.
+    Cuda(usize),
+    /// The first GPU where libtorch can use one, else the processor.
+    Auto,
+}
+
+impl TryFrom<String> for DeviceChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let unknown = || format!("unknown device '{text}': use cpu, cuda, cuda:N or auto");
+        match text.as_str() {
+            "cpu" => Ok(Self::Cpu),
+            "auto" => Ok(Self::Auto),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(unknown),
+        }
+    }
+}
+
+impl From<DeviceChoice> for String {
+    fn from(choice: DeviceChoice) -> Self {
+        match choice {
+            DeviceChoice::Cpu => "cpu".into(),
+            DeviceChoice::Auto => "auto".into(),
+            DeviceChoice::Cuda(index) => format!("cuda:{index}"),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// The device, ready for use.
+    ///
+    /// # Errors
+    /// [`TorchError::Device`] when CUDA was asked for and cannot be had.
+    pub fn resolve(self) -> Result<Device, TorchError> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Auto => Ok(self.cuda(0).unwrap_or(Device::Cpu)),
+            Self::Cuda(index) => self.cuda(index),
+        }
+    }
+
+    fn cuda(self, index: usize) -> Result<Device, TorchError> {
+        let refuse = |problem: String| TorchError::Device { wish: self.into(), problem };
+        if !tch::Cuda::is_available() {
+            load_cuda().map_err(refuse)?;
+        }
+        let count = tch::Cuda::device_count();
+        if !tch::Cuda::is_available() || count == 0 {
+            return Err(refuse(
+                "libtorch finds no GPU; check `nvidia-smi`, or set device = \"cpu\"".into(),
+            ));
+        }
+        if index as i64 >= count {
+            return Err(refuse(format!("there are {count} GPUs, counted from 0")));
+        }
+        Ok(Device::Cuda(index))
+    }
+}
+
+/// Brings libtorch's CUDA half into the process. Programs here link the CPU half
+/// only, so that one binary runs on machines with and without a GPU; libtorch
+/// registers CUDA when this library is loaded.
+fn load_cuda() -> Result<(), String> {
+    #[cfg(target_os = "linux")]
+    {
+        use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+        // SAFETY: the library's initialisers only register CUDA with the libtorch
+        // already loaded, which is of the same version: set-up links no other.
+        #[allow(unsafe_code)]
+        let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) };
+        match library {
+            Ok(library) => {
+                // It must stay as long as the process does.
+                std::mem::forget(library);
+                Ok(())
+            }
+            Err(error) => Err(format!(
+                "libtorch_cuda.so cannot be loaded ({}); install a CUDA build of torch 2.11.0 and \
+                 run `LIBTORCH=<its torch directory> cargo setup`, or set device = \"cpu\"",
+                crate::error::first_line(&error.to_string())
+            )),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    Err("CUDA is supported on Linux only; set device = \"cpu\"".into())
+}
+
+/// One line for `doctor` and run directories.
+pub fn describe(device: Device) -> String {
+    let threads = tch::get_num_threads();
+    match device {
+        Device::Cpu => format!("cpu, {threads} threads"),
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_others_are_refused() {
+        for name in ["cpu", "cuda:0", "cuda:3", "auto"] {
+            let choice = DeviceChoice::try_from(name.to_owned()).unwrap();
+            assert_eq!(String::from(choice), name);
+        }
+        for name in ["gpu", "cuda:", "cuda:x", ""] {
+            let error = DeviceChoice::try_from(name.to_owned()).unwrap_err();
+            assert!(error.contains("use cpu, cuda, cuda:N or auto"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_cuda_wish_that_cannot_be_met_is_an_error() {
+        if tch::Cuda::is_available() {
+            println!("skipped: this machine has CUDA");
+            return;
+        }
+        if let Err(error) = DeviceChoice::Cuda(0).resolve() {
+            assert!(error.to_string().contains("device 'cuda:0'"), "{error}");
+        }
+        assert_eq!(DeviceChoice::Cpu.resolve().unwrap(), Device::Cpu);
+    }
+}

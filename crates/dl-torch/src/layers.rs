@@ -1,0 +1,126 @@
+//! Layers that more than one crate uses. Initial values follow PyTorch's
+//! defaults (`torch.nn.Linear`, `LayerNorm`, `Embedding`) unless said otherwise.
+
+use tch::{Kind, Tensor};
+
+use crate::Path;
+
+/// How a linear layer's weights begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Init {
+    /// Uniform within 1/sqrt(inputs), weights and bias, as `torch.nn.Linear`.
+    #[default]
+    Uniform,
+    /// Normal with this standard deviation, bias zero.
+    Normal(f64),
+    /// All zeros.
+    Zeros,
+}
+
+/// `y = x W^T + b`; weights `[out, in]`.
+#[derive(Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// With a bias.
+    pub fn new(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Self {
+        let weight = Self::weight(path, inputs, outputs, init);
+        let bias = match init {
+            Init::Uniform => path.uniform("bias", &[outputs], 1.0 / (inputs as f64).sqrt()),
+            Init::Normal(_) | Init::Zeros => path.zeros("bias", &[outputs]),
+        };
+        Self { weight, bias: Some(bias) }
+    }
+
+    /// Without a bias.
+    pub fn without_bias(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Self {
+        Self { weight: Self::weight(path, inputs, outputs, init), bias: None }
+    }
+
+    fn weight(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Tensor {
+        let shape = [outputs, inputs];
+        match init {
+            Init::Uniform => path.uniform("weight", &shape, 1.0 / (inputs as f64).sqrt()),
+            Init::Normal(std) => path.normal("weight", &shape, std),
+            Init::Zeros => path.zeros("weight", &shape),
+        }
+    }
+
+    /// `[.., in]` to `[.., out]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, self.bias.as_ref())
+    }
+}
+
+/// Layer normalisation over the last dimension, with gain and bias.
+#[derive(Debug)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    /// Over `dim` values.
+    pub fn new(path: &Path<'_>, dim: i64, epsilon: f64) -> Self {
+        Self { weight: path.ones("weight", &[dim]), bias: path.zeros("bias", &[dim]), epsilon }
+    }
+
+    /// `[.., dim]` to the same shape.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let shape = self.weight.size();
+        x.layer_norm(shape, Some(&self.weight), Some(&self.bias), self.epsilon, false)
+    }
+}
+
+/// Root-mean-square normalisation (Zhang and Sennrich, 2019, equation 4), as in Llama.
+#[derive(Debug)]
+pub struct RmsNorm {
+    weight: Tensor,
+    epsilon: f64,
+}
+
+impl RmsNorm {
+    /// Over `dim` values.
+    pub fn new(path: &Path<'_>, dim: i64, epsilon: f64) -> Self {
+        Self { weight: path.ones("weight", &[dim]), epsilon }
+    }
+
+    /// `[.., dim]` to the same shape.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let mean_square = x.square().mean_dim(-1, true, Kind::Float);
+        x * (mean_square + self.epsilon).rsqrt() * &self.weight
+    }
+}
+
+/// A table of vectors: `[entries, dim]`.
+#[derive(Debug)]
+pub struct Embedding {
+    weight: Tensor,
+}
+
+impl Embedding {
+    /// Normal entries with standard deviation `std`.
+    pub fn new(path: &Path<'_>, entries: i64, dim: i64, std: f64) -> Self {
+        Self { weight: path.normal("weight", &[entries, dim], std) }
+    }
+
+    /// i64 indices `[..]` to `[.., dim]`.
+    pub fn forward(&self, indices: &Tensor) -> Tensor {
+        Tensor::embedding(&self.weight, indices, -1, false, false)
+    }
+
+    /// The table itself, for a tied output layer.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+}
+
+/// Rows scaled to unit Euclidean norm: `[.., dim]`. A row of zeros stays so.
+pub fn l2_normalise(x: &Tensor) -> Tensor {
+    let norm = x.square().sum_dim_intlist(-1, true, None::<Kind>).sqrt();
+    x / norm.clamp_min(1e-12)
+}

@@ -1,0 +1,90 @@
+//! Named tensors with string metadata in one safetensors file: checkpoints,
+//! heads, bridges, language models.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use tch::{Device, Kind, Tensor};
+
+use crate::TorchError;
+
+/// Tensors by name, in a stable order.
+pub type Tensors = BTreeMap<String, Tensor>;
+
+/// Writes the file whole or not at all. Tensors are stored in their own kind.
+///
+/// # Errors
+/// [`TorchError`] when a kind has no safetensors form or the disk refuses.
+pub fn write(
+    path: &Path,
+    tensors: &Tensors,
+    metadata: HashMap<String, String>,
+) -> Result<(), TorchError> {
+    let unstorable = |error: &dyn std::fmt::Display| TorchError::file(path, error.to_string());
+    let mut bytes = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
+        let dtype = dtype_of(tensor.kind())
+            .ok_or_else(|| unstorable(&format!("tensor `{name}` is {:?}", tensor.kind())))?;
+        let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
+        let mut data = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+        tensor.f_copy_data_u8(&mut data, tensor.numel())?;
+        bytes.push((name, dtype, shape, data));
+    }
+    let views = bytes
+        .iter()
+        .map(|(name, dtype, shape, data)| {
+            Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?))
+        })
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|error| unstorable(&error))?;
+    let file = safetensors::serialize(views, Some(metadata)).map_err(|error| unstorable(&error))?;
+    dl_core::atomic::write_bytes(path, &file).map_err(|error| TorchError::io(path, error))
+}
+
+/// Reads every tensor onto `device`, and the metadata.
+///
+/// # Errors
+/// [`TorchError`] when the file is missing, cut short or of another format.
+pub fn read(path: &Path, device: Device) -> Result<(Tensors, HashMap<String, String>), TorchError> {
+    let bytes = fs::read(path).map_err(|error| TorchError::io(path, error))?;
+    let broken = |error: safetensors::SafeTensorError| {
+        TorchError::file(path, format!("not a whole safetensors file ({error}); make it again"))
+    };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
+    let mut tensors = Tensors::new();
+    for (name, view) in file.iter() {
+        let kind = kind_of(view.dtype()).ok_or_else(|| {
+            TorchError::file(path, format!("tensor `{name}` has dtype {:?}", view.dtype()))
+        })?;
+        let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)?;
+        tensors.insert(name.to_owned(), tensor.to_device(device));
+    }
+    Ok((tensors, header.metadata().clone().unwrap_or_default()))
+}
+
+fn dtype_of(kind: Kind) -> Option<Dtype> {
+    KINDS.iter().find(|(_, k)| *k == kind).map(|(dtype, _)| *dtype)
+}
+
+fn kind_of(dtype: Dtype) -> Option<Kind> {
+    KINDS.iter().find(|(d, _)| *d == dtype).map(|(_, kind)| *kind)
+}
+
+const KINDS: [(Dtype, Kind); 9] = [
+    (Dtype::F64, Kind::Double),
+    (Dtype::F32, Kind::Float),
+    (Dtype::F16, Kind::Half),
+    (Dtype::BF16, Kind::BFloat16),
+    (Dtype::I64, Kind::Int64),
+    (Dtype::I32, Kind::Int),
+    (Dtype::I16, Kind::Int16),
+    (Dtype::U8, Kind::Uint8),
+    (Dtype::BOOL, Kind::Bool),
+];
