@@ -1,1 +1,9 @@
-//! TBD
+//! Metrics: the modality gap ([`gap`]), captions ([`caption`]) and their
+//! statistics ([`stats`]). Pure functions on arrays and strings; no libtorch.
+
+pub mod caption;
+pub mod error;
+pub mod gap;
+pub mod stats;
+
+pub use error::EvalError;

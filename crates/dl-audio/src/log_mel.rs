@@ -1,0 +1,290 @@
+//! Log-mel spectrograms, every number in a configuration. The presets are the
+//! front ends of the encoders of this project; the tests hold them to librosa
+//! and to the feature extractor that ships with CLAP.
+
+use ndarray::Array2;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AudioError, MelBank, MelNorm, MelScale, Waveform,
+    error::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, config},
+    stft::{Padding, Spectrum, Stft},
+};
+
+/// How mel energies are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Compression {
+    /// `10 log10(max(x, amin) / max(reference, amin))`, in dB, then raised to at
+    /// least the clip's loudest value minus `top_db` (librosa `power_to_db`).
+    Decibel {
+        /// Floor of the energies.
+        #[serde(default = "default_amin")]
+        amin: f64,
+        /// Energy of 0 dB.
+        #[serde(default = "default_reference")]
+        reference: f64,
+        /// Range kept below the loudest value, in dB; none keeps all.
+        #[serde(default)]
+        top_db: Option<f64>,
+    },
+    /// `log10(1 + gain x) / divisor` (aiSFX).
+    LogGain {
+        /// Factor of the energies.
+        gain: f64,
+        /// What the logarithm is divided by.
+        divisor: f64,
+    },
+    /// `ln(max(x, floor))`.
+    NaturalLog {
+        /// Floor of the energies.
+        floor: f64,
+    },
+}
+
+fn default_amin() -> f64 {
+    1e-10
+}
+
+fn default_reference() -> f64 {
+    1.0
+}
+
+/// A log-mel front end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogMelConfig {
+    /// Rate of the waveforms taken, in Hz.
+    pub sample_rate: u32,
+    /// Divide every clip by its largest absolute sample first (silence stays).
+    pub peak_normalise: bool,
+    /// Samples in one Fourier transform.
+    pub n_fft: usize,
+    /// Samples under the window, centred in the transform.
+    pub win_length: usize,
+    /// Samples from one frame to the next.
+    pub hop_length: usize,
+    /// What lies beyond the ends of a clip.
+    pub padding: Padding,
+    /// Magnitude or power.
+    pub spectrum: Spectrum,
+    /// Number of mel filters.
+    pub n_mels: usize,
+    /// Lower edge of the first filter, in Hz.
+    pub f_min: f64,
+    /// Upper edge of the last filter, in Hz.
+    pub f_max: f64,
+    /// The mel scale.
+    pub mel_scale: MelScale,
+    /// The scaling of the filters.
+    pub mel_norm: MelNorm,
+    /// The compression.
+    pub compression: Compression,
+}
+
+impl Default for LogMelConfig {
+    /// [`LogMelConfig::aisfx`].
+    fn default() -> Self {
+        Self::aisfx()
+    }
+}
+
+impl LogMelConfig {
+    /// The front end of aiSFX (PyPI `aisfx` 0.1.2, its librosa path): 44.1 kHz,
+    /// peak-normalised, 96 HTK mels of unit sum, hop 1024.
+    pub fn aisfx() -> Self {
+        Self {
+            sample_rate: 44_100,
+            peak_normalise: true,
+            n_fft: 2048,
+            win_length: 2048,
+            hop_length: 1024,
+            padding: Padding::Zero,
+            spectrum: Spectrum::Power,
+            n_mels: 96,
+            f_min: 0.0,
+            f_max: 22_050.0,
+            mel_scale: MelScale::Htk,
+            mel_norm: MelNorm::UnitSum,
+            // The divisor is the largest value of the authors' training data.
+            compression: Compression::LogGain { gain: 1e4, divisor: 9.457_798_957_824_707 },
+        }
+    }
+
+    /// The front end of LAION-CLAP without fusion: 48 kHz, 64 Slaney mels of
+    /// Slaney norm from 50 Hz to 14 kHz, hop 480, in dB.
+    pub fn clap_unfused() -> Self {
+        Self {
+            sample_rate: 48_000,
+            peak_normalise: false,
+            n_fft: 1024,
+            win_length: 1024,
+            hop_length: 480,
+            padding: Padding::Reflect,
+            spectrum: Spectrum::Power,
+            n_mels: 64,
+            f_min: 50.0,
+            f_max: 14_000.0,
+            mel_scale: MelScale::Slaney,
+            mel_norm: MelNorm::Slaney,
+            compression: Compression::Decibel { amin: 1e-10, reference: 1.0, top_db: None },
+        }
+    }
+
+    /// The front end of LAION-CLAP with fusion: as [`LogMelConfig::clap_unfused`],
+    /// but with the HTK scale and no norm.
+    pub fn clap_fused() -> Self {
+        Self { mel_scale: MelScale::Htk, mel_norm: MelNorm::None, ..Self::clap_unfused() }
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`AudioError::Config`] for the first one out of its range.
+    pub fn validate(&self) -> Result<(), AudioError> {
+        let nyquist = f64::from(self.sample_rate) / 2.0;
+        check(
+            "sample_rate",
+            self.sample_rate,
+            (MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(&self.sample_rate),
+            &format!("{MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"),
+        )?;
+        check("n_fft", self.n_fft, (2..=1 << 20).contains(&self.n_fft), "2 to 1048576 samples")?;
+        check(
+            "win_length",
+            self.win_length,
+            (1..=self.n_fft).contains(&self.win_length),
+            "1 to n_fft samples",
+        )?;
+        check("hop_length", self.hop_length, self.hop_length >= 1, "at least 1 sample")?;
+        check("n_mels", self.n_mels, (1..=self.n_fft).contains(&self.n_mels), "1 to n_fft")?;
+        check(
+            "f_min",
+            self.f_min,
+            self.f_min >= 0.0 && self.f_min < nyquist,
+            "0 Hz to below half the sample rate",
+        )?;
+        check(
+            "f_max",
+            self.f_max,
+            self.f_max > self.f_min && self.f_max <= nyquist,
+            "above f_min, up to half the sample rate",
+        )?;
+        self.compression.validate()
+    }
+}
+
+impl Compression {
+    fn validate(self) -> Result<(), AudioError> {
+        let positive = |field, value: f64| {
+            check(field, value, value > 0.0 && value.is_finite(), "a number above 0")
+        };
+        match self {
+            Self::Decibel { amin, reference, top_db } => {
+                positive("compression.amin", amin)?;
+                positive("compression.reference", reference)?;
+                top_db.map_or(Ok(()), |range| positive("compression.top_db", range))
+            }
+            Self::LogGain { gain, divisor } => {
+                positive("compression.gain", gain)?;
+                positive("compression.divisor", divisor)
+            }
+            Self::NaturalLog { floor } => positive("compression.floor", floor),
+        }
+    }
+
+    fn of(self, x: f64) -> f64 {
+        match self {
+            Self::Decibel { amin, reference, .. } => {
+                10.0 * (x.max(amin).log10() - reference.max(amin).log10())
+            }
+            Self::LogGain { gain, divisor } => (1.0 + gain * x).log10() / divisor,
+            Self::NaturalLog { floor } => x.max(floor).ln(),
+        }
+    }
+}
+
+fn check(
+    field: &'static str,
+    value: impl std::fmt::Display,
+    fits: bool,
+    range: &str,
+) -> Result<(), AudioError> {
+    if fits { Ok(()) } else { Err(config(field, format!("{value} is out of range; give {range}"))) }
+}
+
+/// A planned log-mel front end; computing does not change it.
+#[derive(Clone)]
+pub struct LogMel {
+    config: LogMelConfig,
+    stft: Stft,
+    bank: MelBank,
+}
+
+impl LogMel {
+    /// Plans the transform and builds the filters.
+    ///
+    /// # Errors
+    /// As [`LogMelConfig::validate`] and [`MelBank::new`].
+    pub fn new(config: &LogMelConfig) -> Result<Self, AudioError> {
+        config.validate()?;
+        let LogMelConfig { n_fft, win_length, hop_length, padding, spectrum, .. } = *config;
+        let bank = MelBank::new(
+            config.sample_rate,
+            n_fft,
+            config.n_mels,
+            (config.f_min, config.f_max),
+            config.mel_scale,
+            config.mel_norm,
+        )?;
+        let stft = Stft::new(n_fft, win_length, hop_length, padding, spectrum);
+        Ok(Self { config: config.clone(), stft, bank })
+    }
+
+    /// The configuration that it was built from.
+    pub fn config(&self) -> &LogMelConfig {
+        &self.config
+    }
+
+    /// Number of frames for a clip of `len` samples.
+    pub fn frames(&self, len: usize) -> usize {
+        self.stft.frames(len)
+    }
+
+    /// The log-mel spectrogram `[frames, mels]` of samples at the configured rate.
+    pub fn compute(&self, samples: &[f32]) -> Array2<f32> {
+        let peak = samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+        let divisor = if self.config.peak_normalise && peak > 0.0 { f64::from(peak) } else { 1.0 };
+        let mut log_mel = Array2::zeros((self.frames(samples.len()), self.bank.len()));
+        self.stft.for_each(samples, divisor, |frame, spectrum| {
+            let energies = self.bank.apply(spectrum);
+            for (cell, energy) in log_mel.row_mut(frame).iter_mut().zip(energies) {
+                *cell = self.config.compression.of(energy) as f32;
+            }
+        });
+        if let Compression::Decibel { top_db: Some(range), .. } = self.config.compression {
+            let loudest = log_mel.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            log_mel.mapv_inplace(|value| value.max(loudest - range as f32));
+        }
+        log_mel
+    }
+
+    /// As [`LogMel::compute`], but refuses a waveform of another rate.
+    ///
+    /// # Errors
+    /// [`AudioError::WrongRate`].
+    pub fn compute_waveform(&self, waveform: &Waveform) -> Result<Array2<f32>, AudioError> {
+        let (expected, found) = (self.config.sample_rate, waveform.sample_rate);
+        if expected != found {
+            return Err(AudioError::WrongRate { expected, found });
+        }
+        Ok(self.compute(&waveform.samples))
+    }
+
+    /// [`LogMel::compute`] of every clip, in order, in parallel over clips on
+    /// rayon's current pool. The numbers do not depend on the number of threads.
+    pub fn compute_batch<S: AsRef<[f32]> + Sync>(&self, clips: &[S]) -> Vec<Array2<f32>> {
+        clips.par_iter().map(|clip| self.compute(clip.as_ref())).collect()
+    }
+}

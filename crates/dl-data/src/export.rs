@@ -1,0 +1,61 @@
+//! Scenes as files to listen to: one WAV each, and `scenes.csv` beside them.
+
+use std::{io, path::Path};
+
+use dl_core::{Progress, atomic};
+use rayon::prelude::*;
+
+use crate::{Corpus, DataError, EventRecord, Split};
+
+/// The table that [`export`] writes last.
+pub const SCENES: &str = "scenes.csv";
+
+/// Renders the clips of a split in parallel into `directory`: `<id>.wav` (16-bit PCM)
+/// and `scenes.csv` with the columns `id`, `file`, `captions` (parted by ` | `) and
+/// `events` (`label @ onset+onset s, source, gain`, parted by ` | `). Each file is
+/// written whole or not at all, the table last. Returns the number of clips.
+///
+/// # Errors
+/// The first [`DataError`] of a render or of the disk.
+pub fn export(
+    corpus: &dyn Corpus,
+    split: Split,
+    directory: &Path,
+    progress: &dyn Progress,
+) -> Result<usize, DataError> {
+    let clips = corpus.clips(split);
+    progress.begin(&format!("writing {} scenes", split.name()), clips.len() as u64);
+    let done = std::sync::atomic::AtomicU64::new(0);
+    let result = clips.par_iter().enumerate().try_for_each(|(index, clip)| {
+        let path = directory.join(format!("{}.wav", clip.id));
+        corpus.render(split, index)?.write_wav(&path)?;
+        let written = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        progress.update(written, "");
+        Ok::<(), DataError>(())
+    });
+    progress.end();
+    result?;
+    let table = directory.join(SCENES);
+    atomic::write(&table, |file| {
+        let mut writer = csv::Writer::from_writer(file);
+        writer.write_record(["id", "file", "captions", "events"])?;
+        for (index, clip) in clips.iter().enumerate() {
+            let events: Vec<String> = corpus.events(split, index).iter().map(event_text).collect();
+            writer.write_record([
+                &clip.id,
+                &format!("{}.wav", clip.id),
+                &clip.captions.join(" | "),
+                &events.join(" | "),
+            ])?;
+        }
+        writer.flush()
+    })
+    .map_err(|source: io::Error| DataError::io(&table, source))?;
+    Ok(clips.len())
+}
+
+fn event_text(event: &EventRecord) -> String {
+    let onsets: Vec<String> = event.onsets.iter().map(|onset| format!("{onset:.2}")).collect();
+    let (label, source, gain) = (&event.label, &event.source, event.gain);
+    format!("{label} @ {} s, {source}, gain {gain:.2}", onsets.join("+"))
+}

@@ -1,0 +1,124 @@
+//! Intervals: the percentile bootstrap (Efron and Tibshirani, 1993, chapter 13)
+//! over clips and seeds, and Student's interval over seeds where a statistic
+//! has no meaning on a resampled set. Resamples are counter-based, so that one
+//! seed gives one interval, whatever the threads.
+
+use dl_core::noise::Noise;
+use rayon::prelude::*;
+
+/// A 95 % interval of `statistic`, percentile bootstrap.
+///
+/// `statistic(seed, clips)` is the figure of training seed `seed` (in `0..seeds`)
+/// over the clips `clips`, indices in `0..items` with repetitions. Each resample
+/// draws clips, shared by all seeds since all saw the same clips, and seeds, and
+/// takes the mean over the drawn seeds. `None` where there is nothing to draw from.
+pub fn bootstrap(
+    items: usize,
+    seeds: usize,
+    resamples: usize,
+    statistic: impl Fn(usize, &[usize]) -> f64 + Sync,
+) -> Option<(f64, f64)> {
+    if items < 2 || seeds == 0 || resamples == 0 {
+        return None;
+    }
+    let clips = Noise::new(0, "bootstrap/clips");
+    let draws = Noise::new(0, "bootstrap/seeds");
+    let mut values: Vec<f64> = (0..resamples as u64)
+        .into_par_iter()
+        .map(|resample| {
+            let chosen = draw(&clips, resample, items);
+            let drawn = draw(&draws, resample, seeds);
+            drawn.iter().map(|&seed| statistic(seed, &chosen)).sum::<f64>() / seeds as f64
+        })
+        .collect();
+    values.sort_by(f64::total_cmp);
+    Some((quantile(&values, 0.025), quantile(&values, 0.975)))
+}
+
+fn draw(noise: &Noise<'_>, resample: u64, n: usize) -> Vec<usize> {
+    let mut uniform = vec![0.0_f32; n];
+    noise.fill_uniform(resample, n as u64, &mut uniform);
+    uniform.into_iter().map(|u| ((f64::from(u) * n as f64) as usize).min(n - 1)).collect()
+}
+
+/// Linear interpolation between order statistics of a sorted list.
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let position = q * (sorted.len() - 1) as f64;
+    let (low, high) = (position.floor() as usize, position.ceil() as usize);
+    sorted[low] + (position - low as f64) * (sorted[high] - sorted[low])
+}
+
+/// The mean.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// Two-sided 97.5 % points of Student's t for 1 to 10 degrees of freedom.
+const STUDENT: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
+
+/// Student's 95 % interval of the mean over seeds; `None` for a single seed.
+/// Beyond 11 seeds the value for 10 degrees of freedom is kept, which errs wide.
+pub fn student(values: &[f64]) -> Option<(f64, f64)> {
+    let n = values.len();
+    let point = STUDENT[n.checked_sub(2)?.min(STUDENT.len() - 1)];
+    let centre = mean(values);
+    let variance =
+        values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (n - 1) as f64;
+    let half = point * (variance / n as f64).sqrt();
+    Some((centre - half, centre + half))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_of_a_mean_is_near_the_normal_one() {
+        let mut values = vec![0.0_f32; 400];
+        Noise::new(1, "values").fill_normal(0, 0, &mut values);
+        let at =
+            |_, clips: &[usize]| clips.iter().map(|&i| f64::from(values[i])).sum::<f64>() / 400.0;
+        let (low, high) = bootstrap(400, 1, 2000, at).unwrap();
+        let all: Vec<f64> = values.iter().map(|&x| f64::from(x)).collect();
+        let centre = mean(&all);
+        let deviation = (all.iter().map(|x| (x - centre).powi(2)).sum::<f64>() / 400.0).sqrt();
+        let half = 1.96 * deviation / 20.0;
+        // The Monte-Carlo error of a 2.5 % point at 2,000 resamples is about 0.06 half widths.
+        assert!((low - (centre - half)).abs() < 0.2 * half, "{low}");
+        assert!((high - (centre + half)).abs() < 0.2 * half, "{high}");
+    }
+
+    #[test]
+    fn intervals_cover_the_truth_about_as_often_as_they_say() {
+        let covered = (0..200)
+            .filter(|&trial| {
+                let mut values = vec![0.0_f32; 60];
+                Noise::new(2, "trials").fill_normal(trial, 0, &mut values);
+                let at = |_, clips: &[usize]| {
+                    clips.iter().map(|&i| f64::from(values[i])).sum::<f64>() / 60.0
+                };
+                let (low, high) = bootstrap(60, 1, 300, at).unwrap();
+                low <= 0.0 && 0.0 <= high
+            })
+            .count();
+        // 95 % of 200 is 190; four standard errors are 12.
+        assert!((176..=200).contains(&covered), "{covered}");
+    }
+
+    #[test]
+    fn seeds_widen_an_interval() {
+        let at = |seed: usize, _: &[usize]| seed as f64;
+        let (low, high) = bootstrap(10, 3, 1000, at).unwrap();
+        assert!(low < 0.7 && high > 1.3);
+        assert_eq!(bootstrap(1, 3, 1000, at), None);
+    }
+
+    #[test]
+    fn student_by_hand() {
+        // Mean 2, deviation 1, three values: 4.303 / sqrt(3).
+        let (low, high) = student(&[1.0, 2.0, 3.0]).unwrap();
+        assert!((high - 2.0 - 4.303 / 3.0_f64.sqrt()).abs() < 1e-12);
+        assert!((low + high - 4.0).abs() < 1e-12);
+        assert_eq!(student(&[1.0]), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! What must hold for any input.
+
+#![allow(clippy::unwrap_used)] // helpers of tests, too
+
+use dl_eval::{
+    caption::{Item, bleu::Bleu, cider_d, diversity, rouge_l, tokenize},
+    gap::{GapInput, evaluate},
+};
+use ndarray::Array2;
+use proptest::prelude::*;
+
+fn words() -> impl Strategy<Value = String> {
+    proptest::collection::vec("[a-e]{1,2}", 1..9).prop_map(|words| words.join(" "))
+}
+
+fn scores(items: &[Item]) -> Vec<f64> {
+    let bleu = Bleu::new(items).unwrap();
+    let mut all: Vec<f64> = bleu.per_item().into_iter().flatten().collect();
+    all.extend(bleu.corpus());
+    all.extend(rouge_l::per_item(items).unwrap());
+    all.extend(cider_d::per_item(items).unwrap().iter().map(|score| score / 10.0));
+    all
+}
+
+proptest! {
+    #[test]
+    fn scores_stay_in_range_and_ignore_the_order_of_references(
+        sets in proptest::collection::vec((words(), proptest::collection::vec(words(), 1..4)), 2..6)
+    ) {
+        let items: Vec<Item> = sets.iter().map(|(c, r)| Item::new(c, r)).collect();
+        let turned: Vec<Item> = sets
+            .iter()
+            .map(|(c, r)| Item::new(c, &r.iter().rev().collect::<Vec<_>>()))
+            .collect();
+        for (a, b) in scores(&items).into_iter().zip(scores(&turned)) {
+            prop_assert!((0.0..=1.0 + 1e-9).contains(&a), "{}", a);
+            prop_assert!((a - b).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_candidate_that_is_the_reference_scores_the_maximum(text in "([a-e]{1,2} ){3}[a-e]{1,2}") {
+        let items = [Item::new(&text, &[&text]), Item::new("x y z w", &["p q r s"])];
+        for score in Bleu::new(&items).unwrap().per_item()[0] {
+            prop_assert!((score - 1.0).abs() < 1e-8);
+        }
+        prop_assert!((rouge_l::per_item(&items).unwrap()[0] - 1.0).abs() < 1e-12);
+        prop_assert!((cider_d::per_item(&items).unwrap()[0] - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn arbitrary_text_never_panics(texts in proptest::collection::vec(".*", 2..5)) {
+        let items: Vec<Item> = texts.iter().map(|text| Item::new(text, &texts)).collect();
+        prop_assert!(scores(&items).iter().all(|score| score.is_finite()));
+        let tokens: Vec<Vec<String>> = texts.iter().map(|text| tokenize(text)).collect();
+        prop_assert!(diversity::diversity(&tokens).distinct > 0.0);
+    }
+}
+
+/// Two cones: a shared latent, one offset for each side.
+fn cones(n: usize, dim: usize, offset: f32) -> (Array2<f32>, Array2<f32>) {
+    let noise = |stream: &str| {
+        let rows = dl_core::noise::Noise::new(0, stream).normal_rows(
+            &(0..n as u64).collect::<Vec<_>>(),
+            0,
+            dim,
+        );
+        Array2::from_shape_vec((n, dim), rows).unwrap()
+    };
+    let latent = noise("latent");
+    let mut audio = &latent + &(noise("audio") * 0.5);
+    let mut text = &latent + &(noise("text") * 0.5);
+    audio.column_mut(0).mapv_inplace(|x| x + offset);
+    text.column_mut(1).mapv_inplace(|x| x + offset);
+    (audio, text)
+}
+
+#[test]
+fn the_gap_of_two_cones_is_seen_by_every_metric_and_closes_without_offset() {
+    let owners: Vec<usize> = (0..300).collect();
+    let report = |offset| {
+        let (audio, text) = cones(300, 16, offset);
+        evaluate(&GapInput { audio: audio.view(), text: text.view(), owners: &owners }).unwrap()
+    };
+    let (open, closed) = (report(8.0), report(0.0));
+    assert!(open.separability > 0.99 && (closed.separability - 0.5).abs() < 0.08);
+    assert!(open.knn_mixing < 0.05 && closed.knn_mixing > 0.9);
+    assert!(open.centroid_distance > 0.8 && closed.centroid_distance < 0.2);
+    assert!(open.frechet > 0.5 && closed.frechet < 0.1, "{} {}", open.frechet, closed.frechet);
+    assert!(open.relative_gap > 0.5 && closed.relative_gap < 0.3);
+    let hits = |values: &[f64]| values.iter().sum::<f64>() / 300.0;
+    assert!(hits(&closed.per_clip.a2t_r1) > 0.5 && hits(&closed.per_clip.t2a_r1) > 0.5);
+    assert!(closed.per_clip.text_ceiling.is_empty(), "one caption per clip has no ceiling");
+}
+
+#[test]
+fn equal_sets_have_no_distance() {
+    let (audio, _) = cones(50, 4, 1.0);
+    let owners: Vec<usize> = (0..50).collect();
+    let report =
+        evaluate(&GapInput { audio: audio.view(), text: audio.view(), owners: &owners }).unwrap();
+    assert!(report.frechet < 1e-9 && report.centroid_distance < 1e-9);
+    assert!((dl_eval::stats::mean(&report.per_clip.paired_cosine) - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn frechet_of_two_known_gaussians() {
+    // Rows on the unit circle, so by hand: audio at +-(a), text at +-(b) with equal
+    // weights have zero means and rank-one covariances uu', vv' (times n/(n-1)), whose
+    // Fréchet distance is n/(n-1) * (2 - 2 |u.v|).
+    let rows = |x: f32, y: f32| {
+        Array2::from_shape_fn((20, 2), |(i, j)| {
+            let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
+            sign * if j == 0 { x } else { y }
+        })
+    };
+    let (audio, text) = (rows(1.0, 0.0), rows(0.6, 0.8));
+    let owners: Vec<usize> = (0..20).collect();
+    let report =
+        evaluate(&GapInput { audio: audio.view(), text: text.view(), owners: &owners }).unwrap();
+    assert!((report.frechet - 20.0 / 19.0 * 0.8).abs() < 1e-6, "{}", report.frechet);
+}
+
+#[test]
+fn faults_are_named() {
+    let (audio, text) = cones(12, 4, 0.0);
+    let fault = |owners: &[usize], text: &Array2<f32>| {
+        evaluate(&GapInput { audio: audio.view(), text: text.view(), owners })
+            .unwrap_err()
+            .to_string()
+    };
+    let owners: Vec<usize> = (0..12).collect();
+    assert!(fault(&owners[..11], &text).contains("owners: expected 12, got 11"));
+    assert!(fault(&owners, &Array2::zeros((12, 3))).contains("text dimensions"));
+    let doubled: Vec<usize> = owners.iter().map(|&owner| owner.min(10)).collect();
+    assert!(fault(&doubled, &text).contains("clip 11 has no reference"));
+}
