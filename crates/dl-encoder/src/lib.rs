@@ -1,1 +1,27 @@
-//! TBD
+//! Frozen audio-text encoders: pretrained towers (aiSFX for sound, MiniLM for
+//! text), projection heads trained contrastively on top of them, features of
+//! whole corpora extracted once and kept, and a sanity report of the result.
+//!
+//! Everything computes on the `tch::Device` that it is given.
+
+pub mod aisfx;
+mod contrastive;
+pub mod encoder;
+pub mod error;
+pub mod features;
+pub mod heads;
+pub mod minilm;
+pub mod pairs;
+pub mod sanity;
+pub mod tower;
+pub mod transformer;
+
+pub use aisfx::{Aisfx, AisfxConfig};
+pub use encoder::{Encoder, HeadedEncoder};
+pub use error::EncoderError;
+pub use features::{Extracted, Extraction, Fault, extract};
+pub use heads::{Heads, HeadsConfig};
+pub use minilm::{MiniLm, MiniLmConfig};
+pub use pairs::Pairs;
+pub use sanity::{Sanity, sanity};
+pub use tower::{AudioTowerConfig, TextTowerConfig, TowerPair, TowerPairConfig};

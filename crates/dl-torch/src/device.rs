@@ -106,6 +106,10 @@ fn load_cuda() -> Result<(), String> {
     Err("CUDA is supported on Linux only; set device = \"cpu\"".into())
 }
 
+/// The libtorch that this program is built for and runs with: torch-sys 0.24
+/// takes no other, and set-up checks it.
+pub const LIBTORCH_VERSION: &str = "2.11.0";
+
 /// One line for `doctor` and run directories.
 pub fn describe(device: Device) -> String {
     let threads = tch::get_num_threads();

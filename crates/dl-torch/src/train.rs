@@ -195,7 +195,7 @@ pub fn fit<E: From<TorchError>>(
         run.position.loss_sum += train_loss;
         run.position.loss_count += 1;
         let last = run.position.step == config.steps;
-        if last || run.position.step % config.validate_every == 0 {
+        if last || run.position.step.is_multiple_of(config.validate_every) {
             let validation = tch::no_grad(&mut validate)?;
             if !validation.is_finite() {
                 let problem = format!("validation gave {validation} at step {step}");
@@ -204,7 +204,9 @@ pub fn fit<E: From<TorchError>>(
             run.record(validation, params, config.patience);
         }
         if let Some(checkpoint) = &checkpoint
-            && (last || run.position.finished || run.position.step % config.checkpoint_every == 0)
+            && (last
+                || run.position.finished
+                || run.position.step.is_multiple_of(config.checkpoint_every))
         {
             checkpoint.save(&params.snapshot(), &run.best, &optimizer, &run.position)?;
         }

@@ -1,1 +1,190 @@
-//! Weight files of other tools.
+//! Weight files of other tools, told apart by their first bytes: safetensors,
+//! PyTorch checkpoints (`torch.save`, both its zip form and the form before
+//! version 1.6) and GGUF. Their tensors go through a [`WeightMap`] into a model,
+//! which lists all that does not fit in one error.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use tch::{Device, Kind, Tensor};
+
+use crate::{TorchError, params::list_faults, tensor_file, tensor_file::Tensors};
+
+mod gguf;
+mod pickle;
+
+/// What a GGUF file says beside its tensors (architecture, tokenizer).
+pub type GgufMetadata = BTreeMap<String, serde_json::Value>;
+
+#[derive(Debug, PartialEq)]
+enum Format {
+    Safetensors,
+    TorchZip,
+    TorchLegacy,
+    Gguf,
+}
+
+/// Reads all tensors of a file onto the processor, in the kinds that the file
+/// has (GGUF's quantised ones as f32). Of a PyTorch checkpoint it takes the
+/// state dictionary, wherever in nested tuples and dictionaries that lies.
+///
+/// # Errors
+/// [`TorchError`] when the file cannot be read, is cut short, or is of no format
+/// known here.
+pub fn read_weights(path: &Path) -> Result<Tensors, TorchError> {
+    match format_of(path)? {
+        Format::Safetensors => Ok(tensor_file::read(path, Device::Cpu)?.0),
+        Format::TorchZip => pickle::read_zip(path),
+        Format::TorchLegacy => pickle::read_legacy(path),
+        Format::Gguf => gguf::read_tensors(path),
+    }
+}
+
+/// Reads what a GGUF file says beside its tensors.
+///
+/// # Errors
+/// As [`read_weights`], and when the file is not GGUF.
+pub fn read_gguf_metadata(path: &Path) -> Result<GgufMetadata, TorchError> {
+    match format_of(path)? {
+        Format::Gguf => gguf::read_metadata(path),
+        other => Err(TorchError::file(path, format!("is {other:?}, not GGUF"))),
+    }
+}
+
+fn format_of(path: &Path) -> Result<Format, TorchError> {
+    let open = || -> io::Result<(Vec<u8>, u64)> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let mut head = Vec::new();
+        file.take(16).read_to_end(&mut head)?;
+        Ok((head, length))
+    };
+    let (head, length) = open().map_err(|error| TorchError::io(path, error))?;
+    match head.as_slice() {
+        [] => Err(TorchError::file(path, "the file is empty; download it again")),
+        [b'P', b'K', 3, 4, ..] => Ok(Format::TorchZip),
+        [b'G', b'G', b'U', b'F', ..] => Ok(Format::Gguf),
+        [0x80, 2, 0x8a, 10, ..] => Ok(Format::TorchLegacy),
+        // A safetensors file begins with the length of its JSON header.
+        [_, _, _, _, _, _, _, _, b'{', ..] => Ok(Format::Safetensors),
+        _ => Err(TorchError::file(
+            path,
+            format!(
+                "{length} bytes that are no weight file (safetensors, PyTorch checkpoint or \
+                 GGUF); a page saved in place of the file looks like this: download it again"
+            ),
+        )),
+    }
+}
+
+/// The tensors of a weight file, handed out by name and shape to a model that is
+/// being built. Faults are collected; [`WeightMap::finish`] tells them all.
+pub struct WeightMap {
+    path: PathBuf,
+    device: Device,
+    tensors: Tensors,
+    faults: Vec<String>,
+}
+
+impl WeightMap {
+    /// Reads a file for a model on `device`.
+    ///
+    /// # Errors
+    /// As [`read_weights`].
+    pub fn read(path: &Path, device: Device) -> Result<Self, TorchError> {
+        Ok(Self::new(path, read_weights(path)?, device))
+    }
+
+    /// Hands out `tensors`; errors will name `path`.
+    pub fn new(path: &Path, tensors: Tensors, device: Device) -> Self {
+        Self { path: path.into(), device, tensors, faults: Vec::new() }
+    }
+
+    /// Whether the file has `name` (and nobody has taken it yet).
+    pub fn contains(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// Takes one tensor as f32 on the model's device, of any float kind in the
+    /// file. When it is missing or of another shape, that is noted, and zeros
+    /// stand in until [`WeightMap::finish`] refuses the file.
+    pub fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
+        match self.tensors.remove(name) {
+            None => self.faults.push(format!("`{name}` is missing")),
+            Some(tensor) if tensor.size() != shape => {
+                self.faults.push(format!("`{name}` is {:?}, expected {shape:?}", tensor.size()));
+            }
+            Some(tensor) => return tensor.to_device(self.device).to_kind(Kind::Float),
+        }
+        Tensor::zeros(shape, (Kind::Float, self.device))
+    }
+
+    /// Drops the tensors whose names begin with `prefix`: parts of the file that
+    /// this model has no use for.
+    pub fn ignore(&mut self, prefix: &str) {
+        self.tensors.retain(|name, _| !name.starts_with(prefix));
+    }
+
+    /// Removes `prefix` from the names that have it.
+    pub fn strip_prefix(&mut self, prefix: &str) {
+        self.tensors = std::mem::take(&mut self.tensors)
+            .into_iter()
+            .map(|(name, tensor)| match name.strip_prefix(prefix) {
+                Some(rest) => (rest.to_owned(), tensor),
+                None => (name, tensor),
+            })
+            .collect();
+    }
+
+    /// Ends the building of a model.
+    ///
+    /// # Errors
+    /// [`TorchError::File`] with a list of what was missing, of another shape,
+    /// or left over.
+    pub fn finish(mut self) -> Result<(), TorchError> {
+        self.faults.extend(self.tensors.keys().map(|name| format!("`{name}` is unknown")));
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        Err(TorchError::file(&self.path, list_faults(&self.faults)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_in_one_message_and_the_eleventh_is_counted() {
+        let tensors = (0..11)
+            .map(|i| (format!("extra.{i:02}"), Tensor::zeros([1], (Kind::Float, Device::Cpu))))
+            .chain([("weight".to_owned(), Tensor::ones([2, 3], (Kind::Double, Device::Cpu)))])
+            .collect();
+        let mut map = WeightMap::new(Path::new("model.bin"), tensors, Device::Cpu);
+        assert_eq!(map.take("weight", &[3, 2]).size(), [3, 2]);
+        let _ = map.take("bias", &[3]);
+        let message = map.finish().unwrap_err().to_string();
+        assert!(message.starts_with("model.bin: "), "{message}");
+        for part in ["`weight` is [2, 3], expected [3, 2]", "`bias` is missing", "and 3 more"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_fits_is_taken_as_f32() {
+        let tensors = [
+            ("net.weight".to_owned(), Tensor::ones([2], (Kind::Half, Device::Cpu))),
+            ("head.weight".to_owned(), Tensor::ones([2], (Kind::Half, Device::Cpu))),
+        ];
+        let mut map = WeightMap::new(Path::new("x"), tensors.into(), Device::Cpu);
+        map.strip_prefix("net.");
+        map.ignore("head.");
+        assert!(map.contains("weight"));
+        assert_eq!(map.take("weight", &[2]).kind(), Kind::Float);
+        map.finish().unwrap();
+    }
+}

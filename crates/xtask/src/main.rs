@@ -1,1 +1,117 @@
-fn main() {}
+//! The way into the project: `cargo setup`, `cargo reproduce` and `cargo verify`
+//! (aliases in `.cargo/config.toml`). It provides libtorch and the pretrained
+//! models, so it must build where neither is: nothing here knows tch.
+//!
+//! Each component is taken where it already is: libtorch from LIBTORCH or from a
+//! Python whose torch has the right version, anything from an earlier set-up.
+//! What is nowhere comes as pinned wheels through the user's pip into a cache
+//! (`DIFFUSION_LINK_CACHE`, else `diffusion-link` in the user's cache directory)
+//! that all checkouts share. The checkout's `.setup` holds links only.
+//!
+//! A component appears in the cache whole or not at all; `complete.json` in it
+//! says what it holds. Wheels are kept until they are unpacked, so an interrupted
+//! set-up goes on where it was, and a wheel put into the cache's `wheels` by
+//! hand serves a machine without a network. Exit codes: 2 for a set-up that
+//! cannot be finished, 1 for a check that failed, else the program's own.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program: what it prints is its output"
+)]
+
+#[cfg(not(unix))]
+compile_error!("set-up knows Linux and macOS only; on Windows use a Linux subsystem (WSL 2)");
+
+mod components;
+mod fault;
+mod libtorch;
+mod links;
+mod manifest;
+mod pip;
+mod places;
+mod progress;
+mod setup;
+mod steps;
+mod tools;
+mod wheel;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{fault::Fault, places::Places};
+
+/// Set-up, the experiment suite and all checks of this project.
+#[derive(Parser)]
+#[command(name = "xtask", bin_name = "cargo")]
+struct Cli {
+    /// The checkout to work on (tests only).
+    #[arg(long, hide = true)]
+    root: Option<PathBuf>,
+    /// The list of components to provide (tests only).
+    #[arg(long, hide = true)]
+    components: Option<PathBuf>,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Provides libtorch and the pretrained models; what is there is kept.
+    Setup {
+        /// Keep what must be downloaded here [default: $DIFFUSION_LINK_CACHE,
+        /// else diffusion-link in the user's cache directory]
+        #[arg(long, value_name = "DIR")]
+        cache: Option<PathBuf>,
+        /// Only look whether everything is there and undamaged.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Set-up, then the experiment program; without arguments its default suite.
+    Reproduce {
+        /// Passed on to the program (`list` names its experiments, `-- --help` all it can do).
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Set-up, then formatting, lints and every test.
+    Verify,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => ExitCode::from(code),
+        Err(fault) => {
+            eprintln!("error: {fault}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<u8, Fault> {
+    let components = components::load(cli.components.as_deref())?;
+    let places = |cache| Places::find(cli.root.clone(), cache);
+    match cli.task {
+        Task::Setup { cache, check } => {
+            let act = if check { setup::check } else { setup::set_up };
+            for row in act(&places(cache)?, &components)? {
+                println!("{}", row.line());
+            }
+            Ok(0)
+        }
+        Task::Reproduce { arguments } => {
+            let places = places(None)?;
+            // Standard output belongs to the tables.
+            for row in setup::set_up(&places, &components)? {
+                eprintln!("{}", row.line());
+            }
+            steps::reproduce(&arguments)
+        }
+        Task::Verify => {
+            let places = places(None)?;
+            for row in setup::set_up(&places, &components)? {
+                eprintln!("{}", row.line());
+            }
+            steps::verify(&places)
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Embeddings per second of the samplers with the network of the paper's size
+//! (D = 512, 9.7 million parameters), over batch and steps.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use dl_diffusion::{
+    network::{Network, NetworkConfig, one_level},
+    process::{Prediction, Process},
+    samplers::{Denoiser, RowNoise, SamplerConfig},
+    schedule::ScheduleConfig,
+};
+use dl_torch::Params;
+use tch::{Device, Tensor};
+
+const DIM: usize = 512;
+
+fn samplers(criterion: &mut Criterion) {
+    let params = Params::new(0, Device::Cpu);
+    let network = Network::new(&params.root(), DIM, &NetworkConfig::default(), true);
+    params.freeze();
+    let process = Process::new(&ScheduleConfig::default().build().expect("defaults are valid"));
+    let forward = |x: &Tensor, level: usize| network.forward(x, &one_level(level, Device::Cpu));
+    let denoiser = Denoiser { process: &process, prediction: Prediction::X0, network: &forward };
+    let ddim = |steps| SamplerConfig::Ddim { level: 199, steps, eta: 0.0 };
+    let cases = [
+        ("one_step", SamplerConfig::OneStep { level: 50 }),
+        ("ddim_5", ddim(5)),
+        ("ddim_20", ddim(20)),
+        ("ddim_50", ddim(50)),
+    ];
+    let mut group = criterion.benchmark_group("samplers");
+    group.sample_size(10);
+    for (name, sampler) in cases {
+        for batch in [1_usize, 64, 4096] {
+            let items: Vec<u64> = (0..batch as u64).collect();
+            let noise = RowNoise { seed: 0, items: &items };
+            let start = noise.draw(1, DIM, Device::Cpu);
+            group.throughput(Throughput::Elements(batch as u64));
+            group.bench_function(BenchmarkId::new(name, batch), |bencher| {
+                bencher.iter(|| {
+                    tch::no_grad(|| {
+                        let draw = |draw| noise.draw(draw, DIM, Device::Cpu);
+                        black_box(sampler.sample(&denoiser, &start, &draw))
+                    })
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, samplers);
+criterion_main!(benches);

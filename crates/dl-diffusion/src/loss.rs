@@ -1,0 +1,142 @@
+//! Losses of the learned bridges: pointwise distances, and the topology loss.
+//!
+//! Diffusion-Link trains with a cross-sample prediction loss and a topology loss
+//! (summaries; their exact forms are not public). Ours: the distance between the
+//! predicted and the clean text embedding, from noised text and from noised audio;
+//! and the squared difference of cosine matrices within a batch. The second did
+//! harm at every weight that was tried, so its default weight is 0.
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Reduction, Tensor};
+
+use dl_torch::layers::l2_normalise;
+
+use crate::error::{BridgeError, check};
+
+/// Distance between a prediction and its target, the mean over all elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distance {
+    /// Absolute difference (SEED's choice and ours).
+    #[default]
+    L1,
+    /// Squared difference.
+    L2,
+    /// Huber's, with its bend at 1.
+    Huber,
+}
+
+impl Distance {
+    /// A scalar.
+    pub fn between(self, prediction: &Tensor, target: &Tensor) -> Tensor {
+        match self {
+            Self::L1 => prediction.l1_loss(target, Reduction::Mean),
+            Self::L2 => prediction.mse_loss(target, Reduction::Mean),
+            Self::Huber => prediction.huber_loss(target, Reduction::Mean, 1.0),
+        }
+    }
+}
+
+/// Weights of the three losses of Diffusion-Link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// How predictions are compared with clean text embeddings.
+    pub distance: Distance,
+    /// Weight of noised text to itself, at least 0.
+    pub text_identity: f64,
+    /// Weight of noised audio to its paired text, above 0.
+    pub cross_sample: f64,
+    /// The topology loss.
+    pub topology: TopologyConfig,
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self {
+            distance: Distance::L1,
+            text_identity: 1.0,
+            cross_sample: 1.0,
+            topology: TopologyConfig::default(),
+        }
+    }
+}
+
+impl LossConfig {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`BridgeError::Config`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), BridgeError> {
+        let weight = |x: f64| x >= 0.0 && x.is_finite();
+        let text = self.text_identity;
+        check(weight(text), "loss.text_identity", text, "at least 0")?;
+        let cross = self.cross_sample;
+        check(cross > 0.0 && cross.is_finite(), "loss.cross_sample", cross, "above 0")?;
+        let TopologyConfig { weight: topology, branch, .. } = self.topology;
+        check(weight(topology), "loss.topology.weight", topology, "at least 0")?;
+        check(
+            topology == 0.0 || branch == Branch::Both || text > 0.0,
+            "loss.topology.branch",
+            "text_identity",
+            "both when loss.text_identity is 0",
+        )
+    }
+}
+
+/// Which predictions the topology loss looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Branch {
+    /// Those from noised text and those from noised audio.
+    Both,
+    /// Those from noised text alone, whose target is certain.
+    #[default]
+    TextIdentity,
+}
+
+/// The topology loss: mean squared difference between the cosine matrices of the
+/// predictions and of the clean text embeddings of a batch, off the diagonal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopologyConfig {
+    /// Its weight, at least 0; 0 switches it off.
+    pub weight: f64,
+    /// Which predictions.
+    pub branch: Branch,
+    /// Weigh each pair of rows by its rows' alpha_bar_t, so that a pair counts
+    /// where both predictions are certain (alpha_bar_t squared at equal levels).
+    pub gated: bool,
+    /// Only the k nearest neighbours of each clean text embedding in the batch;
+    /// 0 takes all pairs.
+    pub neighbours: usize,
+}
+
+/// The topology loss of one branch, a scalar. `prediction` and `target` are
+/// `[rows, dim]`; `gate`, where given, holds each row's alpha_bar `[rows, 1]`.
+pub fn topology(
+    prediction: &Tensor,
+    target: &Tensor,
+    gate: Option<&Tensor>,
+    neighbours: usize,
+) -> Tensor {
+    let cosines = |rows: &Tensor| {
+        let unit = l2_normalise(rows);
+        unit.matmul(&unit.tr())
+    };
+    let (predicted, wanted) = (cosines(prediction), cosines(target));
+    let rows = target.size()[0];
+    let options = (Kind::Float, target.device());
+    let mut weights = Tensor::ones([rows, rows], options) - Tensor::eye(rows, options);
+    if neighbours > 0 && (neighbours as i64) < rows - 1 {
+        // The row itself is out of the running: its own cosine is pushed below all.
+        let others = &wanted - Tensor::eye(rows, options) * 3.0;
+        let (_, nearest) = others.topk(neighbours as i64, 1, true, false);
+        weights = Tensor::zeros([rows, rows], options).scatter_value(1, &nearest, 1.0);
+    }
+    if let Some(gate) = gate {
+        weights = weights * gate * gate.tr();
+    }
+    let total = weights.sum(Kind::Float).clamp_min(1e-12);
+    ((predicted - wanted).square() * weights).sum(Kind::Float) / total
+}

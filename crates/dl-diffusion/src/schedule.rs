@@ -1,0 +1,148 @@
+//! Noise schedules: the variances beta_t of the forward process and their
+//! cumulative products alpha_bar_t, in f64.
+//!
+//! Linear: Ho et al. 2020, section 4. Scaled linear (interpolated in the square
+//! root): Rombach et al. 2022 and diffusers; the default, as in SEED (the source
+//! of our defaults; Diffusion-Link's own schedule is not public). Cosine: Nichol
+//! and Dhariwal 2021, equation 17.
+
+use std::f64::consts::FRAC_PI_2;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{BridgeError, check};
+
+/// The shape of a schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleKind {
+    /// beta falls on a line from `beta_start` to `beta_end`.
+    Linear,
+    /// The square root of beta does.
+    #[default]
+    ScaledLinear,
+    /// alpha_bar follows a squared cosine; `cosine_offset` and `max_beta` hold here.
+    Cosine,
+}
+
+/// A schedule of `levels` noise levels. Levels count from 0 (least noise).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduleConfig {
+    /// Its shape.
+    pub kind: ScheduleKind,
+    /// Number of levels T, at least 1.
+    pub levels: usize,
+    /// First beta of the linear kinds, in (0, 1].
+    pub beta_start: f64,
+    /// Last beta of the linear kinds, in (0, 1].
+    pub beta_end: f64,
+    /// The offset s of the cosine kind, at least 0.
+    pub cosine_offset: f64,
+    /// Betas of the cosine kind are cut to this, in (0, 1].
+    pub max_beta: f64,
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self {
+            kind: ScheduleKind::ScaledLinear,
+            levels: 1000,
+            beta_start: 1e-4,
+            beta_end: 0.02,
+            cosine_offset: 0.008,
+            max_beta: 0.999,
+        }
+    }
+}
+
+impl ScheduleConfig {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`BridgeError::Config`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), BridgeError> {
+        let unit = |x: f64| x > 0.0 && x <= 1.0;
+        check(self.levels > 0, "schedule.levels", self.levels, "at least 1")?;
+        check(unit(self.beta_start), "schedule.beta_start", self.beta_start, "in (0, 1]")?;
+        check(unit(self.beta_end), "schedule.beta_end", self.beta_end, "in (0, 1]")?;
+        check(
+            self.cosine_offset >= 0.0 && self.cosine_offset.is_finite(),
+            "schedule.cosine_offset",
+            self.cosine_offset,
+            "at least 0",
+        )?;
+        check(unit(self.max_beta), "schedule.max_beta", self.max_beta, "in (0, 1]")
+    }
+
+    /// Computes the schedule.
+    ///
+    /// # Errors
+    /// [`BridgeError::Config`] for a field out of range.
+    pub fn build(&self) -> Result<Schedule, BridgeError> {
+        self.validate()?;
+        let last = (self.levels - 1).max(1) as f64;
+        let line = |from: f64, to: f64, level: usize| from + (to - from) * level as f64 / last;
+        let betas = (0..self.levels).map(|level| match self.kind {
+            ScheduleKind::Linear => line(self.beta_start, self.beta_end, level),
+            ScheduleKind::ScaledLinear => {
+                line(self.beta_start.sqrt(), self.beta_end.sqrt(), level).powi(2)
+            }
+            ScheduleKind::Cosine => {
+                let alpha_bar = |step: usize| {
+                    let share = step as f64 / self.levels as f64;
+                    let angle = (share + self.cosine_offset) / (1.0 + self.cosine_offset);
+                    (angle * FRAC_PI_2).cos().powi(2)
+                };
+                (1.0 - alpha_bar(level + 1) / alpha_bar(level)).min(self.max_beta)
+            }
+        });
+        Schedule::new(betas.collect())
+    }
+}
+
+/// Betas and their cumulative products, computed once in f64.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    betas: Vec<f64>,
+    alpha_bars: Vec<f64>,
+}
+
+impl Schedule {
+    /// From betas of one's own.
+    ///
+    /// # Errors
+    /// [`BridgeError::Config`] when there is none or one lies outside (0, 1]: a
+    /// beta of zero adds no noise, and an integer division that makes a whole
+    /// schedule of zeros has passed unseen elsewhere.
+    pub fn new(betas: Vec<f64>) -> Result<Self, BridgeError> {
+        check(!betas.is_empty(), "betas", "[]", "a list of at least one beta")?;
+        for (level, &beta) in betas.iter().enumerate() {
+            let value = format!("{beta} at level {level}");
+            check(beta > 0.0 && beta <= 1.0, "beta", value, "in (0, 1]")?;
+        }
+        let alpha_bars = betas
+            .iter()
+            .scan(1.0, |product, beta| {
+                *product *= 1.0 - beta;
+                Some(*product)
+            })
+            .collect();
+        Ok(Self { betas, alpha_bars })
+    }
+
+    /// Number of levels T.
+    pub fn levels(&self) -> usize {
+        self.betas.len()
+    }
+
+    /// beta_t, for each level.
+    pub fn betas(&self) -> &[f64] {
+        &self.betas
+    }
+
+    /// alpha_bar_t, the product of (1 - beta) up to and with level t.
+    pub fn alpha_bars(&self) -> &[f64] {
+        &self.alpha_bars
+    }
+}

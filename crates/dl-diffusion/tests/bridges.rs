@@ -1,0 +1,262 @@
+//! Every bridge on two synthetic cones; files, faults, exact resume, batches.
+
+mod toy;
+
+use std::path::Path;
+
+use dl_core::EmbeddingSet;
+use dl_diffusion::{Bridge, BridgeConfig, BridgeData, load};
+use dl_torch::tensor_file;
+use ndarray::{Array2, Axis, s};
+use tch::{Device, Tensor};
+use toy::{context, paired_cosine, set};
+
+const ALL: [&str; 7] = [
+    "none",
+    "embedding_shift",
+    "nearest_neighbour",
+    "projection",
+    "ridge",
+    "mlp_regression",
+    "diffusion_link",
+];
+
+/// A configuration as a user writes it, small enough for a test.
+fn config(kind: &str) -> BridgeConfig {
+    let training = "\n[network]\nhidden = 48\n[train]\nsteps = 300\nbatch = 64\nwarmup_steps = 20\n\
+                    validate_every = 100\nlearning_rate = 3e-3";
+    let text = match kind {
+        "mlp_regression" | "diffusion_link" => format!("kind = \"{kind}\"{training}"),
+        _ => format!("kind = \"{kind}\""),
+    };
+    toml::from_str(&text).expect("a configuration")
+}
+
+fn fit(config: &BridgeConfig) -> Box<dyn Bridge> {
+    let (train, validation) = (set("train", 400, 1), set("validation", 100, 2));
+    let data = BridgeData { train: &train, validation: &validation };
+    config.fit(&data, &context(0)).expect("a fit")
+}
+
+fn fault<T>(result: Result<T, dl_diffusion::BridgeError>) -> String {
+    match result {
+        Ok(_) => panic!("no error"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn every_bridge_closes_the_gap_of_two_cones_and_survives_its_file() {
+    let test = set("test", 200, 2);
+    let directory = tempfile::tempdir().unwrap();
+    let mut cosines = Vec::new();
+    for kind in ALL {
+        let bridge = fit(&config(kind));
+        assert_eq!((bridge.name(), bridge.dim()), (kind, toy::DIM));
+        let bridged = bridge.apply(&test.audio, &test.ids, 9).unwrap();
+        for row in bridged.outer_iter() {
+            assert!((row.dot(&row) - 1.0).abs() < 1e-5, "{kind}: not of unit norm");
+        }
+        let path = directory.path().join(kind);
+        bridge.save(&path).unwrap();
+        let again = load(&path, Device::Cpu).unwrap();
+        assert_eq!(again.apply(&test.audio, &test.ids, 9).unwrap(), bridged, "{kind}");
+        assert_eq!(again.summary(), bridge.summary());
+        let summary = bridge.summary();
+        let validation = summary["bridge"]["scores"]["paired_cosine"].as_f64().unwrap();
+        let cosine = paired_cosine(&bridged, &test);
+        assert!((validation - f64::from(cosine)).abs() < 0.1, "{kind}: {validation}, {cosine}");
+        cosines.push(cosine);
+    }
+    let [none, shift, nearest, projection, ridge, mlp, diffusion] = cosines[..] else { panic!() };
+    for (kind, cosine) in ALL.iter().zip(&cosines).skip(1) {
+        assert!(*cosine > none + 0.2, "{kind}: {cosine}, none: {none}");
+    }
+    assert!(projection > nearest, "averaging beats one neighbour");
+    for rival in [shift, nearest] {
+        assert!(ridge > rival && mlp > rival && diffusion > rival);
+    }
+}
+
+#[test]
+fn a_shift_by_hand() {
+    let array = |rows: [[f32; 2]; 2]| Array2::from(rows.to_vec());
+    let set = EmbeddingSet {
+        ids: vec!["a".into(), "b".into()],
+        audio: array([[1.0, 0.0], [0.0, 1.0]]),
+        captions: vec![String::new(), String::new()],
+        text: array([[-1.0, 0.0], [0.0, 1.0]]),
+        owners: vec![0, 1],
+        provenance: Default::default(),
+    };
+    let data = BridgeData { train: &set, validation: &set };
+    let bridge = config("embedding_shift").fit(&data, &context(0)).unwrap();
+    let got = bridge.apply(&set.audio, &set.ids, 0).unwrap();
+    // The means are (1/2, 1/2) and (-1/2, 1/2): the shift is (-1, 0).
+    let expected = toy::unit(array([[1e-9, 0.0], [-1.0, 1.0]]));
+    assert!((got[[1, 0]] - expected[[1, 0]]).abs() < 1e-6, "{got}");
+    assert!((got[[1, 1]] - expected[[1, 1]]).abs() < 1e-6, "{got}");
+}
+
+#[test]
+fn ridge_recovers_a_linear_map() {
+    let mut train = set("train", 400, 1);
+    let mut validation = set("validation", 100, 1);
+    // Text is a rotation of audio: the first two coordinates swap places.
+    for set in [&mut train, &mut validation] {
+        set.text = set.audio.clone();
+        for mut row in set.text.outer_iter_mut() {
+            row.swap(0, 1);
+        }
+    }
+    let config = toml::from_str("kind = \"ridge\"\nlambdas = [1e-9, 1.0]").unwrap();
+    let config: BridgeConfig = config;
+    let data = BridgeData { train: &train, validation: &validation };
+    let bridge = config.fit(&data, &context(0)).unwrap();
+    assert_eq!(bridge.summary()["bridge"]["report"]["lambda"], 1e-9);
+    let got = bridge.apply(&validation.audio, &validation.ids, 0).unwrap();
+    let worst = (got - &validation.text).mapv(f32::abs).fold(0.0_f32, |a, &b| a.max(b));
+    assert!(worst < 1e-4, "{worst}");
+}
+
+#[test]
+fn results_do_not_hang_on_batch_or_order() {
+    let test = set("test", 64, 1);
+    let bridge = fit(&config("diffusion_link"));
+    let together = bridge.apply(&test.audio, &test.ids, 5).unwrap();
+    for row in 0..64 {
+        let one = test.audio.slice(s![row..=row, ..]).to_owned();
+        let alone = bridge.apply(&one, &test.ids[row..=row], 5).unwrap();
+        let worst = (&alone.row(0) - &together.row(row)).mapv(f32::abs);
+        assert!(worst.iter().all(|&x| x < 1e-6), "row {row}");
+    }
+    let order: Vec<usize> = (0..64).rev().collect();
+    let ids: Vec<String> = order.iter().map(|&row| test.ids[row].clone()).collect();
+    let reversed = bridge.apply(&test.audio.select(Axis(0), &order), &ids, 5).unwrap();
+    let worst = (reversed - together.select(Axis(0), &order)).mapv(f32::abs);
+    assert!(worst.iter().all(|&x| x < 1e-6));
+    assert_ne!(bridge.apply(&test.audio, &test.ids, 6).unwrap(), together, "seeds matter");
+}
+
+#[test]
+fn an_interrupted_fit_ends_with_the_same_bits() {
+    let (train, validation) = (set("train", 200, 1), set("validation", 50, 1));
+    let data = BridgeData { train: &train, validation: &validation };
+    let directory = tempfile::tempdir().unwrap();
+    for (kind, ema) in [("diffusion_link", 0.9), ("diffusion_link", 0.0), ("mlp_regression", 0.0)] {
+        let config = |steps: u64| -> BridgeConfig {
+            // The rate is constant, so that 5 steps are the first half of 10.
+            let ema = if kind == "diffusion_link" { format!("ema = {ema}") } else { String::new() };
+            toml::from_str(&format!(
+                "kind = \"{kind}\"\n{ema}\n[network]\nhidden = 16\n[train]\nsteps = {steps}\n\
+                 batch = 32\nschedule = \"constant\"\nvalidate_every = 5\ncheckpoint_every = 5"
+            ))
+            .unwrap()
+        };
+        let fit = |steps, checkpoint: Option<&Path>| {
+            let context =
+                dl_torch::TrainContext { checkpoint: checkpoint.map(Path::to_owned), ..context(0) };
+            config(steps).fit(&data, &context).unwrap()
+        };
+        let bits = |bridge: &dyn Bridge| {
+            let path = directory.path().join("bridge");
+            bridge.save(&path).unwrap();
+            tensor_file::read(&path, Device::Cpu).unwrap().0
+        };
+        let checkpoint = directory.path().join(format!("{kind} {ema}"));
+        fit(5, Some(&checkpoint));
+        let resumed = bits(fit(10, Some(&checkpoint)).as_ref());
+        let straight = bits(fit(10, None).as_ref());
+        assert_eq!(resumed.len(), straight.len());
+        for (name, tensor) in &straight {
+            assert!(tensor.equal(&resumed[name]), "{kind}, ema {ema}: {name}");
+        }
+    }
+}
+
+#[test]
+fn unusable_embeddings_are_named() {
+    let (train, validation) = (set("train", 40, 1), set("validation", 20, 1));
+    let data = BridgeData { train: &train, validation: &validation };
+    let bridge = config("none").fit(&data, &context(0)).unwrap();
+
+    let narrow = Array2::<f32>::ones((2, 7));
+    let error = fault(bridge.apply(&narrow, &train.ids[..2], 0));
+    assert!(error.contains("have 7 dimensions, but the bridge takes 24"), "{error}");
+    let error = fault(bridge.apply(&train.audio, &train.ids[..2], 0));
+    assert!(error.contains("40 embeddings but 2 ids"), "{error}");
+    for (value, word) in [(f32::NAN, "NaN"), (0.0, "all zeros")] {
+        let mut bad = train.audio.clone();
+        bad.row_mut(3).fill(value);
+        let error = fault(bridge.apply(&bad, &train.ids, 0));
+        assert!(error.contains("'train 3'") && error.contains(word), "{error}");
+        let bad = EmbeddingSet { audio: bad, ..train.clone() };
+        let error = fault(config("ridge").fit(&BridgeData { train: &bad, ..data }, &context(0)));
+        assert!(error.contains("training set: the audio embedding of 'train 3'"), "{error}");
+    }
+    let error = fault(config("diffusion_link").fit(&data, &context(0)));
+    assert!(error.contains("40 training items cannot fill a batch of 64"), "{error}");
+    let empty = bridge.apply(&Array2::zeros((0, toy::DIM)), &[], 0).unwrap();
+    assert_eq!(empty.dim(), (0, toy::DIM));
+}
+
+#[test]
+fn unusable_files_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bridge.safetensors");
+    fit(&config("ridge")).save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let (tensors, metadata) = tensor_file::read(&path, Device::Cpu).unwrap();
+    let refuse = |expected: &str| {
+        let error = fault(load(&path, Device::Cpu));
+        assert!(error.contains("bridge.safetensors") && error.contains(expected), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    };
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    refuse("not a whole safetensors file");
+    let change = |name: &str, tensor: Tensor| {
+        let mut changed: tensor_file::Tensors =
+            tensors.iter().map(|(k, v)| (k.clone(), v.shallow_clone())).collect();
+        changed.insert(name.into(), tensor);
+        tensor_file::write(&path, &changed, metadata.clone()).unwrap();
+    };
+    change("bias", Tensor::from_slice(&[f32::NAN; toy::DIM]));
+    refuse("`bias` holds a NaN");
+    change("bias", Tensor::from_slice(&[0.0_f32; 3]));
+    refuse("`bias` is [3], expected [24]");
+    tensor_file::write(&path, &tensors, Default::default()).unwrap();
+    refuse("not a bridge file");
+    std::fs::remove_file(&path).unwrap();
+    refuse("No such file");
+}
+
+#[test]
+fn configurations_round_trip_and_faults_are_named() {
+    for kind in ALL {
+        let config = config(kind);
+        config.validate().unwrap();
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<BridgeConfig>(&text).unwrap(), config, "{text}");
+        let error = toml::from_str::<BridgeConfig>(&format!("kind = \"{kind}\"\nstepz = 3"));
+        assert!(error.unwrap_err().to_string().contains("stepz"), "{kind}");
+    }
+    BridgeConfig::default().validate().unwrap();
+    for (text, expected) in [
+        ("kind = \"projection\"\ntemperatures = [0.0]", "temperatures = 0: must be above 0"),
+        ("kind = \"ridge\"\nlambdas = []", "lambdas = []: must be a list of at least one"),
+        ("kind = \"diffusion_link\"\nmax_level = 1000", "max_level = 1000: must be below"),
+        ("kind = \"diffusion_link\"\njitter = -1.0", "jitter = -1: must be at least 0"),
+        ("kind = \"diffusion_link\"\nema = 1.0", "ema = 1: must be in [0, 1)"),
+        ("kind = \"diffusion_link\"\n[schedule]\nbeta_end = 2.0", "schedule.beta_end = 2"),
+        ("kind = \"diffusion_link\"\n[loss]\ncross_sample = 0.0", "loss.cross_sample = 0"),
+        (
+            "kind = \"diffusion_link\"\n[[candidates]]\nsampler = { kind = \"ddim\", level = 9, \
+             steps = 20 }",
+            "sampler.steps = 20: must be in 1..=10",
+        ),
+    ] {
+        let config: BridgeConfig = toml::from_str(text).unwrap();
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,202 @@
+//! Schedules, process, network and samplers against diffusers, PyTorch and hand
+//! arithmetic.
+
+use std::path::Path;
+
+use dl_diffusion::{
+    BridgeError,
+    network::{Network, NetworkConfig, one_level, sinusoidal},
+    process::{Prediction, Process},
+    samplers::{Denoiser, RowNoise, SamplerConfig},
+    schedule::{Schedule, ScheduleConfig, ScheduleKind},
+};
+use dl_torch::{Params, tensor_file};
+use proptest::prelude::*;
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+fn numbers(value: &Value) -> Vec<f64> {
+    let values = value.as_array().expect("a list");
+    values.iter().map(|x| x.as_f64().expect("a number")).collect()
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.size(), b.size());
+    (a - b).abs().max().double_value(&[])
+}
+
+#[test]
+fn alpha_bars_match_diffusers() {
+    let golden: Value = serde_json::from_str(include_str!("golden/schedules.json")).unwrap();
+    for (name, kind) in [
+        ("linear", ScheduleKind::Linear),
+        ("scaled_linear", ScheduleKind::ScaledLinear),
+        ("cosine", ScheduleKind::Cosine),
+    ] {
+        let schedule = ScheduleConfig { kind, ..ScheduleConfig::default() }.build().unwrap();
+        for (level, expected) in numbers(&golden["kept"]).iter().zip(numbers(&golden[name])) {
+            let got = schedule.alpha_bars()[*level as usize];
+            assert!((got - expected).abs() < 1e-12, "{name} at {level}: {got}, {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_beta_outside_of_its_range_is_refused() {
+    for beta in [0.0, -0.1, 1.1, f64::NAN] {
+        let error = Schedule::new(vec![0.1, beta]).unwrap_err().to_string();
+        assert!(error.contains("at level 1: must be in (0, 1]"), "{error}");
+    }
+    assert!(Schedule::new(vec![]).is_err());
+    assert_eq!(Schedule::new(vec![0.5, 1.0]).unwrap().alpha_bars(), [0.5, 0.0]);
+}
+
+#[test]
+fn respacing_keeps_the_levels_of_diffusion_bridge() {
+    let process = Process::new(&ScheduleConfig::default().build().unwrap());
+    let levels = |level, steps| {
+        let kept = process.respaced(level, steps).unwrap();
+        (0..kept.len()).rev().map(|step| kept.level(step)).collect::<Vec<_>>()
+    };
+    assert_eq!(levels(599, 5), [599, 479, 359, 239, 119]);
+    assert_eq!(levels(50, 1), [50]);
+    assert_eq!(levels(2, 3), [2, 1, 0]);
+    let kept = process.respaced(599, 5).unwrap();
+    assert_eq!(kept.alpha_bar_before(0), 1.0);
+    assert_eq!(kept.alpha_bar_before(1), process.alpha_bar(119));
+    for (level, steps) in [(1000, 1), (5, 7), (5, 0)] {
+        assert!(matches!(process.respaced(level, steps), Err(BridgeError::Config { .. })));
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_three_predictions_say_the_same(
+        step in 0_usize..1000,
+        x0 in prop::collection::vec(-3.0_f64..3.0, 6),
+        noise in prop::collection::vec(-3.0_f64..3.0, 6),
+    ) {
+        let process = Process::new(&ScheduleConfig::default().build().unwrap());
+        let rows = |values: &[f64]| Tensor::from_slice(values).view([2, 3]);
+        let (x0, noise) = (rows(&x0), rows(&noise));
+        let x_t = process.q_sample(&x0, step, &noise);
+        let v = process.predict_v(&x_t, step, &x0);
+        prop_assert!(largest_difference(&process.predict_eps(&x_t, step, &x0), &noise) < 1e-9);
+        for (prediction, output) in
+            [(Prediction::X0, &x0), (Prediction::Eps, &noise), (Prediction::V, &v)]
+        {
+            let back = process.predict_x0(prediction, &x_t, step, output);
+            prop_assert!(largest_difference(&back, &x0) < 1e-9);
+        }
+        // The batched form at mixed levels agrees with the one at a single level.
+        let table = process.coefficients(Kind::Double, Device::Cpu);
+        let levels = Tensor::from_slice(&[step as i64, 999 - step as i64]);
+        let mixed = table.q_sample(&x0, &levels, &noise);
+        let first = mixed.narrow(0, 0, 1);
+        prop_assert!(largest_difference(&first, &x_t.narrow(0, 0, 1)) < 1e-12);
+        let back = table.predict_x0(Prediction::V, &x_t, &levels, &v).narrow(0, 0, 1);
+        prop_assert!(largest_difference(&back, &x0.narrow(0, 0, 1)) < 1e-9);
+    }
+}
+
+#[test]
+fn the_network_has_the_size_of_paper_md() {
+    let params = Params::new(0, Device::Cpu);
+    Network::new(&params.root(), 512, &NetworkConfig::default(), true);
+    assert_eq!(params.count(), 9_725_440);
+}
+
+#[test]
+fn the_network_matches_pytorch() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/network.safetensors"));
+    let (mut golden, _) = tensor_file::read(path, Device::Cpu).unwrap();
+    let mut take = |name: &str| golden.remove(name).unwrap();
+    let (x, levels, y) = (take("x"), take("levels"), take("y"));
+    let weights = golden
+        .into_iter()
+        .map(|(name, value)| (name.strip_prefix("weights.").unwrap().to_owned(), value))
+        .collect();
+    let params = Params::new(0, Device::Cpu);
+    let config = NetworkConfig { hidden: 10, blocks: 3 };
+    let network = Network::new(&params.root(), 6, &config, true);
+    assert_eq!(network.forward(&x, &levels).abs().max().double_value(&[]), 0.0);
+    params.restore(&weights, path).unwrap();
+    let difference = largest_difference(&network.forward(&x, &levels), &y);
+    assert!(difference < 1e-5, "{difference}");
+    // One level for all rows is the same as the level repeated.
+    let once = network.forward(&x, &one_level(7, Device::Cpu));
+    let repeated = network.forward(&x, &Tensor::from_slice(&[7_i64; 4]));
+    assert!(largest_difference(&once, &repeated) < 1e-6);
+}
+
+#[test]
+fn time_embeddings_by_hand() {
+    // Frequencies 1 and 1/100; cosines, then sines.
+    let got = sinusoidal(&Tensor::from_slice(&[0_i64, 50]), 4);
+    let expected = [1.0, 1.0, 0.0, 0.0, 50_f64.cos(), 0.5_f64.cos(), 50_f64.sin(), 0.5_f64.sin()];
+    let expected = Tensor::from_slice(&expected).view([2, 4]).to_kind(Kind::Float);
+    assert!(largest_difference(&got, &expected) < 1e-6);
+}
+
+#[test]
+fn ddim_matches_diffusers_from_the_middle_of_the_chain() {
+    let golden: Value = serde_json::from_str(include_str!("golden/ddim.json")).unwrap();
+    let (rows, dim) = (golden["rows"].as_i64().unwrap(), golden["dim"].as_i64().unwrap());
+    let matrix = |value: &Value, shape: &[i64]| Tensor::from_slice(&numbers(value)).view(shape);
+    let start = matrix(&golden["start"], &[rows, dim]);
+    let weight = matrix(&golden["weight"], &[dim, dim]);
+    let process = Process::new(&ScheduleConfig::default().build().unwrap());
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 18);
+    let mut worst = 0.0_f64;
+    for case in cases {
+        let prediction = serde_json::from_value(case["prediction"].clone()).unwrap();
+        let level = case["level"].as_u64().unwrap() as usize;
+        let steps = case["steps"].as_u64().unwrap() as usize;
+        let eta = case["eta"].as_f64().unwrap();
+        let noise = matrix(&case["noise"], &[steps as i64, rows, dim]);
+        let seen = std::cell::RefCell::new(Vec::new());
+        let network = |x: &Tensor, level: usize| {
+            seen.borrow_mut().push(level as f64);
+            x.matmul(&weight) + level as f64 / 1000.0
+        };
+        let denoiser = Denoiser { process: &process, prediction, network: &network };
+        let sampler = SamplerConfig::Ddim { level, steps, eta };
+        let output = sampler.sample(&denoiser, &start, &|draw| noise.get(draw as i64)).unwrap();
+        assert_eq!(*seen.borrow(), numbers(&case["timesteps"]));
+        let expected = matrix(&case["output"], &[rows, dim]);
+        let scale = expected.abs().max().double_value(&[]).max(1.0);
+        worst = worst.max(largest_difference(&output, &expected) / scale);
+    }
+    assert!(worst < 1e-9, "{worst}");
+}
+
+#[test]
+fn one_step_is_the_prediction_at_its_level() {
+    let process = Process::new(&ScheduleConfig::default().build().unwrap());
+    let network = |x: &Tensor, level: usize| x * 2.0 + level as f64;
+    let denoiser = Denoiser { process: &process, prediction: Prediction::X0, network: &network };
+    let start = Tensor::from_slice(&[1.0_f64, -1.0]).view([1, 2]);
+    let noise = Tensor::from_slice(&[0.5_f64, 0.25]).view([1, 2]);
+    let sampler = SamplerConfig::OneStep { level: 50 };
+    let output = sampler.sample(&denoiser, &start, &|_| noise.shallow_clone()).unwrap();
+    let expected = process.q_sample(&start, 50, &noise) * 2.0 + 50.0;
+    assert!(largest_difference(&output, &expected) < 1e-12);
+}
+
+#[test]
+fn noise_belongs_to_the_item_and_not_to_its_batch() {
+    let items: Vec<u64> = (0..64).map(|i| dl_core::noise::item_of(&format!("clip {i}"))).collect();
+    let together = RowNoise { seed: 3, items: &items }.draw(2, 16, Device::Cpu);
+    let alone = std::thread::scope(|scope| {
+        let draw = |row: usize| {
+            let items = &items[row..=row];
+            scope.spawn(move || RowNoise { seed: 3, items }.draw(2, 16, Device::Cpu))
+        };
+        (0..64).rev().map(draw).map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    let alone = Tensor::cat(&alone.iter().rev().collect::<Vec<_>>(), 0);
+    assert!(together.equal(&alone), "bits differ");
+    let other = RowNoise { seed: 4, items: &items }.draw(2, 16, Device::Cpu);
+    assert!(!together.equal(&other));
+}

@@ -1,0 +1,160 @@
+//! Captions as resident tensors, and the batches and losses made of them.
+
+use dl_torch::convert;
+use tch::{Device, IndexOp, Kind, Tensor};
+
+use crate::{CaptionTokenizer, KvCache, Llama, LlmError, llama::positions};
+
+/// Targets with this value count for nothing.
+const IGNORED: i64 = -100;
+
+/// Tokenized captions: inputs begin with the begin mark, targets end with the end
+/// mark, both `[captions, longest]`.
+pub(crate) struct Captions {
+    tokens: Vec<Vec<u32>>,
+    inputs: Tensor,
+    targets: Tensor,
+}
+
+/// One batch, cut to its longest caption: `[batch, len]` each.
+pub(crate) struct CaptionBatch {
+    pub(crate) inputs: Tensor,
+    targets: Tensor,
+}
+
+impl Captions {
+    /// Longer captions than `max_tokens` lose their end, and their end mark with it.
+    pub(crate) fn new(
+        captions: &[String],
+        tokenizer: &CaptionTokenizer,
+        max_tokens: usize,
+        device: Device,
+    ) -> Result<Self, LlmError> {
+        let marks = tokenizer.marks();
+        let mut tokens = Vec::with_capacity(captions.len());
+        for (index, caption) in captions.iter().enumerate() {
+            let ids = tokenizer.encode(caption)?;
+            if ids.is_empty() {
+                return Err(LlmError::Input(format!(
+                    "caption {index} is empty; leave its clip out or write one"
+                )));
+            }
+            tokens.push(ids);
+        }
+        let longest = tokens.iter().map(|ids| ids.len() + 1).max().unwrap_or(1).min(max_tokens);
+        let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+        for ids in &tokens {
+            let ids = || ids.iter().copied().map(i64::from);
+            let begin = i64::from(marks.bos);
+            let pad = std::iter::repeat(i64::from(marks.pad));
+            inputs.extend(std::iter::once(begin).chain(ids()).chain(pad).take(longest));
+            let end = std::iter::once(i64::from(marks.eos));
+            let ignored = std::iter::repeat(IGNORED);
+            targets.extend(ids().chain(end).chain(ignored).take(longest));
+        }
+        let matrix = |values: &[i64]| {
+            Tensor::from_slice(values).view([tokens.len() as i64, longest as i64]).to_device(device)
+        };
+        // The end mark's own input is never needed, but harmless: it is ignored.
+        Ok(Self { inputs: matrix(&inputs), targets: matrix(&targets), tokens })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The tokens of one caption, without marks.
+    pub(crate) fn tokens(&self, caption: usize) -> &[u32] {
+        &self.tokens[caption]
+    }
+
+    pub(crate) fn batch(&self, captions: &[usize]) -> CaptionBatch {
+        let longest = captions.iter().map(|&caption| self.tokens[caption].len() + 1).max();
+        let length = (longest.unwrap_or(1) as i64).min(self.inputs.size()[1]);
+        let rows = convert::indices(captions, self.inputs.device());
+        let select = |matrix: &Tensor| matrix.index_select(0, &rows).narrow(1, 0, length);
+        CaptionBatch { inputs: select(&self.inputs), targets: select(&self.targets) }
+    }
+}
+
+/// What stands before a caption.
+pub(crate) enum Before {
+    /// Nothing.
+    Nothing,
+    /// Vectors that are read like token embeddings: `[batch, len, hidden]`.
+    Embeds(Tensor),
+    /// Keys and values of every block.
+    Cache(KvCache),
+}
+
+impl CaptionBatch {
+    /// The summed cross-entropy of all tokens (nats), and their number.
+    pub(crate) fn loss_sum(
+        &self,
+        llama: &Llama,
+        before: Before,
+        label_smoothing: f64,
+    ) -> Result<(Tensor, i64), LlmError> {
+        let device = self.inputs.device();
+        let (_, len) = self.inputs.size2()?;
+        let tokens = llama.embed(&self.inputs);
+        // Padding stands behind every caption and attention is causal: no token
+        // that counts can see it.
+        let hidden = match before {
+            Before::Nothing => {
+                llama.forward_embeds(&tokens, &positions(0, len, device), None, None)?
+            }
+            Before::Embeds(prefix) => {
+                let prefix_len = prefix.size()[1];
+                let all = Tensor::cat(&[prefix, tokens], 1);
+                let places = positions(0, prefix_len + len, device);
+                llama.forward_embeds(&all, &places, None, None)?.i((.., prefix_len.., ..))
+            }
+            Before::Cache(mut cache) => {
+                let places = positions(cache.len(), len, device);
+                llama.forward_embeds(&tokens, &places, None, Some(&mut cache))?
+            }
+        };
+        let targets = self.targets.flatten(0, 1);
+        let counted = targets.not_equal(IGNORED).nonzero().squeeze_dim(-1);
+        let hidden = hidden.flatten(0, 1).index_select(0, &counted);
+        let targets = targets.index_select(0, &counted);
+        let sum = llama.logits(&hidden).to_kind(Kind::Float).cross_entropy_loss(
+            &targets,
+            None::<&Tensor>,
+            tch::Reduction::Sum,
+            IGNORED,
+            label_smoothing,
+        );
+        Ok((sum, targets.numel() as i64))
+    }
+
+    /// The mean cross-entropy per token (nats).
+    pub(crate) fn loss(
+        &self,
+        llama: &Llama,
+        before: Before,
+        label_smoothing: f64,
+    ) -> Result<Tensor, LlmError> {
+        let (sum, tokens) = self.loss_sum(llama, before, label_smoothing)?;
+        Ok(sum / tokens as f64)
+    }
+}
+
+/// Mean loss per token over all captions, in batches; `before` makes what stands
+/// before the captions of a batch.
+pub(crate) fn mean_loss(
+    captions: &Captions,
+    llama: &Llama,
+    batch: usize,
+    mut before: impl FnMut(&[usize]) -> Result<Before, LlmError>,
+) -> Result<f64, LlmError> {
+    let order: Vec<usize> = (0..captions.len()).collect();
+    let (mut sum, mut count) = (0.0, 0);
+    for rows in order.chunks(batch) {
+        let (loss, tokens) = captions.batch(rows).loss_sum(llama, before(rows)?, 0.0)?;
+        sum += loss.double_value(&[]);
+        count += tokens;
+    }
+    Ok(sum / count.max(1) as f64)
+}

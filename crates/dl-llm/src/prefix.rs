@@ -1,0 +1,162 @@
+//! From one embedding to the prefix that steers a frozen decoder: a two-layer
+//! network whose output is read as K vectors before the caption (Mokady et al.,
+//! 2021, "ClipCap") or as K keys and values in every block (Li and Liang, 2021,
+//! "Prefix-tuning").
+
+use dl_core::noise::Noise;
+use dl_torch::{
+    Path, TrainConfig,
+    layers::{Init, Linear, l2_normalise},
+};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::{KvCache, Llama, LlmError, attention::LayerCache, captions::Before, error::check};
+
+/// Where the prefix enters the decoder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrefixKind {
+    /// As vectors in place of token embeddings.
+    Input,
+    /// As keys and values of every block: cheaper, since the decoder need not read
+    /// the prefix, and stronger where the decoder is small.
+    #[default]
+    Deep,
+}
+
+/// The mapper and its training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrefixConfig {
+    /// Where it enters.
+    pub kind: PrefixKind,
+    /// Number of prefix positions K, at least 1.
+    pub length: i64,
+    /// Width of the mapper's inner layer, at least 1.
+    pub hidden: i64,
+    /// Standard deviation, per dimension, of Gaussian noise on the embeddings in
+    /// training, which hardens the decoder against embeddings that are a little
+    /// off; 0 for none.
+    pub noise: f64,
+    /// Whether noisy embeddings are brought back to unit length.
+    pub renormalise: bool,
+    /// Share of each target's probability that is spread over all tokens, in [0, 1).
+    pub label_smoothing: f64,
+    /// Captions are cut to this many tokens, the end mark included.
+    pub max_tokens: usize,
+    /// Steps, batch and rates.
+    pub train: TrainConfig,
+}
+
+impl Default for PrefixConfig {
+    fn default() -> Self {
+        Self {
+            kind: PrefixKind::default(),
+            length: 8,
+            hidden: 512,
+            noise: 0.0,
+            renormalise: true,
+            label_smoothing: 0.0,
+            max_tokens: 40,
+            train: TrainConfig {
+                steps: 250,
+                batch: 64,
+                learning_rate: 2e-3,
+                warmup_steps: 30,
+                validate_every: 50,
+                checkpoint_every: 100,
+                patience: 3,
+                ..TrainConfig::default()
+            },
+        }
+    }
+}
+
+impl PrefixConfig {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`LlmError::Config`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), LlmError> {
+        check(self.length > 0, "length", self.length, "at least 1")?;
+        check(self.hidden > 0, "hidden", self.hidden, "at least 1")?;
+        let noise = self.noise >= 0.0 && self.noise.is_finite();
+        check(noise, "noise", self.noise, "at least 0")?;
+        let smoothing = (0.0..1.0).contains(&self.label_smoothing);
+        check(smoothing, "label_smoothing", self.label_smoothing, "in [0, 1)")?;
+        check(self.max_tokens > 1, "max_tokens", self.max_tokens, "at least 2")?;
+        Ok(self.train.validate()?)
+    }
+}
+
+/// The mapper.
+#[derive(Debug)]
+pub(crate) struct Mapper {
+    inner: Linear,
+    outer: Linear,
+    config: PrefixConfig,
+    dim: i64,
+    scale: f64,
+}
+
+impl Mapper {
+    pub(crate) fn new(path: &Path<'_>, dim: i64, config: &PrefixConfig, llama: &Llama) -> Self {
+        let shape = llama.config();
+        let per_position = match config.kind {
+            PrefixKind::Input => shape.hidden,
+            PrefixKind::Deep => 2 * shape.layers * shape.kv_heads * shape.head_dim(),
+        };
+        let outputs = config.length * per_position;
+        Self {
+            inner: Linear::new(&(path / "inner"), dim, config.hidden, Init::Uniform),
+            outer: Linear::new(&(path / "outer"), config.hidden, outputs, Init::Uniform),
+            config: config.clone(),
+            dim,
+            scale: match config.kind {
+                PrefixKind::Input => llama.embedding_scale(),
+                PrefixKind::Deep => 1.0,
+            },
+        }
+    }
+
+    /// Embeddings `[batch, dim]` of unit length to what stands before a caption.
+    pub(crate) fn forward(&self, embeddings: &Tensor, llama: &Llama) -> Before {
+        // Unit vectors in many dimensions have tiny entries; the network wants
+        // entries of about one, and the decoder vectors as long as its own.
+        let x = embeddings * (self.dim as f64).sqrt();
+        let x = self.outer.forward(&self.inner.forward(&x).gelu("none")) * self.scale;
+        let batch = embeddings.size()[0];
+        let shape = llama.config();
+        match self.config.kind {
+            PrefixKind::Input => Before::Embeds(x.view([batch, self.config.length, shape.hidden])),
+            PrefixKind::Deep => {
+                let (heads, dim) = (shape.kv_heads, shape.head_dim());
+                let all = x.view([batch, shape.layers, 2, heads, self.config.length, dim]);
+                let layer = |layer: i64| {
+                    let pair = all.select(1, layer);
+                    LayerCache { keys: pair.select(1, 0), values: pair.select(1, 1) }
+                };
+                Before::Cache(KvCache { layers: (0..shape.layers).map(layer).collect() })
+            }
+        }
+    }
+
+    /// The embeddings of training items `items` at `step`, hardened with noise.
+    pub(crate) fn harden(
+        &self,
+        embeddings: &Tensor,
+        items: &[usize],
+        step: u64,
+        noise: Noise<'_>,
+    ) -> Tensor {
+        if self.config.noise == 0.0 {
+            return embeddings.shallow_clone();
+        }
+        let items: Vec<u64> = items.iter().map(|&item| item as u64).collect();
+        let draws = noise.normal_rows(&items, step, self.dim as usize);
+        let draws = Tensor::from_slice(&draws).view_as(embeddings).to_device(embeddings.device());
+        let noisy = embeddings + draws * self.config.noise;
+        if self.config.renormalise { l2_normalise(&noisy) } else { noisy }
+    }
+}

@@ -1,0 +1,127 @@
+//! `caption FILE...`: a sentence for any sound file by the trained default, with
+//! the nearest training captions beside it.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+use dl_audio::Waveform;
+use dl_core::EmbeddingSet;
+use dl_diffusion::Bridge;
+use dl_encoder::Encoder;
+use dl_llm::Captioner;
+use ndarray::ArrayView1;
+
+use crate::{config::CaptionConfig, pipeline::Pipeline};
+
+/// What is needed to caption sounds from outside the corpus.
+struct Tool<'a> {
+    pipeline: &'a Pipeline<'a>,
+    config: &'a CaptionConfig,
+    encoder: Box<dyn Encoder + 'a>,
+    bridge: Box<dyn Bridge>,
+    captioner: Captioner,
+    seed: u64,
+}
+
+/// A caption and the training captions nearest to the bridged embedding.
+struct Captioned {
+    caption: String,
+    neighbours: Vec<(f32, String)>,
+}
+
+/// Captions every file that can be read, then lists the others. The exit code is
+/// 1 when there are any.
+pub fn run(files: &[PathBuf], pipeline: &Pipeline<'_>) -> Result<ExitCode> {
+    let tool = Tool::open(pipeline)?;
+    let mut out = std::io::stdout().lock();
+    let mut faults = Vec::new();
+    for file in files {
+        match tool.read(file) {
+            Ok((clip, whole)) => {
+                let captioned = tool.caption(&clip)?;
+                writeln!(out, "{}{}", file.display(), tool.extent(&whole))?;
+                writeln!(out, "  {}", captioned.caption)?;
+                writeln!(out, "  nearest training captions:")?;
+                for (cosine, caption) in captioned.neighbours {
+                    writeln!(out, "    {cosine:.2}  {caption}")?;
+                }
+            }
+            Err(error) => faults.push(format!("{error:#}")),
+        }
+    }
+    for fault in &faults {
+        eprintln!("error: {fault}");
+    }
+    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+impl<'a> Tool<'a> {
+    fn open(pipeline: &'a Pipeline<'a>) -> Result<Self> {
+        let config = &pipeline.config.caption;
+        let seed = pipeline.config.seeds[0];
+        let remedy = format!("cargo run -p experiments -- run t2 --config {}", pipeline.config.name);
+        pipeline.require_captioner(config.protocol, &config.bridge, seed, &remedy)?;
+        Ok(Self {
+            pipeline,
+            config,
+            encoder: Box::new(pipeline.encoder()?),
+            bridge: pipeline.bridge(&config.bridge, seed)?,
+            captioner: pipeline.captioner(config.protocol, &config.bridge, seed)?,
+            seed,
+        })
+    }
+
+    /// The clip to caption and the whole recording it is from.
+    fn read(&self, file: &Path) -> Result<(Waveform, Waveform)> {
+        let whole = dl_audio::load(file)?;
+        let clip = self
+            .config
+            .clip
+            .apply(&whole)
+            .with_context(|| format!("cannot cut a clip from {}", file.display()))?;
+        Ok((clip, whole))
+    }
+
+    fn extent(&self, whole: &Waveform) -> String {
+        let (all, part) = (whole.seconds(), self.config.clip.seconds);
+        if all > part + 0.01 { format!("  ({part} s of {all:.1} s)") } else { String::new() }
+    }
+
+    fn caption(&self, clip: &Waveform) -> Result<Captioned> {
+        let audio = self.encoder.embed_audio(std::slice::from_ref(clip))?;
+        // The noise of a sampling bridge is that of the item's name; one name for
+        // all files makes a caption independent of where the file lies.
+        let bridged = self.bridge.apply(&audio, &["caption".into()], self.seed)?;
+        let caption = self
+            .captioner
+            .caption(&bridged, &self.pipeline.config.captioner.decode)?
+            .pop()
+            .context("one embedding gives one caption")?;
+        let train = &self.pipeline.embeddings()?.train;
+        Ok(Captioned {
+            caption,
+            neighbours: nearest(train, bridged.row(0), self.config.neighbours),
+        })
+    }
+}
+
+/// The `count` different training captions of highest cosine.
+fn nearest(train: &EmbeddingSet, query: ArrayView1<'_, f32>, count: usize) -> Vec<(f32, String)> {
+    let similarity = train.text.dot(&query);
+    let mut order: Vec<usize> = (0..similarity.len()).collect();
+    order.sort_by(|&a, &b| similarity[b].total_cmp(&similarity[a]));
+    let mut found: Vec<(f32, String)> = Vec::new();
+    for index in order {
+        if found.len() == count {
+            break;
+        }
+        if found.iter().all(|(_, caption)| *caption != train.captions[index]) {
+            found.push((similarity[index], train.captions[index].clone()));
+        }
+    }
+    found
+}

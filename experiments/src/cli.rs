@@ -1,0 +1,93 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Every table of Diffusion-Link, from sound to score. Without a command: the
+/// whole suite of the configuration (`embedded` unless said otherwise).
+#[derive(Debug, Parser)]
+#[command(name = "experiments", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Configuration.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// A folder of configs/ (embedded, recorded) or a TOML file.
+    #[arg(long, global = true, default_value = "embedded", value_name = "NAME|FILE")]
+    pub config: String,
+    /// Overrides one entry, for example data.roots='["my/folder"]'; repeatable.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Seeds to average over, for example 0,1,2.
+    #[arg(long, global = true, value_delimiter = ',', value_name = "N,N")]
+    pub seeds: Option<Vec<u64>>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lists the experiments.
+    List,
+    /// Runs experiments by name (see `list`).
+    Run {
+        /// Names.
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Prints the tables of finished runs again, without computing anything.
+    Report {
+        /// Run directories; without any, the newest run of each experiment.
+        #[arg(value_name = "RUN")]
+        runs: Vec<PathBuf>,
+        /// Also keep the runs' figures in configs/<suite>/results and write their
+        /// tables into README.md.
+        #[arg(long)]
+        readme: bool,
+    },
+    /// Captions sound files with the trained default.
+    Caption {
+        /// WAV, FLAC, MP3 or Ogg Vorbis files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Embeds the sounds and captions of a manifest (columns id, file, caption).
+    Embed {
+        /// CSV with the columns id, file, caption; several rows with one id and file give
+        /// several captions to one clip. Files are relative to the manifest.
+        #[arg(long, value_name = "CSV")]
+        manifest: PathBuf,
+        /// The EmbeddingSet to write (safetensors).
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+        /// Also write audio.npy, text.npy and owners.npy beside it.
+        #[arg(long)]
+        npy: bool,
+    },
+    /// Writes the scenes of one split as WAV files and a CSV, to listen to.
+    Scenes {
+        /// train, validation or test.
+        #[arg(long, default_value = "test")]
+        split: String,
+        /// The folder to write.
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
+        /// At most this many scenes.
+        #[arg(long, default_value_t = 20)]
+        count: usize,
+    },
+    /// Writes manifest.csv for a folder of recordings laid out as <folder>/<label>/<file>.
+    Manifest {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Checks libtorch, device, models and data; one remedy for each fault.
+    Doctor,
+}

@@ -1,0 +1,284 @@
+//! The configuration of a suite: one TOML file, strict, with `--set key=value`
+//! on top. Every fault names the key and what to do.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use dl_data::CorpusConfig;
+use dl_diffusion::BridgeConfig;
+use dl_encoder::{AudioTowerConfig, HeadsConfig, TextTowerConfig, TowerPairConfig};
+use dl_llm::{DecodeConfig, LmTrainConfig, PrefixConfig};
+use dl_torch::DeviceChoice;
+use serde::{Deserialize, Serialize};
+
+use crate::paths;
+
+/// Everything that a suite of experiments depends on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteConfig {
+    /// Name of the suite; run directories carry it.
+    pub name: String,
+    /// Where to compute: `cpu`, `cuda`, `cuda:N` or `auto`.
+    pub device: DeviceChoice,
+    /// Seed of the scenes, the projection heads and the language model.
+    pub seed: u64,
+    /// Seeds of bridges and captioners; tables average over them.
+    pub seeds: Vec<u64>,
+    /// Where runs and caches go; relative to the repository.
+    pub runs: PathBuf,
+    /// The experiments that the suite consists of.
+    pub experiments: Vec<String>,
+    /// Sounds and captions.
+    pub data: CorpusConfig,
+    /// The frozen encoder.
+    pub encoder: EncoderConfig,
+    /// All bridges, by the name that rows use.
+    pub bridges: BTreeMap<String, BridgeConfig>,
+    /// The decoder, before any prefix.
+    pub language_model: LmTrainConfig,
+    /// The prefix mapper and how captions are decoded.
+    pub captioner: CaptionerConfig,
+    /// Rows of the tables.
+    pub rows: RowsConfig,
+    /// Intervals.
+    pub evaluation: EvaluationConfig,
+    /// The `caption` command.
+    pub caption: CaptionConfig,
+}
+
+/// The frozen encoder: pretrained towers and the heads trained over them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderConfig {
+    /// Pretrained towers.
+    pub towers: TowerPairConfig,
+    /// Projection heads.
+    pub heads: HeadsConfig,
+}
+
+/// The prefix mapper and decoding.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptionerConfig {
+    /// The mapper from an embedding to prefix vectors, and its training.
+    pub prefix: PrefixConfig,
+    /// Greedy or beam search.
+    pub decode: DecodeConfig,
+}
+
+/// Which bridges stand in which table, in order. The first row is the baseline.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowsConfig {
+    /// Modality gap.
+    pub t1: Vec<String>,
+    /// Captioning, decoder trained on text embeddings alone.
+    pub zero_shot: Vec<String>,
+    /// Captioning, decoder trained on (bridged) audio embeddings.
+    pub supervised: Vec<String>,
+}
+
+/// How intervals are made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationConfig {
+    /// Bootstrap resamples over clips (and seeds), at least 100.
+    pub resamples: usize,
+}
+
+/// What the `caption` command uses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptionConfig {
+    /// The bridge.
+    pub bridge: String,
+    /// How its decoder was trained.
+    pub protocol: Protocol,
+    /// Length that recordings are brought to, and how.
+    pub clip: dl_audio::ClipConfig,
+    /// How many of the nearest training captions to print.
+    pub neighbours: usize,
+}
+
+/// What a decoder is trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// Text embeddings alone; it meets audio only at test time.
+    ZeroShot,
+    /// The (bridged) audio embeddings.
+    Supervised,
+}
+
+impl SuiteConfig {
+    /// Reads `name` (a folder of `configs/`, or a path to a TOML file), applies
+    /// `sets` (`key=value` with dots in the key) and `seeds`, and checks it all.
+    pub fn load(name: &str, sets: &[String], seeds: Option<&[u64]>) -> Result<Self> {
+        let path = paths::config_file(name)?;
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let mut document: toml::Table = toml::from_str(&text)
+            .map_err(|error| anyhow!("{}: {}", path.display(), error.to_string().trim_end()))?;
+        for set in sets {
+            apply(&mut document, set)?;
+        }
+        let mut config: Self =
+            serde_path_to_error::deserialize(toml::Value::Table(document)).map_err(|error| {
+                let place = error.path().to_string();
+                let problem = error.into_inner().to_string();
+                anyhow!("{}: {place}: {}", path.display(), with_suggestion(problem.trim_end()))
+            })?;
+        if let Some(seeds) = seeds {
+            config.seeds = seeds.to_vec();
+        }
+        config.validate().with_context(|| format!("in {}", path.display()))?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<()> {
+        if self.seeds.is_empty() {
+            bail!("seeds: give at least one");
+        }
+        if self.evaluation.resamples < 100 {
+            bail!("evaluation.resamples = {}: must be at least 100", self.evaluation.resamples);
+        }
+        if self.caption.neighbours == 0 {
+            bail!("caption.neighbours = 0: must be at least 1");
+        }
+        let lists = [
+            ("rows.t1", &self.rows.t1),
+            ("rows.zero_shot", &self.rows.zero_shot),
+            ("rows.supervised", &self.rows.supervised),
+        ];
+        for (key, rows) in lists {
+            if rows.is_empty() {
+                bail!("{key}: give at least one row");
+            }
+            for row in rows {
+                self.bridge(row).with_context(|| key.to_owned())?;
+            }
+        }
+        self.bridge(&self.caption.bridge).context("caption.bridge")?;
+        crate::suite::known(&self.experiments).context("experiments")?;
+        for (name, bridge) in &self.bridges {
+            bridge.validate().with_context(|| format!("bridges.{name}"))?;
+        }
+        self.data.validate().context("data")?;
+        self.encoder.towers.validate().context("encoder.towers")?;
+        self.encoder.heads.validate().context("encoder.heads")?;
+        self.language_model.validate().context("language_model")?;
+        self.captioner.prefix.validate().context("captioner.prefix")?;
+        self.captioner.decode.validate().context("captioner.decode")?;
+        self.caption.clip.validate().context("caption.clip")
+    }
+
+    /// The configuration of a bridge by its name.
+    pub fn bridge(&self, name: &str) -> Result<&BridgeConfig> {
+        self.bridges.get(name).ok_or_else(|| {
+            let known = self.bridges.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            anyhow!("there is no [bridges.{name}]; the bridges are {known}")
+        })
+    }
+
+    /// The corpus, its folders relative to the repository.
+    pub fn corpus(&self) -> Result<CorpusConfig> {
+        let mut corpus = self.data.clone();
+        if let CorpusConfig::Recorded(recorded) = &mut corpus {
+            for root in &mut recorded.roots {
+                *root = paths::in_repository(root)?;
+            }
+        }
+        Ok(corpus)
+    }
+
+    /// The towers, their files relative to the repository.
+    pub fn towers(&self) -> Result<TowerPairConfig> {
+        let mut towers = self.encoder.towers.clone();
+        let AudioTowerConfig::Aisfx(audio) = &mut towers.audio;
+        let TextTowerConfig::Minilm(text) = &mut towers.text;
+        for path in [&mut audio.path, &mut text.path] {
+            *path = paths::in_repository(path)?;
+        }
+        Ok(towers)
+    }
+
+    /// The resolved configuration as TOML, for the run directory.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).context("cannot write the configuration as TOML")
+    }
+
+    /// Where all runs and caches of this suite go.
+    pub fn runs_dir(&self) -> Result<PathBuf> {
+        Ok(paths::in_repository(&self.runs)?.join(&self.name))
+    }
+}
+
+/// Puts one `key=value` into the document. A value that is not TOML is a string,
+/// so that `--set device=cpu` works.
+fn apply(document: &mut toml::Table, set: &str) -> Result<()> {
+    let (key, text) = set
+        .split_once('=')
+        .ok_or_else(|| anyhow!("--set {set}: write it as key=value, for example seeds=[0,1]"))?;
+    let value = match toml::from_str::<toml::Table>(&format!("value = {text}")) {
+        Ok(mut table) => table.remove("value").context("--set: no value")?,
+        Err(_) => toml::Value::String(text.trim().to_owned()),
+    };
+    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    let last = parts.pop().unwrap_or_default();
+    let mut table = document;
+    for (depth, part) in parts.iter().enumerate() {
+        table = table
+            .entry(*part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| {
+                anyhow!("--set {set}: {} is a value, not a section", parts[..=depth].join("."))
+            })?;
+    }
+    table.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// serde's "unknown field `x`, expected one of `a`, `b`" with the nearest name.
+fn with_suggestion(problem: &str) -> String {
+    let mut quoted = problem.split('`').skip(1).step_by(2);
+    let unknown = problem.starts_with("unknown field") || problem.starts_with("unknown variant");
+    let (Some(wrong), true) = (quoted.next(), unknown) else { return problem.to_owned() };
+    let nearest = quoted
+        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 3);
+    match nearest {
+        Some((_, name)) => format!("{problem}; did you mean `{name}`?"),
+        None => problem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_takes_toml_and_bare_words() {
+        let mut document = toml::from_str("[data]\nroots = []\n").unwrap();
+        for set in ["data.roots=['a', 'b']", "device=cpu", "data.size.train=7"] {
+            apply(&mut document, set).unwrap();
+        }
+        let expected = "device = 'cpu'\n[data]\nroots = ['a', 'b']\n[data.size]\ntrain = 7\n";
+        assert_eq!(document, toml::from_str::<toml::Table>(expected).unwrap());
+        assert!(apply(&mut document, "device.kind=1").unwrap_err().to_string().contains("a value"));
+        assert!(apply(&mut document, "device").unwrap_err().to_string().contains("key=value"));
+    }
+
+    #[test]
+    fn the_nearest_field_is_suggested() {
+        let text = with_suggestion("unknown field `hiden`, expected one of `dim`, `hidden`");
+        assert!(text.ends_with("did you mean `hidden`?"), "{text}");
+        let text = with_suggestion("unknown field `zzzzzz`, expected `dim`");
+        assert!(!text.contains("did you mean"), "{text}");
+    }
+}

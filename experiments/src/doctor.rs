@@ -1,0 +1,88 @@
+//! `doctor`: is everything there that the suite needs? One line for each part,
+//! one remedy for each fault; exit code 2 when there is any.
+
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+
+use dl_encoder::{AudioTowerConfig, TextTowerConfig};
+
+use crate::config::SuiteConfig;
+
+type Finding = (&'static str, Result<String, String>);
+
+/// Looks at libtorch, device, models, data and the run directory.
+pub fn run(config: &SuiteConfig) -> Result<ExitCode> {
+    let mut findings: Vec<Finding> = vec![
+        ("libtorch", Ok(libtorch())),
+        ("device", device(config)),
+        ("runs", writable(&config.runs_dir()?)),
+        ("data", data(config)),
+    ];
+    let towers = config.towers()?;
+    let AudioTowerConfig::Aisfx(audio) = &towers.audio;
+    let TextTowerConfig::Minilm(text) = &towers.text;
+    findings.push(("aiSFX", model(&audio.path)));
+    findings.push(("MiniLM", model(&text.path.join("model.safetensors"))));
+    let mut out = std::io::stdout().lock();
+    for (part, finding) in &findings {
+        match finding {
+            Ok(line) => writeln!(out, "ok     {part:10} {line}")?,
+            Err(line) => writeln!(out, "FAULT  {part:10} {line}")?,
+        }
+    }
+    let healthy = findings.iter().all(|(_, finding)| finding.is_ok());
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// The library that this process really loaded.
+fn libtorch() -> String {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let loaded = maps
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(5))
+        .find(|path| path.ends_with("libtorch_cpu.so"))
+        .unwrap_or("loaded");
+    format!("{} at {loaded}", dl_torch::device::LIBTORCH_VERSION)
+}
+
+fn device(config: &SuiteConfig) -> Result<String, String> {
+    let device = config.device.resolve().map_err(|error| error.to_string())?;
+    Ok(dl_torch::device::describe(device))
+}
+
+fn writable(runs: &Path) -> Result<String, String> {
+    let probe = runs.join(".probe");
+    dl_core::atomic::write_bytes(&probe, b"probe").map_err(|error| {
+        format!("{error}; free space or permission, or --set runs=<another folder>")
+    })?;
+    fs::remove_file(&probe).map_err(|error| error.to_string())?;
+    Ok(runs.display().to_string())
+}
+
+fn data(config: &SuiteConfig) -> Result<String, String> {
+    let corpus = config
+        .corpus()
+        .and_then(|corpus| Ok(corpus.open(config.seed)?))
+        .map_err(|error| format!("{error:#}"))?;
+    let sizes = [dl_data::Split::Train, dl_data::Split::Validation, dl_data::Split::Test]
+        .map(|split| corpus.clips(split).len().to_string())
+        .join(" + ");
+    let warnings = match corpus.warnings().len() {
+        0 => String::new(),
+        n => format!(", {n} warnings (the first: {})", corpus.warnings()[0]),
+    };
+    Ok(format!("{}: {sizes} clips{warnings}", corpus.name()))
+}
+
+fn model(path: &Path) -> Result<String, String> {
+    match fs::metadata(path) {
+        Ok(file) => Ok(format!("{} ({:.1} MB)", path.display(), file.len() as f64 / 1e6)),
+        Err(error) => Err(format!("{}: {error}; run `cargo setup`", path.display())),
+    }
+}

@@ -1,0 +1,160 @@
+//! The figure of the migration: where audio points stand before and after a
+//! bridge, in the two directions in which text and audio together vary most.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
+use plotters::prelude::*;
+
+/// Points shown of each kind; more would only hide one another.
+const SHOWN: usize = 400;
+
+const AUDIO: RGBColor = RGBColor(213, 94, 0);
+const BRIDGED: RGBColor = RGBColor(0, 158, 115);
+const TEXT: RGBColor = RGBColor(0, 114, 178);
+
+/// Draws `text` `[M, D]`, `audio` `[N, D]` and `bridged` `[N, D]` (unit rows)
+/// into an SVG file, on the plane fitted to `text` and `audio`.
+pub fn migration(
+    path: &Path,
+    title: &str,
+    text: ArrayView2<'_, f32>,
+    audio: ArrayView2<'_, f32>,
+    bridged: ArrayView2<'_, f32>,
+) -> Result<()> {
+    let plane = Plane::fit(text, audio);
+    let clouds = [
+        ("text", TEXT, plane.project(text)),
+        ("audio", AUDIO, plane.project(audio)),
+        ("bridged audio", BRIDGED, plane.project(bridged)),
+    ];
+    let all = || clouds.iter().flat_map(|(_, _, points)| points.iter());
+    let span = |axis: fn(&(f64, f64)) -> f64| {
+        let (low, high) = all()
+            .map(axis)
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+        let margin = 0.05 * (high - low).max(1e-9);
+        low - margin..high + margin
+    };
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (760, 560)).into_drawing_area();
+        let fault = |error: &dyn std::fmt::Display| anyhow!("cannot draw the figure: {error}");
+        root.fill(&WHITE).map_err(|e| fault(&e))?;
+        let mut chart = ChartBuilder::on(&root)
+            .caption(title, ("sans-serif", 18))
+            .margin(12)
+            .x_label_area_size(36)
+            .y_label_area_size(46)
+            .build_cartesian_2d(span(|p| p.0), span(|p| p.1))
+            .map_err(|e| fault(&e))?;
+        chart
+            .configure_mesh()
+            .x_desc(format!("component 1 ({:.0} % of variance)", 100.0 * plane.shares[0]))
+            .y_desc(format!("component 2 ({:.0} % of variance)", 100.0 * plane.shares[1]))
+            .light_line_style(WHITE)
+            .draw()
+            .map_err(|e| fault(&e))?;
+        for (label, colour, points) in &clouds {
+            let colour = *colour;
+            let step = points.len().div_ceil(SHOWN).max(1);
+            let dots = points
+                .iter()
+                .step_by(step)
+                .map(|&point| Circle::new(point, 3, colour.mix(0.55).filled()));
+            chart
+                .draw_series(dots)
+                .map_err(|e| fault(&e))?
+                .label(*label)
+                .legend(move |(x, y)| Circle::new((x + 8, y), 4, colour.filled()));
+        }
+        chart
+            .configure_series_labels()
+            .background_style(WHITE.mix(0.85))
+            .border_style(BLACK.mix(0.3))
+            .draw()
+            .map_err(|e| fault(&e))?;
+        root.present().map_err(|e| fault(&e))?;
+    }
+    dl_core::atomic::write_bytes(path, svg.as_bytes())?;
+    Ok(())
+}
+
+/// The first two principal components.
+struct Plane {
+    mean: Array1<f64>,
+    axes: [Array1<f64>; 2],
+    shares: [f64; 2],
+}
+
+impl Plane {
+    fn fit(text: ArrayView2<'_, f32>, audio: ArrayView2<'_, f32>) -> Self {
+        let rows = concatenate![Axis(0), text, audio].mapv(f64::from);
+        let mean = rows.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(rows.ncols()));
+        let centred = &rows - &mean;
+        let mut covariance = centred.t().dot(&centred) / rows.nrows().max(1) as f64;
+        let total = covariance.diag().sum().max(f64::MIN_POSITIVE);
+        let mut leading = || {
+            let (axis, variance) = leading_eigenvector(&covariance);
+            let column = axis.view().insert_axis(Axis(1));
+            covariance = &covariance - &(column.dot(&column.t()) * variance);
+            (axis, variance / total)
+        };
+        let ((first, share1), (second, share2)) = (leading(), leading());
+        Self { mean, axes: [first, second], shares: [share1, share2] }
+    }
+
+    fn project(&self, rows: ArrayView2<'_, f32>) -> Vec<(f64, f64)> {
+        let centred = rows.mapv(f64::from) - &self.mean;
+        let (x, y) = (centred.dot(&self.axes[0]), centred.dot(&self.axes[1]));
+        x.into_iter().zip(y).collect()
+    }
+}
+
+/// Power iteration from a fixed start; the sign is fixed too, so that a figure
+/// does not flip between runs.
+fn leading_eigenvector(matrix: &Array2<f64>) -> (Array1<f64>, f64) {
+    let mut vector = Array1::from_shape_fn(matrix.nrows(), |i| 1.0 + 0.01 * i as f64);
+    let mut value = 0.0;
+    for _ in 0..500 {
+        let next = matrix.dot(&vector);
+        value = next.dot(&next).sqrt();
+        if value <= f64::MIN_POSITIVE {
+            break;
+        }
+        vector = next / value;
+    }
+    let sign = vector.sum().signum();
+    (vector * sign, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn the_plane_follows_the_largest_variance() {
+        // Variance 4 along the second axis, 1 along the first, none along the third.
+        let points = array![[1.0_f32, 2.0, 5.0], [-1.0, -2.0, 5.0], [1.0, -2.0, 5.0], [
+            -1.0, 2.0, 5.0
+        ]];
+        let plane = Plane::fit(points.view(), points.view());
+        assert!((plane.shares[0] - 0.8).abs() < 1e-9 && (plane.shares[1] - 0.2).abs() < 1e-9);
+        assert!((plane.axes[0][1].abs() - 1.0).abs() < 1e-9);
+        assert_eq!(plane.project(points.view()).len(), 4);
+    }
+
+    #[test]
+    fn the_figure_is_a_whole_svg() {
+        let directory = std::env::temp_dir().join("dl-figure-test");
+        let path = directory.join("migration.svg");
+        let (a, b) = (array![[1.0_f32, 0.0], [0.9, 0.1]], array![[0.0_f32, 1.0], [0.1, 0.9]]);
+        migration(&path, "toy", a.view(), b.view(), a.view()).unwrap();
+        let svg = std::fs::read_to_string(&path).unwrap();
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+        assert!(svg.contains("bridged audio"));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}

@@ -1,0 +1,128 @@
+//! What an experiment leaves in its run directory, from which tables are built:
+//! `run.json` ([`RunInfo`]) and `metrics.jsonl` (one [`Record`] a line).
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use dl_core::{EmbeddingSet, Fingerprint, RunDir};
+use serde::{Deserialize, Serialize};
+
+use crate::{pipeline::Pipeline, table::Estimate, tables};
+
+/// Name of the file with a run's facts.
+pub const RUN_FILE: &str = "run.json";
+/// Name of the file with a run's figures.
+pub const METRICS_FILE: &str = "metrics.jsonl";
+
+/// What a run is over and what made it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// `t1`, `t2`, ...
+    pub experiment: String,
+    /// Name of the configuration.
+    pub suite: String,
+    /// Clips measured.
+    pub clips: usize,
+    /// Their captions.
+    pub captions: usize,
+    /// Digest of the list of clip ids (first digits).
+    pub id_hash: String,
+    /// Seeds averaged over.
+    pub seeds: Vec<u64>,
+    /// Bootstrap resamples behind each interval.
+    pub resamples: usize,
+    /// Fingerprint of the corpus (first digits).
+    pub corpus: String,
+    /// Fingerprint of the encoder with its heads (first digits).
+    pub encoder: String,
+    /// Version of this program.
+    pub program: String,
+    /// Version of libtorch.
+    pub libtorch: String,
+    /// Device and threads.
+    pub device: String,
+}
+
+/// The figures of one row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which table of the experiment.
+    pub table: String,
+    /// The row's label.
+    pub row: String,
+    /// `None` for the mean over seeds that the table shows.
+    pub seed: Option<u64>,
+    /// Figures by metric.
+    pub metrics: BTreeMap<String, Estimate>,
+}
+
+impl RunInfo {
+    /// The facts of `experiment` over the clips of `test`.
+    pub fn new(pipeline: &Pipeline<'_>, experiment: &str, test: &EmbeddingSet) -> Result<Self> {
+        let config = pipeline.config;
+        let short = |text: &str| text.chars().take(12).collect::<String>();
+        Ok(Self {
+            experiment: experiment.into(),
+            suite: config.name.clone(),
+            clips: test.len(),
+            captions: test.captions.len(),
+            id_hash: test.id_hash().short().into(),
+            seeds: config.seeds.clone(),
+            resamples: config.evaluation.resamples,
+            corpus: short(&test.provenance.corpus),
+            encoder: short(&test.provenance.encoder),
+            program: env!("CARGO_PKG_VERSION").into(),
+            libtorch: dl_torch::device::LIBTORCH_VERSION.into(),
+            device: dl_torch::device::describe(pipeline.device()),
+        })
+    }
+
+    /// What the lines below a table say of all this.
+    pub fn notes(&self) -> Vec<String> {
+        let seeds = self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        vec![format!(
+            "{} suite: {} test clips with {} captions, id hash {}; seeds {seeds}; 95 % bootstrap \
+             intervals over clips and seeds ({} resamples); corpus {}, encoder {}; version {}, \
+             libtorch {}, {}.",
+            self.suite,
+            self.clips,
+            self.captions,
+            self.id_hash,
+            self.resamples,
+            self.corpus,
+            self.encoder,
+            self.program,
+            self.libtorch,
+            self.device,
+        )]
+    }
+}
+
+/// The run directory of an experiment under the present configuration.
+pub fn open(pipeline: &Pipeline<'_>, experiment: &str) -> Result<RunDir> {
+    let config = pipeline.config;
+    let key = Fingerprint::of(&(config, env!("CARGO_PKG_VERSION")));
+    let run = RunDir::create(&config.runs_dir()?, experiment, &key)?;
+    run.write_text("config.toml", &config.to_toml()?)?;
+    Ok(run)
+}
+
+/// Writes figures and tables.
+pub fn finish(run: &RunDir, info: &RunInfo, records: &[Record]) -> Result<()> {
+    run.write_json(RUN_FILE, info)?;
+    run.write_json_lines(METRICS_FILE, records)?;
+    for table in tables::build(info, records)? {
+        let file = |ending: &str| format!("tables/{}.{ending}", table.name);
+        run.write_text(&file("md"), &table.to_markdown())?;
+        run.write_text(&file("csv"), &table.to_csv())?;
+        run.write_json(&file("json"), &table)?;
+    }
+    Ok(())
+}
+
+/// Reads figures and facts back.
+pub fn read(run: &RunDir) -> Result<(RunInfo, Vec<Record>)> {
+    let info = run.read_json(RUN_FILE)?;
+    let records = run.read_json_lines(METRICS_FILE).context("a run without its figures")?;
+    Ok((info, records))
+}

@@ -1,0 +1,95 @@
+//! The tables that each experiment's figures are shown in: which metrics, under
+//! which heads, in which order.
+
+use anyhow::{Result, bail};
+
+use crate::{
+    record::{Record, RunInfo},
+    table::{Column, Row, Table},
+};
+
+/// Metric, head, digits after the point.
+type Head = (&'static str, &'static str, usize);
+
+const T1: &[Head] = &[
+    ("paired_cosine", "paired cosine ↑", 3),
+    ("text_ceiling", "text ceiling", 3),
+    ("centroid_distance", "centroid ↓", 3),
+    ("frechet", "Fréchet ↓", 3),
+    ("separability", "separability ↓", 3),
+    ("knn_mixing", "kNN mixing ↑", 3),
+    ("relative_gap", "relative gap ↓", 3),
+    ("a2t_r1", "A→T R@1", 3),
+    ("a2t_r10", "A→T R@10", 3),
+    ("a2t_map10", "A→T mAP@10", 3),
+    ("t2a_r1", "T→A R@1", 3),
+    ("t2a_r10", "T→A R@10", 3),
+    ("t2a_map10", "T→A mAP@10", 3),
+];
+
+const T2: &[Head] = &[
+    ("bleu_1", "BLEU-1", 3),
+    ("bleu_2", "BLEU-2", 3),
+    ("bleu_3", "BLEU-3", 3),
+    ("bleu_4", "BLEU-4", 3),
+    ("rouge_l", "ROUGE-L", 3),
+    ("cider_d", "CIDEr-D", 3),
+    ("gain", "gain %", 1),
+    ("distinct", "distinct", 2),
+    ("vocabulary", "words", 0),
+    ("own_label", "names a sound", 3),
+];
+
+const RECOGNITION: &[Head] = &[
+    ("top1", "names the class", 3),
+    ("wrong", "names another", 3),
+    ("none", "names none", 3),
+    ("clips", "recordings", 0),
+];
+
+/// All tables of a run.
+pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
+    let specifications: Vec<(&str, String, &[Head], &[&str])> = match info.experiment.as_str() {
+        "t1" => vec![("t1", "T1: modality gap".into(), T1, T1_NOTES)],
+        "t2" => vec![
+            ("t2_zero_shot", "T2: captioning, zero-shot".into(), T2, T2_NOTES),
+            ("t2_supervised", "T2: captioning, fully supervised".into(), T2, T2_NOTES),
+        ],
+        "recognition" => vec![(
+            "recognition",
+            "How often a caption names the class of an unmixed test recording".into(),
+            RECOGNITION,
+            &[],
+        )],
+        other => bail!("no table is known for experiment '{other}'"),
+    };
+    let tables = specifications.into_iter().map(|(name, title, heads, notes)| {
+        let columns = heads
+            .iter()
+            .map(|&(key, title, decimals)| Column { key: key.into(), title: title.into(), decimals })
+            .collect();
+        let rows = records
+            .iter()
+            .filter(|record| record.table == name && record.seed.is_none())
+            .map(|record| Row {
+                label: record.row.clone(),
+                cells: heads.iter().map(|(key, ..)| record.metrics.get(*key).copied()).collect(),
+            })
+            .collect();
+        let title = format!("{title} ({})", info.suite);
+        let notes = info.notes().into_iter().chain(notes.iter().map(|&n| n.into())).collect();
+        Table { name: name.into(), title, columns, rows, notes }
+    });
+    Ok(tables.collect())
+}
+
+const T1_NOTES: &[&str] = &[
+    "Paired cosine: to all captions of the clip. Text ceiling: between two captions of one clip. \
+     Separability: a linear probe tells audio from text (0.5 is no gap).",
+];
+
+const T2_NOTES: &[&str] = &[
+    "Gain: CIDEr-D relative to the first row. Distinct: share of captions that are unlike all \
+     others. METEOR, SPICE and SPIDEr are not computed yet. \"text (ceiling)\" decodes the first \
+     caption's own embedding in place of the audio.",
+];

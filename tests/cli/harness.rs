@@ -1,0 +1,134 @@
+//! Running the program, and one trained tiny suite that all tests share.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::LazyLock,
+};
+
+/// The repository.
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The tiny configuration.
+pub(crate) fn tiny() -> PathBuf {
+    repository().join("tests/cli/tiny.toml")
+}
+
+/// A fresh folder of this test run, under the target directory.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name);
+    if path.exists() {
+        fs::remove_dir_all(&path).unwrap();
+    }
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// `experiments` on the tiny configuration with its runs under `runs`.
+pub(crate) fn experiments(runs: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_experiments"));
+    command
+        .current_dir(repository())
+        .arg("--config")
+        .arg(tiny())
+        .arg("--set")
+        .arg(format!("runs='{}'", runs.display()));
+    command
+}
+
+/// Output and error of a command as text.
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// Runs to the end.
+pub(crate) fn run(command: &mut Command) -> Said {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    Said {
+        code: status.code(),
+        out: String::from_utf8(stdout).unwrap(),
+        err: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+impl Said {
+    /// It must have succeeded.
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// It must have failed with exit code `code` and one `error:` line, which
+    /// holds all of `parts`. No panic, no C++ trace.
+    pub(crate) fn fails_with(self, code: i32, parts: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        let lines: Vec<&str> =
+            self.err.lines().filter(|line| line.starts_with("error:")).collect();
+        assert_eq!(lines.len(), 1, "one error line, not\n{}", self.err);
+        for part in parts {
+            assert!(lines[0].contains(part), "`{part}` is not in: {}", lines[0]);
+        }
+        self.is_clean()
+    }
+
+    /// Nothing that a user should never see.
+    pub(crate) fn is_clean(self) -> Self {
+        for word in ["panicked", "internal fault", "Exception raised from", "frame #"] {
+            assert!(!self.err.contains(word), "{word} in\n{}", self.err);
+        }
+        self
+    }
+}
+
+/// The runs folder of a tiny suite that has been run once; read, never written.
+pub(crate) fn trained() -> &'static Path {
+    static RUNS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let runs = scratch("trained");
+        run(&mut experiments(&runs)).ok();
+        runs
+    });
+    &RUNS
+}
+
+/// A copy of the trained runs that a test may change.
+pub(crate) fn trained_copy(name: &str) -> PathBuf {
+    let copy = scratch(name);
+    copy_folder(trained(), &copy);
+    copy
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The only entry of `<runs>/tiny/stages/<stage>`.
+pub(crate) fn stage(runs: &Path, stage: &str) -> PathBuf {
+    let folder = runs.join("tiny/stages").join(stage);
+    let entries: Vec<PathBuf> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(entries.len(), 1, "{}", folder.display());
+    entries[0].clone()
+}
+
+/// The only run directory of an experiment.
+pub(crate) fn run_directory(runs: &Path, experiment: &str) -> PathBuf {
+    let folder = runs.join("tiny").join(experiment);
+    let entries: Vec<PathBuf> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(entries.len(), 1, "{}", folder.display());
+    entries[0].clone()
+}

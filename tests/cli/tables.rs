@@ -1,0 +1,73 @@
+//! Tables: the same seed gives the same, whatever the threads; `report` rebuilds
+//! them from the run directory alone; a second run computes nothing.
+
+use std::{fs, time::Instant};
+
+use crate::harness::{experiments, run, run_directory, scratch, trained, trained_copy};
+
+#[test]
+fn data_threads_change_nothing() {
+    let runs = scratch("one-thread");
+    run(experiments(&runs).args(["run", "t1"]).env("RAYON_NUM_THREADS", "1")).ok();
+    let metrics = |runs| fs::read_to_string(run_directory(runs, "t1").join("metrics.jsonl"));
+    assert_eq!(metrics(&runs).unwrap(), metrics(trained()).unwrap());
+}
+
+#[test]
+fn report_rebuilds_every_table_without_the_stages() {
+    let runs = trained_copy("report");
+    let first = run(experiments(&runs).arg("report")).ok().out;
+    fs::remove_dir_all(runs.join("tiny/stages")).unwrap();
+    for experiment in ["t1", "t2"] {
+        fs::remove_dir_all(run_directory(&runs, experiment).join("tables")).unwrap();
+    }
+    let second = run(experiments(&runs).arg("report")).ok().out;
+    assert_eq!(first, second);
+    for part in ["T1: modality gap", "T2: captioning, zero-shot", "fully supervised", "id hash"] {
+        assert!(second.contains(part), "{part} is not in\n{second}");
+    }
+}
+
+#[test]
+fn every_table_has_its_forms_and_t1_its_figure() {
+    for (experiment, table) in
+        [("t1", "t1"), ("t2", "t2_zero_shot"), ("t2", "t2_supervised"), ("recognition", "recognition")]
+    {
+        let folder = run_directory(trained(), experiment).join("tables");
+        for ending in ["md", "csv", "json"] {
+            let file = folder.join(format!("{table}.{ending}"));
+            assert!(fs::metadata(&file).unwrap().len() > 50, "{}", file.display());
+        }
+    }
+    let figure = run_directory(trained(), "t1").join("migration.svg");
+    assert!(fs::read_to_string(figure).unwrap().contains("bridged audio"));
+    let predictions = run_directory(trained(), "t2").join("predictions");
+    assert!(fs::read_dir(predictions).unwrap().count() >= 4);
+}
+
+#[test]
+fn a_second_run_reads_everything_back() {
+    let runs = trained_copy("second-run");
+    let before = newest(&runs.join("tiny/stages"));
+    let start = Instant::now();
+    let said = run(&mut experiments(&runs)).ok();
+    println!("a second run took {:.1} s", start.elapsed().as_secs_f64());
+    assert_eq!(before, newest(&runs.join("tiny/stages")), "a stage was computed again");
+    assert!(said.out.contains("T1: modality gap"));
+}
+
+fn newest(folder: &std::path::Path) -> Option<std::time::SystemTime> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter_map(|path| {
+            if path.is_dir() { newest(&path) } else { path.metadata().unwrap().modified().ok() }
+        })
+        .max()
+}
+
+#[test]
+fn report_without_runs_says_what_to_do() {
+    run(experiments(&scratch("no-runs")).arg("report"))
+        .fails_with(1, &["no finished run", "cargo run -p experiments"]);
+}
