@@ -43,7 +43,7 @@ pub fn run(files: &[PathBuf], pipeline: &Pipeline<'_>) -> Result<ExitCode> {
         match tool.read(file) {
             Ok((clip, whole)) => {
                 let captioned = tool.caption(&clip)?;
-                writeln!(out, "{}{}", file.display(), tool.extent(&whole))?;
+                writeln!(out, "{}{}", file.display(), extent(&clip, &whole))?;
                 writeln!(out, "  {}", captioned.caption)?;
                 writeln!(out, "  nearest training captions:")?;
                 for (cosine, caption) in captioned.neighbours {
@@ -78,18 +78,9 @@ impl<'a> Tool<'a> {
     /// The clip to caption and the whole recording it is from.
     fn read(&self, file: &Path) -> Result<(Waveform, Waveform)> {
         let whole = dl_audio::load(file)?;
-        let clip = self
-            .config
-            .clip
-            .apply(&whole)
-            .with_context(|| format!("cannot cut a clip from {}", file.display()))?;
-        Ok((clip, whole))
+        Ok((self.config.clip.apply(&whole), whole))
     }
 
-    fn extent(&self, whole: &Waveform) -> String {
-        let (all, part) = (whole.seconds(), self.config.clip.seconds);
-        if all > part + 0.01 { format!("  ({part} s of {all:.1} s)") } else { String::new() }
-    }
 
     fn caption(&self, clip: &Waveform) -> Result<Captioned> {
         let audio = self.encoder.embed_audio(std::slice::from_ref(clip))?;
@@ -107,6 +98,12 @@ impl<'a> Tool<'a> {
             neighbours: nearest(train, bridged.row(0), self.config.neighbours),
         })
     }
+}
+
+/// What part of a long recording the caption is of.
+fn extent(clip: &Waveform, whole: &Waveform) -> String {
+    let (part, all) = (clip.seconds(), whole.seconds());
+    if all > part + 0.01 { format!("  ({part} s of {all:.1} s)") } else { String::new() }
 }
 
 /// The `count` different training captions of highest cosine.

@@ -51,9 +51,9 @@ pub fn run(
     for (index, batch) in items.chunks(BATCH).enumerate() {
         let mut clips = Vec::new();
         for item in batch {
-            match dl_audio::load(&item.file).and_then(|whole| clip.apply(&whole)) {
-                Ok(clip) => {
-                    clips.push(clip);
+            match dl_audio::load(&item.file) {
+                Ok(whole) => {
+                    clips.push(clip.apply(&whole));
                     kept.push(item);
                 }
                 Err(error) => faults.push(format!("{}: {error}", item.id)),
@@ -160,14 +160,18 @@ pub fn write_scenes(
         "test" => Split::Test,
         other => bail!("--split {other}: use train, validation or test"),
     };
-    let written = dl_data::export(pipeline.corpus()?, split, output, count)?;
+    let written = dl_data::export(pipeline.corpus()?, split, count, output, pipeline.reporter)?;
     println!("{written} scenes in {}", output.display());
     Ok(())
 }
 
 /// Writes the manifest of a folder of labelled recordings.
 pub fn write_manifest(folder: &Path) -> Result<()> {
-    let rows = dl_data::write_manifest(folder)?;
-    println!("{}: {rows} recordings", folder.join("manifest.csv").display());
+    let summary = dl_data::write_manifest(folder)?;
+    for file in &summary.left_out {
+        eprintln!("left out: {file}");
+    }
+    let (path, labels) = (summary.path.display(), summary.labels.join(", "));
+    println!("{path}: {} recordings of {labels}", summary.recordings);
     Ok(())
 }

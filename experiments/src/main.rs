@@ -2,6 +2,10 @@
 //! experiment, and the tools around them. This binary is glue; what it composes
 //! lives in the `dl-*` crates.
 
+// A program speaks to its user, libraries do not; and in a program `pub` reaches
+// no further than the crate.
+#![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
+
 mod caption;
 mod cli;
 mod config;

@@ -70,6 +70,11 @@ impl<'a> Pipeline<'a> {
         })
     }
 
+    /// A stage of this suite.
+    pub fn stage(&self, name: &str, key: &Fingerprint) -> Stage {
+        self.store.stage(name, key)
+    }
+
     /// Where tensors are computed.
     pub fn device(&self) -> Device {
         self.device
@@ -195,7 +200,8 @@ impl<'a> Pipeline<'a> {
         Ok(bridge)
     }
 
-    fn bridge_stage(&self, name: &str, seed: u64) -> Result<(Stage, Fingerprint)> {
+    /// Where a bridge is kept, and what it is kept under.
+    pub fn bridge_stage(&self, name: &str, seed: u64) -> Result<(Stage, Fingerprint)> {
         let config = Fingerprint::of(&(self.config.bridge(name)?, seed));
         let key = Fingerprint::combine([&self.heads_key()?, &config]);
         Ok((self.store.stage(&format!("bridge-{name}"), &key), key))
@@ -257,7 +263,8 @@ impl<'a> Pipeline<'a> {
         Ok(model)
     }
 
-    fn captioner_stage(
+    /// Where a captioner is kept, and what it is kept under.
+    pub fn captioner_stage(
         &self,
         protocol: Protocol,
         bridge: &str,

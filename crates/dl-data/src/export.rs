@@ -10,7 +10,7 @@ use crate::{Corpus, DataError, EventRecord, Split};
 /// The table that [`export`] writes last.
 pub const SCENES: &str = "scenes.csv";
 
-/// Renders the clips of a split in parallel into `directory`: `<id>.wav` (16-bit PCM)
+/// Renders the first `count` clips of a split (or all there are) in parallel into `directory`: `<id>.wav` (16-bit PCM)
 /// and `scenes.csv` with the columns `id`, `file`, `captions` (parted by ` | `) and
 /// `events` (`label @ onset+onset s, source, gain`, parted by ` | `). Each file is
 /// written whole or not at all, the table last. Returns the number of clips.
@@ -20,10 +20,12 @@ pub const SCENES: &str = "scenes.csv";
 pub fn export(
     corpus: &dyn Corpus,
     split: Split,
+    count: usize,
     directory: &Path,
     progress: &dyn Progress,
 ) -> Result<usize, DataError> {
     let clips = corpus.clips(split);
+    let clips = &clips[..count.min(clips.len())];
     progress.begin(&format!("writing {} scenes", split.name()), clips.len() as u64);
     let done = std::sync::atomic::AtomicU64::new(0);
     let result = clips.par_iter().enumerate().try_for_each(|(index, clip)| {

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
 
+/// Changes whenever a definition does, so that figures kept under an older one are
+/// not taken for new.
+pub const VERSION: u32 = 1;
 /// Neighbours looked at for mixing.
 const NEIGHBOURS: usize = 10;
 /// Clips below which a distribution says nothing; also two per fold of the probe.
