@@ -175,6 +175,33 @@ fn an_interrupted_fit_ends_with_the_same_bits() {
 }
 
 #[test]
+fn every_loss_and_prediction_trains_and_projects() {
+    let test = set("test", 50, 1);
+    let none = paired_cosine(&test.audio, &test);
+    for options in [
+        "prediction = \"eps\"\nmax_level = 300",
+        "prediction = \"v\"\njitter = 0.0",
+        "ema = 0.9\nscale = { factor = 3.0 }",
+        "[loss]\ndistance = \"huber\"\ntext_identity = 0.0",
+        "[loss.topology]\nweight = 0.1\ngated = true\nneighbours = 4\nbranch = \"both\"",
+        "[[candidates]]\nsampler = { kind = \"one_step\", level = 50 }\nthen_projection = 0.05",
+    ] {
+        let text = format!(
+            "kind = \"diffusion_link\"\ntrain = {{ steps = 150, batch = 64, learning_rate = 3e-3 \
+             }}\nnetwork = {{ hidden = 48 }}\n{options}"
+        );
+        let bridge = fit(&toml::from_str(&text).unwrap());
+        let cosine = paired_cosine(&bridge.apply(&test.audio, &test.ids, 0).unwrap(), &test);
+        assert!(cosine > none + 0.2, "{options}: {cosine}, none: {none}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        bridge.save(file.path()).unwrap();
+        let again = load(file.path(), Device::Cpu).unwrap();
+        let cosine_again = paired_cosine(&again.apply(&test.audio, &test.ids, 0).unwrap(), &test);
+        assert_eq!(cosine_again, cosine, "{options}");
+    }
+}
+
+#[test]
 fn unusable_embeddings_are_named() {
     let (train, validation) = (set("train", 40, 1), set("validation", 20, 1));
     let data = BridgeData { train: &train, validation: &validation };

@@ -78,7 +78,7 @@ pub struct Candidate {
 impl Default for DiffusionLinkConfig {
     fn default() -> Self {
         let one_step = |level| SamplerConfig::OneStep { level };
-        let ddim = |level| SamplerConfig::Ddim { level, steps: 8, eta: 0.0 };
+        let ddim = |steps| SamplerConfig::Ddim { level: 200, steps, eta: 0.0 };
         Self {
             schedule: ScheduleConfig::default(),
             prediction: Prediction::X0,
@@ -89,7 +89,7 @@ impl Default for DiffusionLinkConfig {
             max_level: 999,
             ema: 0.0,
             train: default_training(),
-            candidates: [one_step(50), one_step(100), ddim(100), ddim(200), ddim(300)]
+            candidates: [one_step(50), one_step(200), ddim(2), ddim(8)]
                 .map(|sampler| Candidate { sampler, then_projection: None })
                 .to_vec(),
             select: Criterion::RemainingGap,
