@@ -63,7 +63,8 @@ impl<'a> Tool<'a> {
     fn open(pipeline: &'a Pipeline<'a>) -> Result<Self> {
         let config = &pipeline.config.caption;
         let seed = pipeline.config.seeds[0];
-        let remedy = format!("cargo run -p experiments -- run t2 --config {}", pipeline.config.name);
+        let remedy =
+            format!("cargo run -p experiments -- run t2 --config {}", pipeline.config.name);
         pipeline.require_captioner(config.protocol, &config.bridge, seed, &remedy)?;
         Ok(Self {
             pipeline,
@@ -80,7 +81,6 @@ impl<'a> Tool<'a> {
         let whole = dl_audio::load(file)?;
         Ok((self.config.clip.apply(&whole), whole))
     }
-
 
     fn caption(&self, clip: &Waveform) -> Result<Captioned> {
         let audio = self.encoder.embed_audio(std::slice::from_ref(clip))?;

@@ -17,18 +17,46 @@ pub struct Cli {
     pub options: Options,
 }
 
-/// Options that every command takes.
-#[derive(Clone, Debug, Args)]
+/// Options that stand before or after a command; both places count.
+#[derive(Clone, Debug, Default, Args)]
 pub struct Options {
-    /// A folder of configs/ (embedded, recorded) or a TOML file.
-    #[arg(long, global = true, default_value = "embedded", value_name = "NAME|FILE")]
-    pub config: String,
+    /// A folder of configs/ (embedded, recorded) or a TOML file [default: embedded].
+    #[arg(long, value_name = "NAME|FILE")]
+    pub config: Option<String>,
     /// Overrides one entry, for example data.roots='["my/folder"]'; repeatable.
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// Seeds to average over, for example 0,1,2.
-    #[arg(long, global = true, value_delimiter = ',', value_name = "N,N")]
+    #[arg(long, value_delimiter = ',', value_name = "N,N")]
     pub seeds: Option<Vec<u64>>,
+}
+
+impl Options {
+    /// These, and `later` on top of them.
+    fn then(mut self, later: &Self) -> Self {
+        self.config = later.config.clone().or(self.config);
+        self.sets.extend(later.sets.iter().cloned());
+        self.seeds = later.seeds.clone().or(self.seeds);
+        self
+    }
+}
+
+impl Cli {
+    /// The options before the command, and those after it on top of them.
+    pub fn all_options(&self) -> Options {
+        let after = match &self.command {
+            None | Some(Command::List | Command::Manifest { .. }) => None,
+            Some(
+                Command::Run { options, .. }
+                | Command::Report { options, .. }
+                | Command::Caption { options, .. }
+                | Command::Embed { options, .. }
+                | Command::Scenes { options, .. }
+                | Command::Doctor { options },
+            ) => Some(options),
+        };
+        self.options.clone().then(after.unwrap_or(&Options::default()))
+    }
 }
 
 /// The commands.
@@ -41,6 +69,9 @@ pub enum Command {
         /// Names.
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
+        /// Configuration.
+        #[command(flatten)]
+        options: Options,
     },
     /// Prints the tables of finished runs again, without computing anything.
     Report {
@@ -51,12 +82,18 @@ pub enum Command {
         /// tables into README.md.
         #[arg(long)]
         readme: bool,
+        /// Configuration.
+        #[command(flatten)]
+        options: Options,
     },
     /// Captions sound files with the trained default.
     Caption {
         /// WAV, FLAC, MP3 or Ogg Vorbis files.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Configuration.
+        #[command(flatten)]
+        options: Options,
     },
     /// Embeds the sounds and captions of a manifest (columns id, file, caption).
     Embed {
@@ -70,6 +107,9 @@ pub enum Command {
         /// Also write audio.npy, text.npy and owners.npy beside it.
         #[arg(long)]
         npy: bool,
+        /// Configuration.
+        #[command(flatten)]
+        options: Options,
     },
     /// Writes the scenes of one split as WAV files and a CSV, to listen to.
     Scenes {
@@ -82,6 +122,9 @@ pub enum Command {
         /// At most this many scenes.
         #[arg(long, default_value_t = 20)]
         count: usize,
+        /// Configuration.
+        #[command(flatten)]
+        options: Options,
     },
     /// Writes manifest.csv for a folder of recordings laid out as <folder>/<label>/<file>.
     Manifest {
@@ -89,5 +132,9 @@ pub enum Command {
         folder: PathBuf,
     },
     /// Checks libtorch, device, models and data; one remedy for each fault.
-    Doctor,
+    Doctor {
+        /// Configuration.
+        #[command(flatten)]
+        options: Options,
+    },
 }

@@ -1,10 +1,7 @@
 //! The configuration of a suite: one TOML file, strict, with `--set key=value`
 //! on top. Every fault names the key and what to do.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use dl_data::CorpusConfig;
@@ -121,16 +118,19 @@ impl SuiteConfig {
         let path = paths::config_file(name)?;
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        let mut document: toml::Table = toml::from_str(&text)
-            .map_err(|error| anyhow!("{}: {}", path.display(), error.to_string().trim_end()))?;
+        let mut document: toml::Table = toml::from_str(&text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = 1 + text.get(..start).unwrap_or_default().matches('\n').count();
+            anyhow!("{}, line {line}: {}", path.display(), error.message())
+        })?;
         for set in sets {
             apply(&mut document, set)?;
         }
-        let mut config: Self =
-            serde_path_to_error::deserialize(toml::Value::Table(document)).map_err(|error| {
+        let mut config: Self = serde_path_to_error::deserialize(toml::Value::Table(document))
+            .map_err(|error| {
                 let place = error.path().to_string();
-                let problem = error.into_inner().to_string();
-                anyhow!("{}: {place}: {}", path.display(), with_suggestion(problem.trim_end()))
+                let problem = error.into_inner();
+                anyhow!("{}: {place}: {}", path.display(), with_suggestion(problem.message()))
             })?;
         if let Some(seeds) = seeds {
             config.seeds = seeds.to_vec();

@@ -1,12 +1,7 @@
 //! `doctor`: is everything there that the suite needs? One line for each part,
 //! one remedy for each fault; exit code 2 when there is any.
 
-use std::{
-    fs,
-    io::Write,
-    path::Path,
-    process::ExitCode,
-};
+use std::{fs, io::Write, path::Path, process::ExitCode};
 
 use anyhow::Result;
 

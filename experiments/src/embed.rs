@@ -35,12 +35,7 @@ struct Item {
 
 /// Embeds what a manifest lists. Files that cannot be read are listed and left
 /// out; the exit code is then 1.
-pub fn run(
-    manifest: &Path,
-    output: &Path,
-    npy: bool,
-    pipeline: &Pipeline<'_>,
-) -> Result<ExitCode> {
+pub fn run(manifest: &Path, output: &Path, npy: bool, pipeline: &Pipeline<'_>) -> Result<ExitCode> {
     let items = read_manifest(manifest)?;
     let encoder = pipeline.encoder()?;
     let clip = &pipeline.config.caption.clip;

@@ -137,9 +137,8 @@ mod tests {
     #[test]
     fn the_plane_follows_the_largest_variance() {
         // Variance 4 along the second axis, 1 along the first, none along the third.
-        let points = array![[1.0_f32, 2.0, 5.0], [-1.0, -2.0, 5.0], [1.0, -2.0, 5.0], [
-            -1.0, 2.0, 5.0
-        ]];
+        let points =
+            array![[1.0_f32, 2.0, 5.0], [-1.0, -2.0, 5.0], [1.0, -2.0, 5.0], [-1.0, 2.0, 5.0]];
         let plane = Plane::fit(points.view(), points.view());
         assert!((plane.shares[0] - 0.8).abs() < 1e-9 && (plane.shares[1] - 0.2).abs() < 1e-9);
         assert!((plane.axes[0][1].abs() - 1.0).abs() < 1e-9);

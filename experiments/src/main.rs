@@ -48,24 +48,25 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<ExitCode> {
-    let options = &cli.options;
-    let load = || SuiteConfig::load(&options.config, &options.sets, options.seeds.as_deref());
+    let options = cli.all_options();
+    let name = options.config.as_deref().unwrap_or("embedded");
+    let load = || SuiteConfig::load(name, &options.sets, options.seeds.as_deref());
     let reporter = Reporter::new();
     match &cli.command {
         Some(Command::List) => suite::list()?,
-        Some(Command::Report { runs, readme }) => report::run(runs, *readme, &load()?)?,
-        Some(Command::Doctor) => return doctor::run(&load()?),
+        Some(Command::Report { runs, readme, .. }) => report::run(runs, *readme, &load()?)?,
+        Some(Command::Doctor { .. }) => return doctor::run(&load()?),
         Some(Command::Manifest { folder }) => embed::write_manifest(folder)?,
-        Some(Command::Run { names }) => {
+        Some(Command::Run { names, .. }) => {
             suite::run(names, &Pipeline::new(&load()?, &reporter)?)?;
         }
-        Some(Command::Caption { files }) => {
+        Some(Command::Caption { files, .. }) => {
             return caption::run(files, &Pipeline::new(&load()?, &reporter)?);
         }
-        Some(Command::Embed { manifest, output, npy }) => {
+        Some(Command::Embed { manifest, output, npy, .. }) => {
             return embed::run(manifest, output, *npy, &Pipeline::new(&load()?, &reporter)?);
         }
-        Some(Command::Scenes { split, output, count }) => {
+        Some(Command::Scenes { split, output, count, .. }) => {
             embed::write_scenes(split, output, *count, &Pipeline::new(&load()?, &reporter)?)?;
         }
         None => {

@@ -30,12 +30,16 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
     }
     let mut outcomes = Vec::new();
     for &seed in &config.seeds {
-        outcomes.push(captions(pipeline, seed)?.into_iter().zip(singles).map(
-            |(caption, single)| {
-                let named = corpus.named_labels(&caption);
-                (single.label.clone(), Outcome::of(&named, &single.label), caption)
-            },
-        ).collect::<Vec<_>>());
+        outcomes.push(
+            captions(pipeline, seed)?
+                .into_iter()
+                .zip(singles)
+                .map(|(caption, single)| {
+                    let named = corpus.named_labels(&caption);
+                    (single.label.clone(), Outcome::of(&named, &single.label), caption)
+                })
+                .collect::<Vec<_>>(),
+        );
     }
     write_captions(&run, &outcomes[0])?;
     let mut labels: Vec<&str> = outcomes[0].iter().map(|(label, ..)| label.as_str()).collect();
@@ -71,11 +75,9 @@ impl Outcome {
 fn captions(pipeline: &Pipeline<'_>, seed: u64) -> Result<Vec<String>> {
     let config = pipeline.config;
     let settings = &config.caption;
-    let (_, captioner_key) =
-        pipeline.captioner_stage(settings.protocol, &settings.bridge, seed)?;
+    let (_, captioner_key) = pipeline.captioner_stage(settings.protocol, &settings.bridge, seed)?;
     let choice = Fingerprint::of(&(settings, &config.captioner.decode));
-    let stage =
-        pipeline.stage("recognition", &Fingerprint::combine([&captioner_key, &choice]));
+    let stage = pipeline.stage("recognition", &Fingerprint::combine([&captioner_key, &choice]));
     if stage.is_done() {
         return Ok(stage.summary()?);
     }
@@ -118,12 +120,7 @@ fn write_captions(run: &RunDir, outcomes: &[Captioned]) -> Result<()> {
     Ok(())
 }
 
-fn record_of(
-    row: &str,
-    label: Option<&str>,
-    seeds: &[Vec<Captioned>],
-    resamples: usize,
-) -> Record {
+fn record_of(row: &str, label: Option<&str>, seeds: &[Vec<Captioned>], resamples: usize) -> Record {
     let chosen: Vec<Vec<Outcome>> = seeds
         .iter()
         .map(|outcomes| {

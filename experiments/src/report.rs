@@ -31,20 +31,15 @@ pub fn run(runs: &[PathBuf], readme: bool, config: &SuiteConfig) -> Result<()> {
     }
     if readme {
         let path = paths::repository()?.join("README.md");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         dl_core::atomic::write_bytes(&path, with_tables(&text)?.as_bytes())?;
     }
     Ok(())
 }
 
 /// Prints a run's tables and says where they are.
-pub fn print(
-    out: &mut impl Write,
-    run: &RunDir,
-    info: &RunInfo,
-    records: &[Record],
-) -> Result<()> {
+pub fn print(out: &mut impl Write, run: &RunDir, info: &RunInfo, records: &[Record]) -> Result<()> {
     for table in tables::build(info, records)? {
         writeln!(out, "\n{}", table.to_text())?;
     }
@@ -101,9 +96,8 @@ pub fn with_tables(text: &str) -> Result<String> {
     while let Some(start) = rest.find(OPEN) {
         let after = &rest[start + OPEN.len()..];
         let (name, body) = after.split_once(" -->").context("README: an unclosed table mark")?;
-        let (_, tail) = body
-            .split_once(END)
-            .with_context(|| format!("README: table {name} has no {END}"))?;
+        let (_, tail) =
+            body.split_once(END).with_context(|| format!("README: table {name} has no {END}"))?;
         out.push_str(&rest[..start]);
         out.push_str(&format!("{OPEN}{name} -->\n{}{END}", kept_table(name)?));
         rest = tail;

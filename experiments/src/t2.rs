@@ -147,11 +147,7 @@ fn score(corpus: &dyn Corpus, test: &EmbeddingSet, predictions: &[Prediction]) -
     })
 }
 
-fn averaged(
-    seeds: &[Scores],
-    baseline: &[Scores],
-    resamples: usize,
-) -> BTreeMap<String, Estimate> {
+fn averaged(seeds: &[Scores], baseline: &[Scores], resamples: usize) -> BTreeMap<String, Estimate> {
     let clips = seeds[0].cider_d.len();
     let all: Vec<usize> = (0..clips).collect();
     let estimate = |statistic: &(dyn Fn(usize, &[usize]) -> f64 + Sync)| {

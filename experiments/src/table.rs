@@ -62,8 +62,11 @@ impl Table {
         let mut text = format!("{}\n\n", self.title);
         for row in &grid {
             for (column, (entry, width)) in row.iter().zip(&widths).enumerate() {
-                let entry =
-                    if column == 0 { format!("{entry:width$}") } else { format!("  {entry:>width$}") };
+                let entry = if column == 0 {
+                    format!("{entry:width$}")
+                } else {
+                    format!("  {entry:>width$}")
+                };
                 text.push_str(&entry);
             }
             text.truncate(text.trim_end().len());

@@ -66,7 +66,11 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
     let tables = specifications.into_iter().map(|(name, title, heads, notes)| {
         let columns = heads
             .iter()
-            .map(|&(key, title, decimals)| Column { key: key.into(), title: title.into(), decimals })
+            .map(|&(key, title, decimals)| Column {
+                key: key.into(),
+                title: title.into(),
+                decimals,
+            })
             .collect();
         let rows = records
             .iter()
@@ -88,8 +92,7 @@ const T1_NOTES: &[&str] = &[
      Separability: a linear probe tells audio from text (0.5 is no gap).",
 ];
 
-const T2_NOTES: &[&str] = &[
-    "Gain: CIDEr-D relative to the first row. Distinct: share of captions that are unlike all \
+const T2_NOTES: &[&str] =
+    &["Gain: CIDEr-D relative to the first row. Distinct: share of captions that are unlike all \
      others. METEOR, SPICE and SPIDEr are not computed yet. \"text (ceiling)\" decodes the first \
-     caption's own embedding in place of the audio.",
-];
+     caption's own embedding in place of the audio."];

@@ -57,8 +57,7 @@ impl Progress for Reporter {
         });
         let now = Instant::now();
         self.with_state(|state| {
-            *state =
-                Some(Task { name: task.into(), total, started: now, last_line: now, bar });
+            *state = Some(Task { name: task.into(), total, started: now, last_line: now, bar });
         });
     }
 

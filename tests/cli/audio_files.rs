@@ -16,10 +16,15 @@ pub(crate) fn float_wav(path: &Path, rate: u32, samples: &[f32]) {
 
 /// A 440 Hz tone of `seconds` with `channels` equal channels.
 pub(crate) fn tone(path: &Path, channels: u16, rate: u32, seconds: f32) {
+    tone_at(path, 440.0, channels, rate, seconds);
+}
+
+/// A tone of `hertz`.
+pub(crate) fn tone_at(path: &Path, hertz: f32, channels: u16, rate: u32, seconds: f32) {
     let frames = (seconds * rate as f32) as usize;
     let samples: Vec<i16> = (0..frames)
         .flat_map(|frame| {
-            let phase = (frame as f32 * 440.0 / rate as f32).fract() * TAU;
+            let phase = (frame as f32 * hertz / rate as f32).fract() * TAU;
             std::iter::repeat_n((phase.sin() * 12_000.0) as i16, channels.into())
         })
         .collect();

@@ -14,8 +14,8 @@ fn a_misspelt_key_gets_the_nearest_name() {
 
 #[test]
 fn a_misspelt_key_inside_a_bridge_is_found() {
-    set("bridges.diffusion_link.hiden=64")
-        .fails_with(1, &["bridges", "unknown field `hiden`", "did you mean `hidden`?"]);
+    set("bridges.diffusion_link.jiter=0.1")
+        .fails_with(1, &["bridges", "unknown field `jiter`", "did you mean `jitter`?"]);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn files_that_are_not_there_or_not_toml() {
     let with = |config: &str| {
         run(program().current_dir(&repository).args(["run", "t1", "--config", config]))
     };
-    with(&broken.display().to_string()).fails_with(1, &["broken.toml", "line 1"]);
+    with(&broken.display().to_string()).fails_with(1, &["broken.toml, line 1"]);
     with("nowhere.toml").fails_with(1, &["nowhere.toml"]);
     with("embeded").fails_with(1, &["embeded", "one of: embedded, recorded"]);
     run(program().current_dir("/").args(["run", "t9"])).fails_with(1, &["no experiment 't9'"]);

@@ -4,17 +4,19 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::{
-    audio_files::tone,
+    audio_files::{tone, tone_at},
     harness::{experiments, run, scratch, stage, trained, trained_copy},
 };
 
 /// A labelled folder: three labels, six sources each.
 fn recordings(name: &str) -> std::path::PathBuf {
     let root = scratch(name);
-    for label in ["bell", "horn", "saw"] {
+    for (octave, label) in ["bell", "horn", "saw"].into_iter().enumerate() {
         fs::create_dir_all(root.join(label)).unwrap();
-        for source in 0..6 {
-            tone(&root.join(format!("{label}/{source}.wav")), 1, 16_000, 1.0);
+        for source in 0..10 {
+            // Equal files would count as one source.
+            let hertz = 200.0 * 2.0_f32.powi(octave as i32) + 7.0 * source as f32;
+            tone_at(&root.join(format!("{label}/{source}.wav")), hertz, 1, 16_000, 1.0);
         }
     }
     run(Command::new(env!("CARGO_BIN_EXE_experiments"))
@@ -61,7 +63,7 @@ fn a_duplicate_and_a_missing_column_are_faults() {
     let runs = scratch("manifest-duplicate-runs");
     let said = run(&mut recorded(&root, &runs)).is_clean();
     assert_eq!(said.code, Some(2));
-    assert!(said.out.contains("FAULT  data") && said.out.contains("twice"), "{}", said.out);
+    assert!(said.out.contains("FAULT  data") && said.out.contains("a second time"), "{}", said.out);
     fs::write(&manifest, text.replacen("label", "class", 1)).unwrap();
     let said = run(&mut recorded(&root, &runs)).is_clean();
     assert!(said.out.contains("FAULT  data") && said.out.contains("label"), "{}", said.out);
@@ -105,10 +107,8 @@ fn a_run_directory_that_cannot_be_written_is_named() {
 #[test]
 fn a_full_disk_is_named_and_what_was_finished_stays() {
     let disk = scratch("full-disk");
-    let mount = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-        .arg(&disk)
-        .output();
+    let mount =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&disk).output();
     if !mount.is_ok_and(|output| output.status.success()) {
         println!("skipped: mounting a small disk needs the super-user");
         return;

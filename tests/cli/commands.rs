@@ -19,8 +19,11 @@ fn doctor_finds_everything_or_names_a_remedy() {
     for part in ["libtorch", "device", "runs", "data"] {
         assert!(said.out.contains(&format!("ok     {part}")), "{}", said.out);
     }
-    let said = run(experiments(&runs)
-        .args(["doctor", "--set", "encoder.towers.audio.path='nowhere.pth'"]));
+    let said = run(experiments(&runs).args([
+        "doctor",
+        "--set",
+        "encoder.towers.audio.path='nowhere.pth'",
+    ]));
     assert_eq!(said.code, Some(2), "{}", said.out);
     assert!(said.out.contains("nowhere.pth") && said.out.contains("cargo setup"), "{}", said.out);
 }
@@ -42,8 +45,7 @@ fn caption_before_training_names_the_command() {
     let folder = scratch("untrained");
     let sound = folder.join("a.wav");
     crate::audio_files::tone(&sound, 1, 16_000, 1.0);
-    run(experiments(&folder.join("runs")).arg("caption").arg(&sound))
-        .fails_with(1, &["run t2"]);
+    run(experiments(&folder.join("runs")).arg("caption").arg(&sound)).fails_with(1, &["run t2"]);
 }
 
 #[test]
@@ -54,4 +56,11 @@ fn a_bad_command_line_is_explained() {
     run(experiments(Path::new("unused")).args(["--set", "seeds", "list"])).ok();
     run(experiments(Path::new("unused")).args(["--set", "seeds", "run", "t1"]))
         .fails_with(1, &["--set seeds", "key=value"]);
+}
+
+#[test]
+fn options_before_and_after_the_command_both_count() {
+    let runs = scratch("both-places");
+    let said = run(experiments(&runs).args(["doctor", "--set", "device=cpu"])).ok();
+    assert!(said.out.contains(&format!("ok     runs       {}", runs.display())), "{}", said.out);
 }

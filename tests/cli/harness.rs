@@ -67,8 +67,7 @@ impl Said {
     /// holds all of `parts`. No panic, no C++ trace.
     pub(crate) fn fails_with(self, code: i32, parts: &[&str]) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
-        let lines: Vec<&str> =
-            self.err.lines().filter(|line| line.starts_with("error:")).collect();
+        let lines: Vec<&str> = self.err.lines().filter(|line| line.starts_with("error:")).collect();
         assert_eq!(lines.len(), 1, "one error line, not\n{}", self.err);
         for part in parts {
             assert!(lines[0].contains(part), "`{part}` is not in: {}", lines[0]);

@@ -40,8 +40,7 @@ fn bridge(runs: &Path) -> PathBuf {
 }
 
 fn killed_after_a_checkpoint(command: &mut Command, runs: &Path) {
-    let mut child =
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let folder = runs.join("tiny/stages/bridge-diffusion_link");
     let checkpoint = || {
         let entry = fs::read_dir(&folder).ok()?.next()?.ok()?.path();

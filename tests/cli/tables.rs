@@ -30,9 +30,12 @@ fn report_rebuilds_every_table_without_the_stages() {
 
 #[test]
 fn every_table_has_its_forms_and_t1_its_figure() {
-    for (experiment, table) in
-        [("t1", "t1"), ("t2", "t2_zero_shot"), ("t2", "t2_supervised"), ("recognition", "recognition")]
-    {
+    for (experiment, table) in [
+        ("t1", "t1"),
+        ("t2", "t2_zero_shot"),
+        ("t2", "t2_supervised"),
+        ("recognition", "recognition"),
+    ] {
         let folder = run_directory(trained(), experiment).join("tables");
         for ending in ["md", "csv", "json"] {
             let file = folder.join(format!("{table}.{ending}"));

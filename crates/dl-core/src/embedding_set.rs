@@ -16,7 +16,7 @@ use ndarray::{Array2, ArrayView2};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fingerprint, atomic};
+use crate::{Fingerprint, atomic, stable};
 
 const FORMAT: &str = "diffusion-link/embedding-set";
 const VERSION: &str = "1";
@@ -227,7 +227,7 @@ impl EmbeddingSet {
             ("owners", view(Dtype::I64, vec![self.owners.len()], &owners)?),
             ("text", view(Dtype::F32, self.text.shape().to_vec(), &text)?),
         ];
-        let bytes = safetensors::serialize(tensors, Some(metadata))
+        let bytes = stable::serialize(tensors, &metadata)
             .map_err(|error| invalid(path, format!("cannot be stored: {error}")))?;
         atomic::write_bytes(path, &bytes)
             .map_err(|source| EmbeddingSetError::Io { path: path.into(), source })

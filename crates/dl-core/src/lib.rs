@@ -8,6 +8,7 @@ pub mod fingerprint;
 pub mod noise;
 pub mod progress;
 pub mod run;
+pub mod stable;
 
 pub use embedding_set::{EmbeddingSet, EmbeddingSetError, Provenance};
 pub use fingerprint::Fingerprint;

@@ -247,7 +247,9 @@ fn files_say_what_the_corpus_says() {
         &SoundscapesConfig { scenes: PerSplit { train: 3, validation: 0, test: 2 }, ..config() },
         3,
     );
-    let count = dl_data::export(&corpus, Split::Test, usize::MAX, directory.path(), &dl_core::Silent).unwrap();
+    let count =
+        dl_data::export(&corpus, Split::Test, usize::MAX, directory.path(), &dl_core::Silent)
+            .unwrap();
     assert_eq!(count, 2);
     let mut table = csv::Reader::from_path(directory.path().join(dl_data::SCENES)).unwrap();
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();

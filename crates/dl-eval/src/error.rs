@@ -19,6 +19,20 @@ pub enum EvalError {
         /// The number found.
         got: usize,
     },
+    /// A row that cannot be scaled to unit norm. Comparisons with NaN are false, so
+    /// such a row would pass as the nearest neighbour of everything.
+    #[error("row {row} of {side} has no direction (its norm is {norm}); find what made it")]
+    NoDirection {
+        /// "audio" or "text".
+        side: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// As text, since it may be NaN.
+        norm: String,
+    },
+    /// Two systems of different length, or none at all.
+    #[error("a paired test needs two equally long, non-empty lists, got {0} and {1}")]
+    Unpaired(usize, usize),
     /// Too few clips for a distribution.
     #[error("gap metrics need at least {needed} clips with captions, got {got}")]
     TooFewPoints {

@@ -6,6 +6,8 @@
 use dl_core::noise::Noise;
 use rayon::prelude::*;
 
+use crate::EvalError;
+
 /// A 95 % interval of `statistic`, percentile bootstrap.
 ///
 /// `statistic(seed, clips)` is the figure of training seed `seed` (in `0..seeds`)
@@ -68,9 +70,72 @@ pub fn student(values: &[f64]) -> Option<(f64, f64)> {
     Some((centre - half, centre + half))
 }
 
+/// Two-sided paired permutation test (Fisher's, on the mean difference) of two systems
+/// on the same clips: the share of random sign flips whose mean is at least as far
+/// from 0, the observed one counted among them, so never below 1/(resamples + 1).
+///
+/// # Errors
+/// [`EvalError::Unpaired`].
+pub fn permutation_test(a: &[f64], b: &[f64], resamples: usize) -> Result<f64, EvalError> {
+    if a.len() != b.len() || a.is_empty() {
+        return Err(EvalError::Unpaired(a.len(), b.len()));
+    }
+    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+    let observed = differences.iter().sum::<f64>().abs();
+    // Flips that tie with the observed sum but for rounding count as ties.
+    let scale: f64 = differences.iter().map(|difference| difference.abs()).sum();
+    let least = observed - 1e-12 * scale;
+    let noise = Noise::new(0, "permutation");
+    let extreme = (0..resamples as u64)
+        .into_par_iter()
+        .filter(|&resample| {
+            let mut uniform = vec![0.0_f32; differences.len()];
+            noise.fill_uniform(resample, differences.len() as u64, &mut uniform);
+            let signed = differences.iter().zip(&uniform);
+            let sum: f64 = signed.map(|(d, &u)| if u < 0.5 { -d } else { *d }).sum();
+            sum.abs() >= least
+        })
+        .count();
+    Ok((extreme + 1) as f64 / (resamples + 1) as f64)
+}
+
+/// Holm's (1979) step-down correction: p-values for a family of tests, in the given
+/// order, that hold the family-wise error rate.
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
+    let mut corrected = vec![0.0; p.len()];
+    let mut least = 0.0_f64;
+    for (rank, &test) in order.iter().enumerate() {
+        least = least.max((p[test] * (p.len() - rank) as f64).min(1.0));
+        corrected[test] = least;
+    }
+    corrected
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_permutation_test_by_hand() {
+        // Four equal differences: of 16 sign patterns the two uniform ones are as extreme, 1/8.
+        let p = permutation_test(&[1.0; 4], &[0.9; 4], 20_000).unwrap();
+        assert!((p - 0.125).abs() < 0.01, "{p}");
+        // No difference is never extreme.
+        assert!((permutation_test(&[1.0, 2.0], &[1.0, 2.0], 100).unwrap() - 1.0).abs() < 1e-12);
+        assert_eq!(permutation_test(&[1.0], &[], 10), Err(EvalError::Unpaired(1, 0)));
+    }
+
+    #[test]
+    fn holm_by_hand() {
+        // Sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1, then the running maximum.
+        let expected = [0.06, 0.04, 0.06, 0.06];
+        for (got, want) in holm(&[0.04, 0.01, 0.03, 0.02]).into_iter().zip(expected) {
+            assert!((got - want).abs() < 1e-12, "{got} {want}");
+        }
+        assert_eq!(holm(&[0.9, 0.8]), [1.0, 1.0]);
+    }
 
     #[test]
     fn the_interval_of_a_mean_is_near_the_normal_one() {

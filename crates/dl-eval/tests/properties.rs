@@ -135,3 +135,18 @@ fn faults_are_named() {
     let doubled: Vec<usize> = owners.iter().map(|&owner| owner.min(10)).collect();
     assert!(fault(&doubled, &text).contains("clip 11 has no reference"));
 }
+
+#[test]
+fn a_row_without_direction_is_refused_and_not_taken_for_a_perfect_one() {
+    let (good, text) = cones(12, 4, 0.0);
+    let owners: Vec<usize> = (0..12).collect();
+    for value in [0.0, f32::NAN, f32::INFINITY] {
+        let mut audio = good.clone();
+        audio.row_mut(3).fill(value);
+        let fault = evaluate(&GapInput { audio: audio.view(), text: text.view(), owners: &owners });
+        assert!(fault.unwrap_err().to_string().contains("row 3 of audio has no direction"));
+    }
+    let none = Array2::zeros((12, 0));
+    let fault = evaluate(&GapInput { audio: none.view(), text: none.view(), owners: &owners });
+    assert!(fault.unwrap_err().to_string().contains("row 0 of audio"));
+}

@@ -42,7 +42,7 @@ pub fn write(
         })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|error| unstorable(&error))?;
-    let file = safetensors::serialize(views, Some(metadata)).map_err(|error| unstorable(&error))?;
+    let file = dl_core::stable::serialize(views, &metadata).map_err(|error| unstorable(&error))?;
     dl_core::atomic::write_bytes(path, &file).map_err(|error| TorchError::io(path, error))
 }
 

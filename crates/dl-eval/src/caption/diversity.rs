@@ -27,6 +27,14 @@ pub fn diversity(captions: &[Vec<String>]) -> Diversity {
     }
 }
 
+/// Share of `captions` that stand nowhere in `training`, word for word: 0 is a system
+/// that only quotes. 0 where there are no captions.
+pub fn novel(captions: &[Vec<String>], training: &[Vec<String>]) -> f64 {
+    let known: HashSet<&Vec<String>> = training.iter().collect();
+    let new = captions.iter().filter(|caption| !known.contains(caption)).count();
+    new as f64 / captions.len().max(1) as f64
+}
+
 fn repeats(tokens: &[String]) -> bool {
     (1..=4).any(|n| tokens.windows(2 * n).any(|run| run[..n] == run[n..]))
 }
@@ -41,5 +49,13 @@ mod tests {
         let captions = ["A dog barks", "a dog barks.", "rain and rain and rain", "birds sing"];
         let found = diversity(&captions.map(tokenize));
         assert_eq!(found, Diversity { distinct: 0.75, vocabulary: 7, repetition: 0.25 });
+    }
+
+    #[test]
+    fn novelty_by_hand() {
+        let training = ["A dog barks."].map(tokenize);
+        let captions = ["a dog barks", "birds sing"].map(tokenize);
+        assert!((novel(&captions, &training) - 0.5).abs() < 1e-12);
+        assert!(novel(&[], &training).abs() < 1e-12);
     }
 }

@@ -82,11 +82,11 @@ pub struct GapReport {
 /// Computes every column.
 ///
 /// # Errors
-/// [`EvalError`] when shapes do not fit, a clip has no caption, or there are fewer
-/// than ten clips.
+/// [`EvalError`] when shapes do not fit, a clip has no caption, a row is zero or not
+/// finite, or there are fewer than ten clips.
 pub fn evaluate(input: &GapInput<'_>) -> Result<GapReport, EvalError> {
     let captions = captions_of(input)?;
-    let (audio, text) = (unit_rows(input.audio), unit_rows(input.text));
+    let (audio, text) = (unit_rows("audio", input.audio)?, unit_rows("text", input.text)?);
     let firsts: Vec<usize> = captions.iter().map(|list| list[0]).collect();
     let first_text = text.select(Axis(0), &firsts);
     let similarity = audio.dot(&text.t());
@@ -143,14 +143,17 @@ fn captions_of(input: &GapInput<'_>) -> Result<Vec<Vec<usize>>, EvalError> {
     }
 }
 
-/// Rows scaled to unit norm; a row of zeros stays.
-fn unit_rows(rows: ArrayView2<'_, f32>) -> Array2<f32> {
+/// Rows scaled to unit norm.
+fn unit_rows(side: &'static str, rows: ArrayView2<'_, f32>) -> Result<Array2<f32>, EvalError> {
     let mut rows = rows.to_owned();
-    for mut row in rows.rows_mut() {
-        let norm = row.dot(&row).sqrt().max(1e-12);
+    for (index, mut row) in rows.rows_mut().into_iter().enumerate() {
+        let norm = row.dot(&row).sqrt();
+        if !norm.is_finite() || norm < 1e-12 {
+            return Err(EvalError::NoDirection { side, row: index, norm: norm.to_string() });
+        }
         row /= norm;
     }
-    rows
+    Ok(rows)
 }
 
 fn ceiling(text: &Array2<f32>, captions: &[Vec<usize>]) -> Vec<f64> {
