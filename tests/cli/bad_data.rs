@@ -61,11 +61,11 @@ fn a_duplicate_and_a_missing_column_are_faults() {
     let line = text.lines().nth(1).unwrap();
     fs::write(&manifest, format!("{text}{line}\n")).unwrap();
     let runs = scratch("manifest-duplicate-runs");
-    let said = run(&mut recorded(&root, &runs)).is_clean();
+    let said = run(&mut recorded(&root, &runs)).clean();
     assert_eq!(said.code, Some(2));
     assert!(said.out.contains("FAULT  data") && said.out.contains("a second time"), "{}", said.out);
     fs::write(&manifest, text.replacen("label", "class", 1)).unwrap();
-    let said = run(&mut recorded(&root, &runs)).is_clean();
+    let said = run(&mut recorded(&root, &runs)).clean();
     assert!(said.out.contains("FAULT  data") && said.out.contains("label"), "{}", said.out);
 }
 
@@ -144,7 +144,7 @@ fn embed_lists_bad_files_and_refuses_a_duplicate_id() {
             .arg(&manifest)
             .arg("--output")
             .arg(&output))
-        .is_clean()
+        .clean()
     };
     let rows = "id,file,caption\none,a.wav,A bell rings\none,a.wav,A bell\ntwo,b.wav,A horn\n";
     fs::write(&manifest, rows).unwrap();

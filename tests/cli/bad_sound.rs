@@ -52,7 +52,7 @@ fn bad_files_are_listed_and_the_good_one_goes_on() {
     ];
     let mut command = experiments(trained());
     command.arg("caption").args(bad.map(file)).arg(file("good.wav"));
-    let said = run(&mut command).is_clean();
+    let said = run(&mut command).clean();
     assert_eq!(said.code, Some(1));
     assert_eq!(said.out.matches("nearest training captions:").count(), 1, "{}", said.out);
     let errors: Vec<&str> = said.err.lines().filter(|line| line.starts_with("error:")).collect();

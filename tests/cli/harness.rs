@@ -72,11 +72,11 @@ impl Said {
         for part in parts {
             assert!(lines[0].contains(part), "`{part}` is not in: {}", lines[0]);
         }
-        self.is_clean()
+        self.clean()
     }
 
     /// Nothing that a user should never see.
-    pub(crate) fn is_clean(self) -> Self {
+    pub(crate) fn clean(self) -> Self {
         for word in ["panicked", "internal fault", "Exception raised from", "frame #"] {
             assert!(!self.err.contains(word), "{word} in\n{}", self.err);
         }
