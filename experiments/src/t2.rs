@@ -36,6 +36,9 @@ struct Scores {
     vocabulary: f64,
 }
 
+/// A figure with a value for each clip.
+type ByClip = fn(&Scores) -> &Vec<f64>;
+
 /// Captions and scores every row for every seed.
 pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
     let config = pipeline.config;
@@ -165,7 +168,7 @@ fn averaged(seeds: &[Scores], baseline: &[Scores], resamples: usize) -> BTreeMap
         let bleu = estimate(&|seed, chosen| seeds[seed].bleu.resampled(chosen)[n]);
         metrics.insert(format!("bleu_{}", n + 1), bleu);
     }
-    let by_clip: [(&str, fn(&Scores) -> &Vec<f64>); 3] = [
+    let by_clip: [(&str, ByClip); 3] = [
         ("rouge_l", |scores| &scores.rouge_l),
         ("cider_d", |scores| &scores.cider_d),
         ("own_label", |scores| &scores.own_label),

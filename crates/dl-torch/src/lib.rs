@@ -1,5 +1,4 @@
-//! What every libtorch crate shares: devices, weight files, named parameters,
-//! layers, AdamW with exact resume, and the one training loop.
+#![doc = include_str!("../README.md")]
 
 mod checkpoint;
 pub mod convert;
