@@ -169,7 +169,6 @@ fn what_cannot_be_read_is_named() {
 
 /// All of ESC-10, where it lies beside the checkout: 398 recordings of 5 s.
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped check says so")]
 fn every_real_recording_decodes() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/esc10");
     let Ok(classes) = fs::read_dir(&root) else {

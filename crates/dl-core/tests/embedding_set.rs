@@ -1,5 +1,7 @@
 //! The embedding file: round trips, files of other tools, and every fault a user can make.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, too
+
 use std::path::Path;
 
 use dl_core::{EmbeddingSet, Provenance};
