@@ -1,5 +1,7 @@
 //! The figure of the migration: where audio points stand before and after a
-//! bridge, in the two directions in which text and audio together vary most.
+//! bridge. Across: the direction in which a linear probe, fitted on the
+//! validation split, tells audio from text. Up: the direction in which text and
+//! audio together vary most beside it.
 
 use std::path::Path;
 
@@ -15,15 +17,16 @@ const BRIDGED: RGBColor = RGBColor(0, 158, 115);
 const TEXT: RGBColor = RGBColor(0, 114, 178);
 
 /// Draws `text` `[M, D]`, `audio` `[N, D]` and `bridged` `[N, D]` (unit rows)
-/// into an SVG file, on the plane fitted to `text` and `audio`.
+/// into an SVG file. `across` `[D]` is the unit vector of the horizontal axis.
 pub fn migration(
     path: &Path,
     title: &str,
+    across: &Array1<f64>,
     text: ArrayView2<'_, f32>,
     audio: ArrayView2<'_, f32>,
     bridged: ArrayView2<'_, f32>,
 ) -> Result<()> {
-    let plane = Plane::fit(text, audio);
+    let plane = Plane::fit(across, text, audio);
     let clouds = [
         ("text", TEXT, plane.project(text)),
         ("audio", AUDIO, plane.project(audio)),
@@ -51,8 +54,8 @@ pub fn migration(
             .map_err(|e| fault(&e))?;
         chart
             .configure_mesh()
-            .x_desc(format!("component 1 ({:.0} % of variance)", 100.0 * plane.shares[0]))
-            .y_desc(format!("component 2 ({:.0} % of variance)", 100.0 * plane.shares[1]))
+            .x_desc("text  ←  probe direction  →  audio")
+            .y_desc(format!("first component beside it ({:.0} % of variance)", 100.0 * plane.share))
             .light_line_style(WHITE)
             .draw()
             .map_err(|e| fault(&e))?;
@@ -71,6 +74,7 @@ pub fn migration(
         }
         chart
             .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
             .background_style(WHITE.mix(0.85))
             .border_style(BLACK.mix(0.3))
             .draw()
@@ -81,28 +85,25 @@ pub fn migration(
     Ok(())
 }
 
-/// The first two principal components.
+/// The two axes of the figure.
 struct Plane {
     mean: Array1<f64>,
     axes: [Array1<f64>; 2],
-    shares: [f64; 2],
+    /// The part of the variance beside the first axis that the second shows.
+    share: f64,
 }
 
 impl Plane {
-    fn fit(text: ArrayView2<'_, f32>, audio: ArrayView2<'_, f32>) -> Self {
+    fn fit(across: &Array1<f64>, text: ArrayView2<'_, f32>, audio: ArrayView2<'_, f32>) -> Self {
         let rows = concatenate![Axis(0), text, audio].mapv(f64::from);
         let mean = rows.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(rows.ncols()));
         let centred = &rows - &mean;
-        let mut covariance = centred.t().dot(&centred) / rows.nrows().max(1) as f64;
+        let along = centred.dot(across).insert_axis(Axis(1));
+        let beside = &centred - &along.dot(&across.view().insert_axis(Axis(0)));
+        let covariance = beside.t().dot(&beside) / rows.nrows().max(1) as f64;
         let total = covariance.diag().sum().max(f64::MIN_POSITIVE);
-        let mut leading = || {
-            let (axis, variance) = leading_eigenvector(&covariance);
-            let column = axis.view().insert_axis(Axis(1));
-            covariance = &covariance - &(column.dot(&column.t()) * variance);
-            (axis, variance / total)
-        };
-        let ((first, share1), (second, share2)) = (leading(), leading());
-        Self { mean, axes: [first, second], shares: [share1, share2] }
+        let (up, variance) = leading_eigenvector(&covariance);
+        Self { mean, axes: [across.clone(), up], share: variance / total }
     }
 
     fn project(&self, rows: ArrayView2<'_, f32>) -> Vec<(f64, f64)> {
@@ -135,14 +136,14 @@ mod tests {
     use ndarray::array;
 
     #[test]
-    fn the_plane_follows_the_largest_variance() {
-        // Variance 4 along the second axis, 1 along the first, none along the third.
+    fn the_plane_follows_the_largest_variance_beside_the_first_axis() {
+        // Variance 1, 4 and 0 along the three axes; the second is taken by the probe.
         let points =
             array![[1.0_f32, 2.0, 5.0], [-1.0, -2.0, 5.0], [1.0, -2.0, 5.0], [-1.0, 2.0, 5.0]];
-        let plane = Plane::fit(points.view(), points.view());
-        assert!((plane.shares[0] - 0.8).abs() < 1e-9 && (plane.shares[1] - 0.2).abs() < 1e-9);
-        assert!((plane.axes[0][1].abs() - 1.0).abs() < 1e-9);
-        assert_eq!(plane.project(points.view()).len(), 4);
+        let plane = Plane::fit(&array![0.0, 1.0, 0.0], points.view(), points.view());
+        assert!((plane.share - 1.0).abs() < 1e-9 && (plane.axes[1][0].abs() - 1.0).abs() < 1e-9);
+        let shown = plane.project(points.view());
+        assert!((shown[0].0 - 2.0).abs() < 1e-9 && (shown[0].1.abs() - 1.0).abs() < 1e-9);
     }
 
     #[test]
@@ -150,7 +151,7 @@ mod tests {
         let directory = std::env::temp_dir().join("dl-figure-test");
         let path = directory.join("migration.svg");
         let (a, b) = (array![[1.0_f32, 0.0], [0.9, 0.1]], array![[0.0_f32, 1.0], [0.1, 0.9]]);
-        migration(&path, "toy", a.view(), b.view(), a.view()).unwrap();
+        migration(&path, "toy", &array![1.0, 0.0], a.view(), b.view(), a.view()).unwrap();
         let svg = std::fs::read_to_string(&path).unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         assert!(svg.contains("bridged audio"));

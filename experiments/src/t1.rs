@@ -75,14 +75,14 @@ fn measure(pipeline: &Pipeline<'_>, row: &str, seed: u64) -> Result<GapReport> {
         return Ok(stage.summary::<Kept>()?.report);
     }
     let test = pipeline.bridged(row, seed)?.test;
-    let report = gap::evaluate(&GapInput {
-        audio: test.audio.view(),
-        text: test.text.view(),
-        owners: &test.owners,
-    })?;
+    let report = gap::evaluate(&input(&test))?;
     let kept = Kept { report };
     stage.finish(&kept)?;
     Ok(kept.report)
+}
+
+fn input(set: &EmbeddingSet) -> GapInput<'_> {
+    GapInput { audio: set.audio.view(), text: set.text.view(), owners: &set.owners }
 }
 
 fn record_of(row: &str, seed: Option<u64>, metrics: &BTreeMap<String, Estimate>) -> Record {
@@ -125,9 +125,12 @@ fn draw(pipeline: &Pipeline<'_>, run: &RunDir, test: &EmbeddingSet) -> Result<()
     let Some(row) = config.rows.t1.last() else { return Ok(()) };
     let bridged = pipeline.bridged(row, config.seeds[0])?.test;
     let title = format!("{} test clips through {}", config.name, row.replace('_', " "));
+    let validation = &pipeline.embeddings()?.validation;
+    let across = gap::modality_direction(&input(validation))?;
     figure::migration(
         &run.file("migration.svg"),
         &title,
+        &across,
         test.text.view(),
         test.audio.view(),
         bridged.audio.view(),

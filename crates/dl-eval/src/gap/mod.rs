@@ -8,7 +8,7 @@ mod linear_algebra;
 mod probe;
 mod retrieval;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
@@ -117,6 +117,18 @@ pub fn evaluate(input: &GapInput<'_>) -> Result<GapReport, EvalError> {
         relative_gap: distribution::relative_gap(&audio, &first_text, &per_clip.paired_cosine),
         per_clip,
     })
+}
+
+/// The unit vector along which a linear probe tells audio (high) from text (low),
+/// fitted to every clip and its first caption: the axis on which a figure shows the gap.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn modality_direction(input: &GapInput<'_>) -> Result<Array1<f64>, EvalError> {
+    let captions = captions_of(input)?;
+    let firsts: Vec<usize> = captions.iter().map(|list| list[0]).collect();
+    let text = unit_rows("text", input.text)?.select(Axis(0), &firsts);
+    Ok(probe::direction(&unit_rows("audio", input.audio)?, &text))
 }
 
 fn captions_of(input: &GapInput<'_>) -> Result<Vec<Vec<usize>>, EvalError> {

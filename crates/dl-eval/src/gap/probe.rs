@@ -12,6 +12,37 @@ const FOLDS: usize = 5;
 const RIDGE: f64 = 1e-2;
 const STEPS: usize = 20;
 
+/// A linear probe: which side of a plane is audio.
+struct Probe {
+    mean: Array1<f64>,
+    deviation: Array1<f64>,
+    weights: Array1<f64>,
+}
+
+impl Probe {
+    /// Fits to the rows `chosen` of both sides.
+    fn fit(audio: &Array2<f32>, text: &Array2<f32>, chosen: &[usize]) -> Self {
+        let rows = stack(audio, text, chosen);
+        let mean = rows.sum_axis(Axis(0)) / rows.nrows() as f64;
+        let centred = &rows - &mean;
+        let variance = centred.mapv(|x| x * x).sum_axis(Axis(0)) / rows.nrows() as f64;
+        let deviation = variance.mapv(|variance: f64| variance.sqrt().max(1e-12));
+        let weights = fit(&(centred / &deviation), chosen.len());
+        Self { mean, deviation, weights }
+    }
+
+    /// Above 0 for audio: one score for each row.
+    fn scores(&self, rows: &Array2<f64>) -> Array1<f64> {
+        ((rows - &self.mean) / &self.deviation).dot(&self.weights)
+    }
+}
+
+/// The rows `chosen` of audio, then those of text.
+fn stack(audio: &Array2<f32>, text: &Array2<f32>, chosen: &[usize]) -> Array2<f64> {
+    ndarray::concatenate![Axis(0), audio.select(Axis(0), chosen), text.select(Axis(0), chosen)]
+        .mapv(f64::from)
+}
+
 /// Mean accuracy over the folds.
 pub(super) fn separability(audio: &Array2<f32>, text: &Array2<f32>) -> f64 {
     let n = audio.nrows();
@@ -19,29 +50,22 @@ pub(super) fn separability(audio: &Array2<f32>, text: &Array2<f32>) -> f64 {
         .into_par_iter()
         .map(|fold| {
             let (held, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| i % FOLDS == fold);
-            let stack = |rows: &[usize]| {
-                ndarray::concatenate![
-                    Axis(0),
-                    audio.select(Axis(0), rows),
-                    text.select(Axis(0), rows)
-                ]
-                .mapv(f64::from)
-            };
-            let (train, test) = (stack(&kept), stack(&held));
-            let mean = train.sum_axis(Axis(0)) / train.nrows() as f64;
-            let deviation = ((&train - &mean).mapv(|x| x * x).sum_axis(Axis(0))
-                / train.nrows() as f64)
-                .mapv(|variance: f64| variance.sqrt().max(1e-12));
-            let weights = fit(&((&train - &mean) / &deviation), kept.len());
-            let scores = ((&test - &mean) / &deviation).dot(&weights);
-            scores
-                .iter()
-                .enumerate()
-                .filter(|&(i, score)| (*score > 0.0) == (i < held.len()))
-                .count()
+            let scores = Probe::fit(audio, text, &kept).scores(&stack(audio, text, &held));
+            let right = |(i, score): (usize, &f64)| (*score > 0.0) == (i < held.len());
+            scores.iter().enumerate().filter(|&pair| right(pair)).count()
         })
         .sum();
     correct as f64 / (2 * n) as f64
+}
+
+/// The unit vector along which the probe, fitted to all rows, tells audio (high)
+/// from text (low); for figures.
+pub(super) fn direction(audio: &Array2<f32>, text: &Array2<f32>) -> Array1<f64> {
+    let all: Vec<usize> = (0..audio.nrows()).collect();
+    let probe = Probe::fit(audio, text, &all);
+    let direction = probe.weights / probe.deviation;
+    let norm = direction.dot(&direction).sqrt().max(1e-12);
+    direction / norm
 }
 
 /// Weights; the first `positive` rows are one class, the others the other. The
