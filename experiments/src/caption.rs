@@ -44,7 +44,7 @@ pub fn run(files: &[PathBuf], pipeline: &Pipeline<'_>) -> Result<ExitCode> {
             Ok((clip, whole)) => {
                 let captioned = tool.caption(&clip)?;
                 writeln!(out, "{}{}", file.display(), extent(&clip, &whole))?;
-                writeln!(out, "  {}", captioned.caption)?;
+                writeln!(out, "  {}", sentence(&captioned.caption))?;
                 writeln!(out, "  nearest training captions:")?;
                 for (cosine, caption) in captioned.neighbours {
                     writeln!(out, "    {cosine:.2}  {caption}")?;
@@ -98,6 +98,12 @@ impl<'a> Tool<'a> {
             neighbours: nearest(train, bridged.row(0), self.config.neighbours),
         })
     }
+}
+
+/// The decoder writes lower case; a reader expects a sentence.
+fn sentence(caption: &str) -> String {
+    let mut letters = caption.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// What part of a long recording the caption is of.

@@ -56,6 +56,8 @@ pub fn migration(
             .configure_mesh()
             .x_desc("text  ←  probe direction  →  audio")
             .y_desc(format!("first component beside it ({:.0} % of variance)", 100.0 * plane.share))
+            .x_label_formatter(&|x| label(*x, 2))
+            .y_label_formatter(&|y| label(*y, 1))
             .light_line_style(WHITE)
             .draw()
             .map_err(|e| fault(&e))?;
@@ -83,6 +85,12 @@ pub fn migration(
     }
     dl_core::atomic::write_bytes(path, svg.as_bytes())?;
     Ok(())
+}
+
+/// A tick's label; adding zero turns "-0.0" into "0.0".
+fn label(value: f64, decimals: i32) -> String {
+    let scale = 10_f64.powi(decimals);
+    format!("{:.*}", decimals as usize, (value * scale).round() / scale + 0.0)
 }
 
 /// The two axes of the figure.

@@ -50,7 +50,14 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
         records.push(record_of(label, Some(label), &outcomes, config.evaluation.resamples));
     }
     let test = &pipeline.embeddings()?.test;
-    record::finish(&run, &RunInfo::new(pipeline, "recognition", test)?, &records)?;
+    let sources: Vec<&String> = singles.iter().map(|single| &single.source).collect();
+    let info = RunInfo {
+        clips: singles.len(),
+        captions: 0,
+        id_hash: Fingerprint::of(&sources).short().into(),
+        ..RunInfo::new(pipeline, "recognition", test)?
+    };
+    record::finish(&run, &info, &records)?;
     Ok(run)
 }
 

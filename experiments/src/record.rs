@@ -14,6 +14,9 @@ pub const RUN_FILE: &str = "run.json";
 /// Name of the file with a run's figures.
 pub const METRICS_FILE: &str = "metrics.jsonl";
 
+/// Name of the figure of the migration, in the runs of T1.
+pub const FIGURE_FILE: &str = "migration.svg";
+
 /// What a run is over and what made it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
@@ -23,7 +26,7 @@ pub struct RunInfo {
     pub suite: String,
     /// Clips measured.
     pub clips: usize,
-    /// Their captions.
+    /// Their captions; 0 for sounds that have none.
     pub captions: usize,
     /// Digest of the list of clip ids (first digits).
     pub id_hash: String,
@@ -80,13 +83,14 @@ impl RunInfo {
     /// What the lines below a table say of all this.
     pub fn notes(&self) -> Vec<String> {
         let seeds = self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let items = match self.captions {
+            0 => format!("{} unmixed test recordings", self.clips),
+            captions => format!("{} test clips with {captions} captions", self.clips),
+        };
         vec![format!(
-            "{} suite: {} test clips with {} captions, id hash {}; seeds {seeds}; 95 % bootstrap \
-             intervals over clips and seeds ({} resamples); corpus {}, encoder {}; version {}, \
-             libtorch {}, {}.",
+            "{} suite: {items}, id hash {}; seeds {seeds}; 95 % bootstrap intervals over clips and \
+             seeds ({} resamples); corpus {}, encoder {}; version {}, libtorch {}, {}.",
             self.suite,
-            self.clips,
-            self.captions,
             self.id_hash,
             self.resamples,
             self.corpus,

@@ -128,7 +128,7 @@ fn draw(pipeline: &Pipeline<'_>, run: &RunDir, test: &EmbeddingSet) -> Result<()
     let validation = &pipeline.embeddings()?.validation;
     let across = gap::modality_direction(&input(validation))?;
     figure::migration(
-        &run.file("migration.svg"),
+        &run.file(record::FIGURE_FILE),
         &title,
         &across,
         test.text.view(),

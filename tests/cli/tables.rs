@@ -74,3 +74,31 @@ fn report_without_runs_says_what_to_do() {
     run(experiments(&scratch("no-runs")).arg("report"))
         .fails_with(1, &["no finished run", "cargo run -p experiments"]);
 }
+
+#[test]
+fn several_seeds_are_averaged_and_whole_set_figures_get_intervals() {
+    let runs = trained_copy("seeds");
+    fs::remove_dir_all(runs.join("tiny/t1")).unwrap();
+    let said = run(experiments(&runs).args(["run", "t1", "--seeds", "0,1"])).ok();
+    assert!(said.out.contains("seeds 0, 1;"), "{}", said.out);
+    let folder = run_directory(&runs, "t1");
+    let table = fs::read_to_string(folder.join("tables/t1.csv")).unwrap();
+    let mut rows = csv::Reader::from_reader(table.as_bytes());
+    let column = rows.headers().unwrap().iter().position(|head| head == "frechet_low").unwrap();
+    let record =
+        rows.records().map(Result::unwrap).find(|row| &row[0] == "diffusion link").unwrap();
+    assert!(record[column].parse::<f64>().is_ok(), "no interval in {record:?}");
+    // The mean of the two seeds' own records.
+    let lines = fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let value = |seed: serde_json::Value| {
+        lines
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .find(|record| record["row"] == "diffusion link" && record["seed"] == seed)
+            .unwrap()["metrics"]["paired_cosine"]["value"]
+            .as_f64()
+            .unwrap()
+    };
+    let mean = (value(0.into()) + value(1.into())) / 2.0;
+    assert!((value(serde_json::Value::Null) - mean).abs() < 1e-12);
+}
