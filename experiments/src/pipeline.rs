@@ -120,7 +120,8 @@ impl<'a> Pipeline<'a> {
         Ok(splits)
     }
 
-    fn heads_key(&self) -> Result<Fingerprint> {
+    /// What the encoder stands for: corpus, towers, heads and their seed.
+    pub fn heads_key(&self) -> Result<Fingerprint> {
         Ok(Fingerprint::combine([
             &self.features_key()?,
             &Fingerprint::of(&(&self.config.encoder.heads, self.config.seed)),

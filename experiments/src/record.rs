@@ -105,7 +105,11 @@ impl RunInfo {
 /// The run directory of an experiment under the present configuration.
 pub fn open(pipeline: &Pipeline<'_>, experiment: &str) -> Result<RunDir> {
     let config = pipeline.config;
-    let key = Fingerprint::of(&(config, env!("CARGO_PKG_VERSION")));
+    // The same configuration over other recordings or weights is another run.
+    let key = Fingerprint::combine([
+        &pipeline.heads_key()?,
+        &Fingerprint::of(&(config, env!("CARGO_PKG_VERSION"))),
+    ]);
     let run = RunDir::create(&config.runs_dir()?, experiment, &key)?;
     run.write_text("config.toml", &config.to_toml()?)?;
     Ok(run)

@@ -89,7 +89,9 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
 
 const T1_NOTES: &[&str] = &[
     "Paired cosine: to all captions of the clip. Text ceiling: between two captions of one clip. \
-     Separability: a linear probe tells audio from text (0.5 is no gap).",
+     Separability: a linear probe tells audio from text (0.5 is no gap). Centroid, Fréchet, \
+     separability, mixing and relative gap are figures of the whole set: their intervals are over \
+     seeds alone, from two seeds on.",
 ];
 
 const T2_NOTES: &[&str] =
