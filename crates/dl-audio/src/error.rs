@@ -92,6 +92,14 @@ pub enum AudioError {
         /// The stated rate in Hz.
         rate: u32,
     },
+    /// A waveform to resample holds a NaN or an infinity.
+    #[error("sample {index} is {value}; resampling would spread it, so leave that clip out")]
+    BadSample {
+        /// Position of the first such sample.
+        index: usize,
+        /// What it is.
+        value: f32,
+    },
     /// Resampling from or to a rate that is not taken.
     #[error(
         "cannot resample from {from} to {to} Hz; both must lie within {MIN_SAMPLE_RATE} to \

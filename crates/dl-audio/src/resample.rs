@@ -27,6 +27,10 @@ pub(crate) fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, 
     if !taken.contains(&from) || !taken.contains(&to) {
         return Err(AudioError::Resample { from, to });
     }
+    // rubato's transform panics on them.
+    if let Some(index) = samples.iter().position(|sample| !sample.is_finite()) {
+        return Err(AudioError::BadSample { index, value: samples[index] });
+    }
     if from == to || samples.is_empty() {
         return Ok(samples.to_vec());
     }

@@ -33,7 +33,8 @@ impl Waveform {
     /// of the lower Nyquist frequency pass; those above it do not alias.
     ///
     /// # Errors
-    /// [`AudioError::Resample`] when a rate is outside of 1 kHz to 768 kHz.
+    /// [`AudioError::Resample`] when a rate is outside of 1 kHz to 768 kHz,
+    /// [`AudioError::BadSample`] for a NaN or an infinity.
     pub fn resample(&self, sample_rate: u32) -> Result<Self, AudioError> {
         let samples = resample::resample(&self.samples, self.sample_rate, sample_rate)?;
         Ok(Self { samples, sample_rate })

@@ -156,3 +156,10 @@ fn absurd_rates_are_refused() {
         assert!(text.starts_with(&expected), "{text}");
     }
 }
+
+#[test]
+fn a_sample_that_is_no_number_is_refused() {
+    let clip = Waveform { samples: vec![0.1, f32::NAN, 0.2], sample_rate: 8_000 };
+    let error = clip.resample(16_000).unwrap_err().to_string();
+    assert!(error.starts_with("sample 1 is NaN"), "{error}");
+}
