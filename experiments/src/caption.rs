@@ -21,7 +21,7 @@ use crate::{config::CaptionConfig, pipeline::Pipeline};
 struct Tool<'a> {
     pipeline: &'a Pipeline<'a>,
     config: &'a CaptionConfig,
-    encoder: Box<dyn Encoder + 'a>,
+    encoder: Box<dyn Encoder>,
     bridge: Box<dyn Bridge>,
     captioner: Captioner,
     seed: u64,
@@ -69,7 +69,7 @@ impl<'a> Tool<'a> {
         Ok(Self {
             pipeline,
             config,
-            encoder: Box::new(pipeline.encoder()?),
+            encoder: pipeline.encoder()?,
             bridge: pipeline.bridge(&config.bridge, seed)?,
             captioner: pipeline.captioner(config.protocol, &config.bridge, seed)?,
             seed,

@@ -45,7 +45,7 @@ impl Cli {
     /// The options before the command, and those after it on top of them.
     pub fn all_options(&self) -> Options {
         let after = match &self.command {
-            None | Some(Command::List | Command::Manifest { .. }) => None,
+            None | Some(Command::List | Command::Manifest { .. } | Command::PretrainClap { .. }) => None,
             Some(
                 Command::Run { options, .. }
                 | Command::Report { options, .. }
@@ -130,6 +130,18 @@ pub enum Command {
     Manifest {
         /// The folder.
         folder: PathBuf,
+    },
+    /// Trains a small CLAP from a recipe and writes it as a model directory.
+    PretrainClap {
+        /// The recipe.
+        #[arg(long, default_value = "configs/embedded/clap.toml", value_name = "FILE")]
+        recipe: PathBuf,
+        /// The directory to write.
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
+        /// Overrides one entry of the recipe; repeatable.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        recipe_sets: Vec<String>,
     },
     /// Checks libtorch, device, models and data; one remedy for each fault.
     Doctor {

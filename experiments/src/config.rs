@@ -1,15 +1,18 @@
 //! The configuration of a suite: one TOML file, strict, with `--set key=value`
 //! on top. Every fault names the key and what to do.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use dl_data::CorpusConfig;
 use dl_diffusion::BridgeConfig;
-use dl_encoder::{AudioTowerConfig, HeadsConfig, TextTowerConfig, TowerPairConfig};
+use dl_encoder::{AudioTowerConfig, ClapConfig, HeadsConfig, TextTowerConfig, TowerPairConfig};
 use dl_llm::{DecodeConfig, LmTrainConfig, PrefixConfig};
 use dl_torch::DeviceChoice;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::paths;
 
@@ -33,6 +36,9 @@ pub struct SuiteConfig {
     pub data: CorpusConfig,
     /// The frozen encoder.
     pub encoder: EncoderConfig,
+    /// Others that the experiment `encoders` compares it with, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub encoders: BTreeMap<String, EncoderConfig>,
     /// All bridges, by the name that rows use.
     pub bridges: BTreeMap<String, BridgeConfig>,
     /// The decoder, before any prefix.
@@ -47,14 +53,75 @@ pub struct SuiteConfig {
     pub caption: CaptionConfig,
 }
 
-/// The frozen encoder: pretrained towers and the heads trained over them.
+/// The frozen encoder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EncoderConfig {
+    /// A CLAP model directory or file.
+    Clap(ClapConfig),
+    /// A bundle of TorchScript modules.
+    Torchscript(TorchScriptConfig),
+    /// Pretrained towers and the heads trained over them.
+    Towers(TowersConfig),
+}
+
+/// Where a TorchScript bundle lies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EncoderConfig {
+pub struct TorchScriptConfig {
+    /// Its directory.
+    pub path: PathBuf,
+}
+
+/// Pretrained towers and the heads trained over them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TowersConfig {
     /// Pretrained towers.
     pub towers: TowerPairConfig,
     /// Projection heads.
     pub heads: HeadsConfig,
+}
+
+impl EncoderConfig {
+    fn validate(&self) -> Result<()> {
+        match self {
+            Self::Clap(clap) => clap.validate()?,
+            Self::Torchscript(_) => {}
+            Self::Towers(parts) => {
+                parts.towers.validate().context("towers")?;
+                parts.heads.validate().context("heads")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What tables call it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Clap(_) => "clap",
+            Self::Torchscript(_) => "torchscript",
+            Self::Towers(_) => "towers",
+        }
+    }
+
+    /// The same with its files relative to the repository.
+    pub fn in_repository(&self) -> Result<Self> {
+        let mut config = self.clone();
+        let paths = match &mut config {
+            Self::Clap(clap) => vec![&mut clap.path],
+            Self::Torchscript(bundle) => vec![&mut bundle.path],
+            Self::Towers(TowersConfig { towers, .. }) => {
+                let AudioTowerConfig::Aisfx(audio) = &mut towers.audio;
+                let TextTowerConfig::Minilm(text) = &mut towers.text;
+                vec![&mut audio.path, &mut text.path]
+            }
+        };
+        for path in paths {
+            *path = paths::in_repository(path)?;
+        }
+        Ok(config)
+    }
 }
 
 /// The prefix mapper and decoding.
@@ -116,22 +183,7 @@ impl SuiteConfig {
     /// `sets` (`key=value` with dots in the key) and `seeds`, and checks it all.
     pub fn load(name: &str, sets: &[String], seeds: Option<&[u64]>) -> Result<Self> {
         let path = paths::config_file(name)?;
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        let mut document: toml::Table = toml::from_str(&text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let line = 1 + text.get(..start).unwrap_or_default().matches('\n').count();
-            anyhow!("{}, line {line}: {}", path.display(), error.message())
-        })?;
-        for set in sets {
-            apply(&mut document, set)?;
-        }
-        let mut config: Self = serde_path_to_error::deserialize(toml::Value::Table(document))
-            .map_err(|error| {
-                let place = error.path().to_string();
-                let problem = error.into_inner();
-                anyhow!("{}: {place}: {}", path.display(), with_suggestion(problem.message()))
-            })?;
+        let mut config: Self = read_toml(&path, sets)?;
         if let Some(seeds) = seeds {
             config.seeds = seeds.to_vec();
         }
@@ -168,8 +220,10 @@ impl SuiteConfig {
             bridge.validate().with_context(|| format!("bridges.{name}"))?;
         }
         self.data.validate().context("data")?;
-        self.encoder.towers.validate().context("encoder.towers")?;
-        self.encoder.heads.validate().context("encoder.heads")?;
+        self.encoder.validate().context("encoder")?;
+        for (name, encoder) in &self.encoders {
+            encoder.validate().with_context(|| format!("encoders.{name}"))?;
+        }
         self.language_model.validate().context("language_model")?;
         self.captioner.prefix.validate().context("captioner.prefix")?;
         self.captioner.decode.validate().context("captioner.decode")?;
@@ -195,17 +249,6 @@ impl SuiteConfig {
         Ok(corpus)
     }
 
-    /// The towers, their files relative to the repository.
-    pub fn towers(&self) -> Result<TowerPairConfig> {
-        let mut towers = self.encoder.towers.clone();
-        let AudioTowerConfig::Aisfx(audio) = &mut towers.audio;
-        let TextTowerConfig::Minilm(text) = &mut towers.text;
-        for path in [&mut audio.path, &mut text.path] {
-            *path = paths::in_repository(path)?;
-        }
-        Ok(towers)
-    }
-
     /// The resolved configuration as TOML, for the run directory.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string_pretty(self).context("cannot write the configuration as TOML")
@@ -215,6 +258,25 @@ impl SuiteConfig {
     pub fn runs_dir(&self) -> Result<PathBuf> {
         Ok(paths::in_repository(&self.runs)?.join(&self.name))
     }
+}
+
+/// Reads a TOML file of configuration with `sets` on top; faults name file and key.
+pub fn read_toml<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<T> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let mut document: toml::Table = toml::from_str(&text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = 1 + text.get(..start).unwrap_or_default().matches('\n').count();
+        anyhow!("{}, line {line}: {}", path.display(), error.message())
+    })?;
+    for set in sets {
+        apply(&mut document, set)?;
+    }
+    serde_path_to_error::deserialize(toml::Value::Table(document)).map_err(|error| {
+        let place = error.path().to_string();
+        let problem = error.into_inner();
+        anyhow!("{}: {place}: {}", path.display(), with_suggestion(problem.message()))
+    })
 }
 
 /// Puts one `key=value` into the document. A value that is not TOML is a string,

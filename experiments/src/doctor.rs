@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use dl_encoder::{AudioTowerConfig, TextTowerConfig};
 
-use crate::config::SuiteConfig;
+use crate::config::{EncoderConfig, SuiteConfig};
 
 type Finding = (&'static str, Result<String, String>);
 
@@ -19,11 +19,7 @@ pub fn run(config: &SuiteConfig) -> Result<ExitCode> {
         ("runs", writable(&config.runs_dir()?)),
         ("data", data(config)),
     ];
-    let towers = config.towers()?;
-    let AudioTowerConfig::Aisfx(audio) = &towers.audio;
-    let TextTowerConfig::Minilm(text) = &towers.text;
-    findings.push(("aiSFX", model(&audio.path)));
-    findings.push(("MiniLM", model(&text.path.join("model.safetensors"))));
+    findings.extend(encoder(&config.encoder.in_repository()?));
     let mut out = std::io::stdout().lock();
     for (part, finding) in &findings {
         match finding {
@@ -75,9 +71,27 @@ fn data(config: &SuiteConfig) -> Result<String, String> {
     Ok(format!("{}: {sizes} clips{warnings}", corpus.name()))
 }
 
+fn encoder(config: &EncoderConfig) -> Vec<Finding> {
+    match config {
+        EncoderConfig::Clap(clap) if clap.path.is_dir() => {
+            vec![("CLAP", model(&clap.path.join("config.json")))]
+        }
+        EncoderConfig::Clap(clap) => vec![("CLAP", model(&clap.path))],
+        EncoderConfig::Torchscript(bundle) => {
+            vec![("encoder", model(&bundle.path.join("bundle.json")))]
+        }
+        EncoderConfig::Towers(parts) => {
+            let AudioTowerConfig::Aisfx(audio) = &parts.towers.audio;
+            let TextTowerConfig::Minilm(text) = &parts.towers.text;
+            let text = model(&text.path.join("model.safetensors"));
+            vec![("aiSFX", model(&audio.path)), ("MiniLM", text)]
+        }
+    }
+}
+
 fn model(path: &Path) -> Result<String, String> {
     match fs::metadata(path) {
         Ok(file) => Ok(format!("{} ({:.1} MB)", path.display(), file.len() as f64 / 1e6)),
-        Err(error) => Err(format!("{}: {error}; run `cargo setup`", path.display())),
+        Err(error) => Err(format!("{}: {error}; run `cargo setup --models`", path.display())),
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use dl_core::{EmbeddingSet, Progress, Provenance};
 use dl_data::Split;
-use dl_encoder::Encoder;
+use dl_encoder::{AudioEncoder, Encoder};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use serde::Deserialize;
 

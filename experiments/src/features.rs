@@ -1,10 +1,10 @@
-//! Tower features of a whole split: the expensive stage, kept on disk in pieces
-//! so that an interruption loses one piece at most.
+//! What a frozen model makes of a whole split: the expensive stage, kept on disk
+//! in pieces so that an interruption loses one piece at most.
 
 use anyhow::{Context, Result, bail};
 use dl_core::{EmbeddingSet, Provenance, Stage};
 use dl_data::Split;
-use dl_encoder::{Extraction, Heads, Pairs};
+use dl_encoder::{AudioEncoder, Extraction, Heads, Pairs};
 use dl_torch::{convert, tensor_file};
 use ndarray::Array2;
 
@@ -15,12 +15,15 @@ const CHUNK: usize = 128;
 /// The captions' features of a split, in the stage's directory.
 const TEXT: &str = "text";
 
-/// Tower features of the clips that could be embedded, and of their captions.
+/// How captions are embedded.
+pub type EmbedText<'a> = &'a dyn Fn(&[String]) -> Result<Array2<f32>>;
+
+/// Features of the clips that could be embedded, and of their captions.
 #[derive(Clone, Debug)]
 pub struct Features {
     /// Clip names: `[N]`.
     ids: Vec<String>,
-    /// `[N, audio width]`.
+    /// `[N, audio width]`, from a tower or in the space of an encoder.
     audio: Array2<f32>,
     /// `[M]`.
     captions: Vec<String>,
@@ -34,6 +37,12 @@ impl Features {
     /// What heads are trained on.
     pub fn pairs(&self) -> Pairs<'_> {
         Pairs { audio: self.audio.view(), text: self.text.view(), owners: &self.owners }
+    }
+
+    /// As they are: features of an encoder.
+    pub fn into_set(self, provenance: Provenance) -> EmbeddingSet {
+        let Self { ids, audio, captions, owners, text } = self;
+        EmbeddingSet { ids, audio, captions, owners, text, provenance }
     }
 
     /// Through the frozen heads.
@@ -50,8 +59,14 @@ impl Features {
 }
 
 /// Computes the features of a split, or reads them back.
-pub fn compute(pipeline: &Pipeline<'_>, stage: &Stage, split: Split) -> Result<Features> {
-    let (corpus, towers) = (pipeline.corpus()?, pipeline.towers()?);
+pub fn compute(
+    pipeline: &Pipeline<'_>,
+    stage: &Stage,
+    split: Split,
+    audio: &dyn AudioEncoder,
+    embed_text: EmbedText<'_>,
+) -> Result<Features> {
+    let corpus = pipeline.corpus()?;
     let clips = corpus.clips(split);
     let directory = stage.dir().join(split.name());
     let task = format!("embedding {}", split.name());
@@ -61,12 +76,8 @@ pub fn compute(pipeline: &Pipeline<'_>, stage: &Stage, split: Split) -> Result<F
         task: &task,
         progress: pipeline.reporter,
     };
-    let extracted = dl_encoder::extract(
-        towers.audio(),
-        clips.len(),
-        |index| corpus.render(split, index),
-        &plan,
-    )?;
+    let render = |index| corpus.render(split, index);
+    let extracted = dl_encoder::extract(audio, clips.len(), render, &plan)?;
     for fault in &extracted.faults {
         let id = &clips[fault.index].id;
         pipeline.reporter.say(&format!("warning: {id} is left out: {}", fault.problem));
@@ -81,7 +92,7 @@ pub fn compute(pipeline: &Pipeline<'_>, stage: &Stage, split: Split) -> Result<F
         .enumerate()
         .flat_map(|(owner, clip)| std::iter::repeat_n(owner, clip.captions.len()))
         .collect();
-    let text = text_features(pipeline, stage, split, &captions)?;
+    let text = text_features(stage, split, &captions, embed_text)?;
     Ok(Features {
         ids: kept.iter().map(|clip| clip.id.clone()).collect(),
         audio: extracted.features,
@@ -92,10 +103,10 @@ pub fn compute(pipeline: &Pipeline<'_>, stage: &Stage, split: Split) -> Result<F
 }
 
 fn text_features(
-    pipeline: &Pipeline<'_>,
     stage: &Stage,
     split: Split,
     captions: &[String],
+    embed_text: EmbedText<'_>,
 ) -> Result<Array2<f32>> {
     let file = stage.dir().join(split.name()).join(format!("{TEXT}.safetensors"));
     if file.is_file() {
@@ -105,7 +116,7 @@ fn text_features(
             return Ok(rows);
         }
     }
-    let rows = pipeline.towers()?.text_features(captions)?;
+    let rows = embed_text(captions)?;
     let tensors = [(TEXT.to_owned(), convert::tensor2(rows.view(), tch::Device::Cpu))];
     tensor_file::write(&file, &tensors.into(), std::collections::HashMap::new())?;
     Ok(rows)

@@ -6,6 +6,7 @@
 // no further than the crate.
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
 
+mod across_encoders;
 mod caption;
 mod cli;
 mod config;
@@ -15,6 +16,7 @@ mod features;
 mod figure;
 mod paths;
 mod pipeline;
+mod pretrain;
 mod recognition;
 mod record;
 mod report;
@@ -57,6 +59,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::Report { runs, readme, .. }) => report::run(runs, *readme, &load()?)?,
         Some(Command::Doctor { .. }) => return doctor::run(&load()?),
         Some(Command::Manifest { folder }) => embed::write_manifest(folder)?,
+        Some(Command::PretrainClap { recipe, output, recipe_sets }) => {
+            let recipe = paths::in_repository(recipe)?;
+            pretrain::run(&recipe, recipe_sets, output, &reporter)?;
+        }
         Some(Command::Run { names, .. }) => {
             suite::run(names, &Pipeline::new(&load()?, &reporter)?)?;
         }

@@ -8,7 +8,9 @@ use anyhow::{Context, Result};
 use dl_core::{EmbeddingSet, Fingerprint, Stage, Store};
 use dl_data::{Corpus, Split};
 use dl_diffusion::{Bridge, BridgeData};
-use dl_encoder::{HeadedEncoder, Heads, TowerPair};
+use dl_encoder::{
+    AudioEncoder, Clap, Encoder, HeadedEncoder, Heads, TowerPair, torchscript::TorchScriptEncoder,
+};
 use dl_llm::{CaptionPairs, Captioner, LanguageModel};
 use dl_torch::TrainContext;
 use ndarray::{Array2, Axis};
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use crate::{
-    config::{Protocol, SuiteConfig},
+    config::{EncoderConfig, Protocol, SuiteConfig},
     features::{self, Features},
     ui::Reporter,
 };
@@ -41,6 +43,50 @@ pub struct Prediction {
     pub caption: String,
 }
 
+/// The file of the projection heads in the stage `encoder`.
+const HEADS: &str = "heads.safetensors";
+
+/// A frozen model that is loaded: an encoder, or towers that need heads to be one.
+enum Frozen {
+    Encoder(Box<dyn Encoder>),
+    Towers(Box<TowerPair>),
+}
+
+impl Frozen {
+    fn load(config: &EncoderConfig, device: Device) -> Result<Self> {
+        Ok(match config.in_repository()? {
+            EncoderConfig::Clap(clap) => Self::Encoder(Box::new(Clap::load(&clap, device)?)),
+            EncoderConfig::Torchscript(bundle) => {
+                Self::Encoder(Box::new(TorchScriptEncoder::load(&bundle.path, device)?))
+            }
+            EncoderConfig::Towers(parts) => {
+                Self::Towers(Box::new(TowerPair::load(&parts.towers, device)?))
+            }
+        })
+    }
+
+    fn audio(&self) -> &dyn AudioEncoder {
+        match self {
+            Self::Encoder(encoder) => encoder.as_ref(),
+            Self::Towers(towers) => towers.audio(),
+        }
+    }
+
+    fn embed_text(&self, captions: &[String]) -> Result<Array2<f32>> {
+        Ok(match self {
+            Self::Encoder(encoder) => encoder.embed_text(captions)?,
+            Self::Towers(towers) => towers.text_features(captions)?,
+        })
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        match self {
+            Self::Encoder(encoder) => encoder.fingerprint(),
+            Self::Towers(towers) => towers.fingerprint(),
+        }
+    }
+}
+
 /// The stages of one suite.
 pub struct Pipeline<'a> {
     /// The resolved configuration.
@@ -50,7 +96,7 @@ pub struct Pipeline<'a> {
     device: Device,
     store: Store,
     corpus: OnceCell<Box<dyn Corpus>>,
-    towers: OnceCell<TowerPair>,
+    frozen: OnceCell<Frozen>,
     embeddings: OnceCell<Splits<EmbeddingSet>>,
     language_model: OnceCell<Rc<LanguageModel>>,
 }
@@ -64,7 +110,7 @@ impl<'a> Pipeline<'a> {
             device: config.device.resolve()?,
             store: Store::new(config.runs_dir()?.join("stages")),
             corpus: OnceCell::new(),
-            towers: OnceCell::new(),
+            frozen: OnceCell::new(),
             embeddings: OnceCell::new(),
             language_model: OnceCell::new(),
         })
@@ -92,52 +138,59 @@ impl<'a> Pipeline<'a> {
         Ok(self.corpus.get().context("the corpus is open")?.as_ref())
     }
 
-    /// The pretrained towers.
-    pub fn towers(&self) -> Result<&TowerPair> {
-        if self.towers.get().is_none() {
-            let towers = TowerPair::load(&self.config.towers()?, self.device)?;
-            let _ = self.towers.set(towers);
+    /// The frozen model under the encoder: the encoder itself, or pretrained towers.
+    fn frozen(&self) -> Result<&Frozen> {
+        if self.frozen.get().is_none() {
+            let _ = self.frozen.set(Frozen::load(&self.config.encoder, self.device)?);
         }
-        self.towers.get().context("the towers are loaded")
+        self.frozen.get().context("the encoder is loaded")
     }
 
     fn features_key(&self) -> Result<Fingerprint> {
-        let parts = [&self.corpus()?.fingerprint(), &self.towers()?.fingerprint()];
-        Ok(Fingerprint::combine(parts))
+        Ok(Fingerprint::combine([&self.corpus()?.fingerprint(), &self.frozen()?.fingerprint()]))
     }
 
     fn features(&self) -> Result<Splits<Features>> {
         let stage = self.store.stage("features", &self.features_key()?);
-        let of = |split| features::compute(self, &stage, split);
+        let frozen = self.frozen()?;
+        let text = |captions: &[String]| frozen.embed_text(captions);
+        let of = |split| features::compute(self, &stage, split, frozen.audio(), &text);
         let splits = Splits {
             train: of(Split::Train)?,
             validation: of(Split::Validation)?,
             test: of(Split::Test)?,
         };
         if !stage.is_done() {
-            stage.finish(&"tower features of every split")?;
+            stage.finish(&"features of every split by the frozen model")?;
         }
         Ok(splits)
     }
 
-    /// What the encoder stands for: corpus, towers, heads and their seed.
-    pub fn heads_key(&self) -> Result<Fingerprint> {
-        Ok(Fingerprint::combine([
-            &self.features_key()?,
-            &Fingerprint::of(&(&self.config.encoder.heads, self.config.seed)),
-        ]))
-    }
-
-    fn heads_file(&self) -> Result<PathBuf> {
-        Ok(self.store.stage("encoder", &self.heads_key()?).file("heads.safetensors"))
+    /// What the embeddings stand for: corpus, frozen model and, where heads are
+    /// trained over it, these and their seed.
+    pub fn encoder_key(&self) -> Result<Fingerprint> {
+        let features = self.features_key()?;
+        Ok(match &self.config.encoder {
+            EncoderConfig::Towers(parts) => Fingerprint::combine([
+                &features,
+                &Fingerprint::of(&(&parts.heads, self.config.seed)),
+            ]),
+            EncoderConfig::Clap(_) | EncoderConfig::Torchscript(_) => features,
+        })
     }
 
     /// The frozen encoder, for sounds from outside the corpus.
-    pub fn encoder(&self) -> Result<HeadedEncoder> {
-        self.embeddings()?;
-        let heads = Heads::load(&self.heads_file()?, self.device)?;
-        let towers = TowerPair::load(&self.config.towers()?, self.device)?;
-        Ok(HeadedEncoder::new(towers, heads)?)
+    pub fn encoder(&self) -> Result<Box<dyn Encoder>> {
+        // A second copy of the model: this one is the caller's.
+        match Frozen::load(&self.config.encoder, self.device)? {
+            Frozen::Encoder(encoder) => Ok(encoder),
+            Frozen::Towers(towers) => {
+                self.embeddings()?;
+                let stage = self.store.stage("encoder", &self.encoder_key()?);
+                let heads = Heads::load(&stage.file(HEADS), self.device)?;
+                Ok(Box::new(HeadedEncoder::new(*towers, heads)?))
+            }
+        }
     }
 
     /// Embeddings of every split by the frozen encoder.
@@ -149,26 +202,36 @@ impl<'a> Pipeline<'a> {
     }
 
     fn make_embeddings(&self) -> Result<Splits<EmbeddingSet>> {
-        let key = self.heads_key()?;
+        let key = self.encoder_key()?;
         let stage = self.store.stage("encoder", &key);
         if stage.is_done() {
             return read_sets(&stage, "");
         }
         let features = self.features()?;
-        let context = self.context("projection heads", self.config.seed, &stage, &key);
-        let (heads, report) = Heads::train(
-            &features.train.pairs(),
-            &features.validation.pairs(),
-            &self.config.encoder.heads,
-            &context,
-        )?;
-        heads.save(&stage.file("heads.safetensors"))?;
         let provenance = |split: &str| dl_core::Provenance {
             split: split.into(),
             encoder: key.to_string(),
             corpus: self.corpus.get().map(|c| c.fingerprint().to_string()).unwrap_or_default(),
             bridges: Vec::new(),
         };
+        let EncoderConfig::Towers(parts) = &self.config.encoder else {
+            let sets = Splits {
+                train: features.train.into_set(provenance("train")),
+                validation: features.validation.into_set(provenance("validation")),
+                test: features.test.into_set(provenance("test")),
+            };
+            write_sets(&stage, "", &sets)?;
+            stage.finish(&"embeddings of every split by the encoder")?;
+            return Ok(sets);
+        };
+        let context = self.context("projection heads", self.config.seed, &stage, &key);
+        let (heads, report) = Heads::train(
+            &features.train.pairs(),
+            &features.validation.pairs(),
+            &parts.heads,
+            &context,
+        )?;
+        heads.save(&stage.file(HEADS))?;
         let sets = Splits {
             train: features.train.embed(&heads, provenance("train"))?,
             validation: features.validation.embed(&heads, provenance("validation"))?,
@@ -204,7 +267,7 @@ impl<'a> Pipeline<'a> {
     /// Where a bridge is kept, and what it is kept under.
     pub fn bridge_stage(&self, name: &str, seed: u64) -> Result<(Stage, Fingerprint)> {
         let config = Fingerprint::of(&(self.config.bridge(name)?, seed));
-        let key = Fingerprint::combine([&self.heads_key()?, &config]);
+        let key = Fingerprint::combine([&self.encoder_key()?, &config]);
         Ok((self.store.stage(&format!("bridge-{name}"), &key), key))
     }
 
@@ -274,7 +337,7 @@ impl<'a> Pipeline<'a> {
         let (_, model) = self.language_model_stage()?;
         let inputs = match protocol {
             // One decoder serves every row: it never sees what a bridge makes.
-            Protocol::ZeroShot => self.heads_key()?,
+            Protocol::ZeroShot => self.encoder_key()?,
             Protocol::Supervised => self.bridge_stage(bridge, seed)?.1,
         };
         let config = Fingerprint::of(&(&self.config.captioner.prefix, protocol, seed));

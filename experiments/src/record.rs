@@ -36,7 +36,7 @@ pub struct RunInfo {
     pub resamples: usize,
     /// Fingerprint of the corpus (first digits).
     pub corpus: String,
-    /// Fingerprint of the encoder with its heads (first digits).
+    /// Fingerprint of the embeddings (first digits).
     pub encoder: String,
     /// Version of this program.
     pub program: String,
@@ -107,7 +107,7 @@ pub fn open(pipeline: &Pipeline<'_>, experiment: &str) -> Result<RunDir> {
     let config = pipeline.config;
     // The same configuration over other recordings or weights is another run.
     let key = Fingerprint::combine([
-        &pipeline.heads_key()?,
+        &pipeline.encoder_key()?,
         &Fingerprint::of(&(config, env!("CARGO_PKG_VERSION"))),
     ]);
     let run = RunDir::create(&config.runs_dir()?, experiment, &key)?;

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Result, bail};
 use dl_core::RunDir;
 
-use crate::{pipeline::Pipeline, recognition, record, report, t1, t2};
+use crate::{across_encoders, pipeline::Pipeline, recognition, record, report, t1, t2};
 
 /// One table or ablation.
 pub struct Experiment {
@@ -23,6 +23,11 @@ pub const EXPERIMENTS: &[Experiment] = &[
         name: "t2",
         about: "captioning through every bridge, zero-shot and fully supervised",
         run: t2::run,
+    },
+    Experiment {
+        name: "encoders",
+        about: "T1 over the suite's encoder and over each of [encoders], on the same scenes",
+        run: across_encoders::run,
     },
     Experiment {
         name: "recognition",

@@ -47,10 +47,19 @@ struct Kept {
     report: GapReport,
 }
 
-/// Measures every row for every seed.
+/// T1 with its figure.
 pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
-    let config = pipeline.config;
     let run = record::open(pipeline, "t1")?;
+    let records = records(pipeline)?;
+    let test = &pipeline.embeddings()?.test;
+    draw(pipeline, &run, test)?;
+    record::finish(&run, &RunInfo::new(pipeline, "t1", test)?, &records)?;
+    Ok(run)
+}
+
+/// Measures every row for every seed.
+pub fn records(pipeline: &Pipeline<'_>) -> Result<Vec<Record>> {
+    let config = pipeline.config;
     let mut records = Vec::new();
     for row in &config.rows.t1 {
         let mut reports = Vec::new();
@@ -61,10 +70,7 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
         }
         records.push(record_of(row, None, &averaged(&reports, config.evaluation.resamples)));
     }
-    let test = &pipeline.embeddings()?.test;
-    draw(pipeline, &run, test)?;
-    record::finish(&run, &RunInfo::new(pipeline, "t1", test)?, &records)?;
-    Ok(run)
+    Ok(records)
 }
 
 fn measure(pipeline: &Pipeline<'_>, row: &str, seed: u64) -> Result<GapReport> {

@@ -2,6 +2,8 @@
 //! policy has a name and none is random, so that the same file always gives the
 //! same clip.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{AudioError, Waveform, error::config};
@@ -92,26 +94,30 @@ impl ClipConfig {
     /// The clip. An empty waveform has nothing to repeat and is filled with zeros.
     pub fn apply(&self, waveform: &Waveform) -> Waveform {
         let target = self.samples(waveform.sample_rate);
-        let samples = &waveform.samples;
-        let samples = if samples.len() > target {
+        let samples = self.apply_samples(&waveform.samples, target).into_owned();
+        Waveform { samples, sample_rate: waveform.sample_rate }
+    }
+
+    /// As [`ClipConfig::apply`] for a clip of `target` samples; what need not be
+    /// filled is not copied.
+    pub(crate) fn apply_samples<'a>(&self, samples: &'a [f32], target: usize) -> Cow<'a, [f32]> {
+        if samples.len() >= target {
             let start = match self.crop {
                 Crop::First => 0,
                 Crop::Centre => (samples.len() - target) / 2,
-                Crop::None => return waveform.clone(),
+                Crop::None => return samples.into(),
             };
-            samples[start..start + target].to_vec()
-        } else {
-            let copies = match self.fill {
-                Fill::None => return waveform.clone(),
-                Fill::RepeatPad if !samples.is_empty() => target / samples.len(),
-                Fill::Repeat if !samples.is_empty() => target.div_ceil(samples.len()),
-                _ => 1,
-            };
-            let mut filled = samples.repeat(copies);
-            filled.resize(target, 0.0);
-            filled
+            return samples[start..start + target].into();
+        }
+        let copies = match self.fill {
+            Fill::None => return samples.into(),
+            Fill::RepeatPad if !samples.is_empty() => target / samples.len(),
+            Fill::Repeat if !samples.is_empty() => target.div_ceil(samples.len()),
+            _ => 1,
         };
-        Waveform { samples, sample_rate: waveform.sample_rate }
+        let mut filled = samples.repeat(copies);
+        filled.resize(target, 0.0);
+        filled.into()
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod clap;
 pub mod clip;
 mod compressed;
 pub mod decode;
@@ -19,6 +20,7 @@ pub mod stft;
 mod wav;
 pub mod waveform;
 
+pub use clap::{AudioFeatures, ChunkPolicy, ClapFrontEnd, ClapFrontEndConfig};
 pub use clip::{ClipConfig, ClipLength, Crop, Fill};
 pub use decode::{decode_bytes, load};
 pub use error::AudioError;

@@ -2,7 +2,9 @@
 //! front ends of the encoders of this project; the tests hold them to librosa
 //! and to the feature extractor that ships with CLAP.
 
-use ndarray::Array2;
+use std::f64::consts::LN_10;
+
+use ndarray::{Array2, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -194,14 +196,44 @@ impl Compression {
         }
     }
 
-    fn of(self, x: f64) -> f64 {
+    /// The curve, with its constants worked out.
+    fn curve(self) -> Curve {
         match self {
-            Self::Decibel { amin, reference, .. } => {
-                10.0 * (x.max(amin).log10() - reference.max(amin).log10())
+            Self::Decibel { amin, reference, .. } => Curve {
+                gain: 1.0,
+                shift: 0.0,
+                floor: amin,
+                factor: 10.0 / LN_10,
+                offset: -10.0 * reference.max(amin).log10(),
+            },
+            Self::LogGain { gain, divisor } => {
+                Curve { gain, shift: 1.0, floor: 1.0, factor: 1.0 / LN_10 / divisor, offset: 0.0 }
             }
-            Self::LogGain { gain, divisor } => (1.0 + gain * x).log10() / divisor,
-            Self::NaturalLog { floor } => x.max(floor).ln(),
+            Self::NaturalLog { floor } => {
+                Curve { gain: 1.0, shift: 0.0, floor, factor: 1.0, offset: 0.0 }
+            }
         }
+    }
+}
+
+/// `factor ln(max(gain x + shift, floor)) + offset`, which every compression is.
+/// The natural logarithm takes half the time of the decimal one (measured).
+#[derive(Clone, Copy, Debug)]
+struct Curve {
+    gain: f64,
+    shift: f64,
+    floor: f64,
+    factor: f64,
+    offset: f64,
+}
+
+impl Curve {
+    #[inline]
+    fn of(self, x: f64) -> f64 {
+        let x = self.gain * x + self.shift;
+        // Unlike `max`, this lets NaN through: a fault should show.
+        let x = if x < self.floor { self.floor } else { x };
+        self.factor * x.ln() + self.offset
     }
 }
 
@@ -257,10 +289,16 @@ impl LogMel {
         let peak = samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
         let divisor = if self.config.peak_normalise && peak > 0.0 { f64::from(peak) } else { 1.0 };
         let mut log_mel = Array2::zeros((self.frames(samples.len()), self.bank.len()));
-        self.stft.for_each(samples, divisor, |frame, spectrum| {
-            let energies = self.bank.apply(spectrum);
-            for (cell, energy) in log_mel.row_mut(frame).iter_mut().zip(energies) {
-                *cell = self.config.compression.of(energy) as f32;
+        let curve = self.config.compression.curve();
+        self.stft.for_each(samples, divisor, self.bank.bins(), |first, spectra| {
+            let mut block = log_mel.slice_mut(s![first.., ..]);
+            for (mut cells, mut levels) in
+                block.columns_mut().into_iter().zip(self.bank.apply(spectra))
+            {
+                levels.iter_mut().for_each(|level| *level = curve.of(*level));
+                for (cell, level) in cells.iter_mut().zip(levels) {
+                    *cell = level as f32;
+                }
             }
         });
         if let Compression::Decibel { top_db: Some(range), .. } = self.config.compression {

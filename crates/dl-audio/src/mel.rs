@@ -4,6 +4,8 @@
 //! norm: Slaney, "Auditory Toolbox", Interval Technical Report 1998-010. Both in
 //! the conventions of librosa, whose numbers the tests hold this to.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{AudioError, error::config};
@@ -124,11 +126,28 @@ impl MelBank {
         self.filters.is_empty()
     }
 
-    /// The outputs of all filters for one spectrum `[bins]`, in order.
-    pub fn apply<'a>(&'a self, spectrum: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+    /// The bins that any filter weighs.
+    pub fn bins(&self) -> Range<usize> {
+        let ends = self.filters.iter().map(|filter| filter.first_bin + filter.weights.len());
+        let starts = self.filters.iter().map(|filter| filter.first_bin);
+        starts.min().unwrap_or(0)..ends.max().unwrap_or(0)
+    }
+
+    /// The outputs of all filters, in order, for several spectra side by side:
+    /// `[bins]` of as many values as there are spectra. Every sum runs over the bins
+    /// in order, however many spectra there are.
+    pub fn apply<'a, const LANES: usize>(
+        &'a self,
+        spectra: &'a [[f64; LANES]],
+    ) -> impl Iterator<Item = [f64; LANES]> + 'a {
         self.filters.iter().map(|filter| {
-            let bins = spectrum.iter().skip(filter.first_bin);
-            bins.zip(&filter.weights).map(|(value, weight)| value * weight).sum()
+            let mut sums = [0.0; LANES];
+            for (values, weight) in spectra.iter().skip(filter.first_bin).zip(&filter.weights) {
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum += value * weight;
+                }
+            }
+            sums
         })
     }
 }
@@ -158,9 +177,10 @@ mod tests {
         let response = |norm| -> Vec<f64> {
             (0..9)
                 .map(|bin| {
-                    let mut spectrum = [0.0; 9];
-                    spectrum[bin] = 1.0;
-                    bank(norm).apply(&spectrum).next().unwrap()
+                    // Beside it a spectrum that must not matter.
+                    let mut spectra = [[0.0, 7.0]; 9];
+                    spectra[bin][0] = 1.0;
+                    bank(norm).apply(&spectra).next().unwrap()[0]
                 })
                 .collect()
         };
@@ -172,6 +192,7 @@ mod tests {
         close(response(MelNorm::None), peak_1);
         close(response(MelNorm::Slaney), peak_1.map(|weight| weight / 400.0));
         close(response(MelNorm::UnitSum), peak_1.map(|weight| weight / 4.0));
+        assert_eq!(bank(MelNorm::None).bins(), 1..8);
     }
 
     #[test]

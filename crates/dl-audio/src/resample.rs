@@ -11,6 +11,8 @@
 //! 600 samples. Rates with hardly a common divisor (44,100 to 44,099 Hz) take
 //! long transforms: error up to 2e-4 near the Nyquist frequency.
 
+use std::borrow::Cow;
+
 use rubato::{Fft, FixedSync, Resampler, audioadapter_buffers::direct::InterleavedSlice};
 
 use crate::{
@@ -22,7 +24,7 @@ use crate::{
 /// narrower the band below the Nyquist frequency that is lost.
 const MIN_BLOCK: usize = 2048;
 
-pub(crate) fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, AudioError> {
+pub(crate) fn resample(samples: &[f32], from: u32, to: u32) -> Result<Cow<'_, [f32]>, AudioError> {
     let taken = MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE;
     if !taken.contains(&from) || !taken.contains(&to) {
         return Err(AudioError::Resample { from, to });
@@ -32,7 +34,7 @@ pub(crate) fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, 
         return Err(AudioError::BadSample { index, value: samples[index] });
     }
     if from == to || samples.is_empty() {
-        return Ok(samples.to_vec());
+        return Ok(samples.into());
     }
     let length = resampled_len(samples.len(), from, to);
     // rubato refuses only rates of 0, empty chunks and buffers of wrong size.
@@ -46,7 +48,7 @@ pub(crate) fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, 
     let mut output = resampled().ok_or(AudioError::Resample { from, to })?;
     // rubato computes the length in floating point, which can be one off.
     output.resize(length, 0.0);
-    Ok(output)
+    Ok(output.into())
 }
 
 /// `ceil(len * to / from)`, exactly.

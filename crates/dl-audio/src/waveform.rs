@@ -1,6 +1,6 @@
 //! The mono waveform that passes between the crates.
 
-use std::{io::Cursor, path::Path};
+use std::{borrow::Cow, io::Cursor, path::Path};
 
 use dl_core::atomic;
 
@@ -36,8 +36,12 @@ impl Waveform {
     /// [`AudioError::Resample`] when a rate is outside of 1 kHz to 768 kHz,
     /// [`AudioError::BadSample`] for a NaN or an infinity.
     pub fn resample(&self, sample_rate: u32) -> Result<Self, AudioError> {
-        let samples = resample::resample(&self.samples, self.sample_rate, sample_rate)?;
-        Ok(Self { samples, sample_rate })
+        Ok(Self { samples: self.at_rate(sample_rate)?.into_owned(), sample_rate })
+    }
+
+    /// As [`Waveform::resample`], without a copy where nothing changes.
+    pub(crate) fn at_rate(&self, sample_rate: u32) -> Result<Cow<'_, [f32]>, AudioError> {
+        resample::resample(&self.samples, self.sample_rate, sample_rate)
     }
 
     /// Writes the waveform as 16-bit PCM WAV, whole or not at all. Samples

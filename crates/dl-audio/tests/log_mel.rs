@@ -12,7 +12,7 @@ use std::{
     fs,
 };
 
-use common::{floats, gap, golden, synthetic};
+use common::{floats, gap, golden, synthetic, thin};
 use dl_audio::{ClipConfig, LogMel, LogMelConfig, load};
 use dl_core::Fingerprint;
 use ndarray::{Array2, Axis, concatenate};
@@ -27,13 +27,6 @@ fn clips() -> Vec<Vec<f32>> {
         clips.push(load(&golden(name)).unwrap().samples);
     }
     clips
-}
-
-/// Every `step`-th row and the last one.
-fn thin(rows: &Array2<f32>, step: usize) -> Array2<f32> {
-    let last = rows.nrows() - 1;
-    let kept: Vec<usize> = (0..last).step_by(step).chain([last]).collect();
-    rows.select(Axis(0), &kept)
 }
 
 fn assert_close(name: &str, found: &Array2<f32>, expected: &Array2<f32>, tolerance: f32) {

@@ -8,14 +8,17 @@
 
 use std::path::{Path, PathBuf};
 
-use dl_audio::{LogMel, LogMelConfig, Waveform};
+use dl_audio::{AudioFeatures, LogMel, LogMelConfig, Waveform};
 use dl_core::Fingerprint;
 use dl_torch::weights::WeightMap;
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{EncoderError, error::check};
+use crate::{
+    AudioEncoder, EncoderError, FrontEnd,
+    error::{check, check_finite},
+};
 
 /// Frames in one block.
 pub const BLOCK: usize = 100;
@@ -65,33 +68,29 @@ impl AisfxConfig {
     }
 }
 
-/// From a waveform to the blocks that the network takes. It may be shared
-/// between threads, unlike the network.
-#[derive(Clone)]
-pub struct FrontEnd {
+/// From a waveform to a log-mel spectrogram, and where its blocks lie.
+struct Blocks {
     log_mel: LogMel,
     hop: usize,
 }
 
-impl FrontEnd {
+impl FrontEnd for Blocks {
+    /// One channel of `[frames, 96]`.
+    fn features(&self, waveform: &Waveform) -> Result<AudioFeatures, EncoderError> {
+        check_finite(waveform)?;
+        let rate = self.log_mel.config().sample_rate;
+        let log_mel = if waveform.sample_rate == rate {
+            self.log_mel.compute(&waveform.samples)
+        } else {
+            self.log_mel.compute(&waveform.resample(rate)?.samples)
+        };
+        Ok(AudioFeatures { values: log_mel.insert_axis(Axis(0)), is_longer: false })
+    }
+}
+
+impl Blocks {
     fn new(hop: usize) -> Result<Self, EncoderError> {
         Ok(Self { log_mel: LogMel::new(&LogMelConfig::aisfx())?, hop })
-    }
-
-    /// The log-mel spectrogram `[frames, 96]` of a waveform of any rate.
-    ///
-    /// # Errors
-    /// [`EncoderError::NotFinite`] for NaN or infinite samples;
-    /// [`EncoderError::Audio`] when the waveform cannot be resampled.
-    pub fn log_mel(&self, waveform: &Waveform) -> Result<Array2<f32>, EncoderError> {
-        if let Some(sample) = waveform.samples.iter().position(|sample| !sample.is_finite()) {
-            return Err(EncoderError::NotFinite { sample });
-        }
-        let rate = self.log_mel.config().sample_rate;
-        if waveform.sample_rate == rate {
-            return Ok(self.log_mel.compute(&waveform.samples));
-        }
-        Ok(self.log_mel.compute(&waveform.resample(rate)?.samples))
     }
 
     /// Where the blocks of a spectrogram begin.
@@ -104,7 +103,7 @@ impl FrontEnd {
 pub struct Aisfx {
     config: AisfxConfig,
     device: Device,
-    front_end: FrontEnd,
+    front_end: Blocks,
     convolutions: Vec<(Tensor, Tensor)>,
     fingerprint: Fingerprint,
 }
@@ -142,7 +141,7 @@ impl Aisfx {
             .collect();
         weights.finish()?;
         let fingerprint = Self::fingerprint_of(path, config.hop_frames)?;
-        let front_end = FrontEnd::new(config.hop_frames)?;
+        let front_end = Blocks::new(config.hop_frames)?;
         Ok(Self { config: config.clone(), device, front_end, convolutions, fingerprint })
     }
 
@@ -151,58 +150,6 @@ impl Aisfx {
             .map_err(|source| EncoderError::Io { path: path.into(), source })?;
         let settings = Fingerprint::of(&("aisfx", 1, LogMelConfig::aisfx(), hop));
         Ok(Fingerprint::combine([&file, &settings]))
-    }
-
-    /// Digest of the weights, the front end and the blocks.
-    pub fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
-    }
-
-    /// The part that makes spectrograms.
-    pub fn front_end(&self) -> &FrontEnd {
-        &self.front_end
-    }
-
-    /// Features `[clips, 512]` of waveforms of any rate and length, in order.
-    /// They are not normalised.
-    ///
-    /// # Errors
-    /// As [`FrontEnd::log_mel`], and [`EncoderError::Torch`] when the device gives out.
-    pub fn embed(&self, waveforms: &[Waveform]) -> Result<Array2<f32>, EncoderError> {
-        let log_mels = waveforms
-            .iter()
-            .map(|waveform| self.front_end.log_mel(waveform))
-            .collect::<Result<Vec<_>, _>>()?;
-        self.embed_log_mels(&log_mels)
-    }
-
-    /// Features `[clips, 512]` of log-mel spectrograms `[frames, 96]`: the mean
-    /// of the embeddings of each one's blocks.
-    ///
-    /// # Errors
-    /// [`EncoderError::Torch`] when the device gives out.
-    pub fn embed_log_mels(&self, log_mels: &[Array2<f32>]) -> Result<Array2<f32>, EncoderError> {
-        let blocks: Vec<(usize, usize)> = log_mels
-            .iter()
-            .enumerate()
-            .flat_map(|(clip, log_mel)| {
-                self.front_end.starts(log_mel.nrows()).map(move |start| (clip, start))
-            })
-            .collect();
-        let mut features = Array2::zeros((log_mels.len(), DIM));
-        let mut counts = vec![0_usize; log_mels.len()];
-        for batch in blocks.chunks(self.config.batch) {
-            let embeddings = self.embed_blocks(&gather(log_mels, batch))?;
-            for (&(clip, _), embedding) in batch.iter().zip(embeddings.rows()) {
-                let mut sum = features.row_mut(clip);
-                sum += &embedding;
-                counts[clip] += 1;
-            }
-        }
-        for (mut row, count) in features.axis_iter_mut(Axis(0)).zip(counts) {
-            row /= count as f32;
-        }
-        Ok(features)
     }
 
     /// The network alone: blocks `[batch, 100, 96]` to `[batch, 512]`.
@@ -228,6 +175,47 @@ impl Aisfx {
     }
 }
 
+impl AudioEncoder for Aisfx {
+    fn dim(&self) -> usize {
+        DIM
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint.clone()
+    }
+
+    fn front_end(&self) -> &dyn FrontEnd {
+        &self.front_end
+    }
+
+    /// The mean of the embeddings of each clip's blocks; not normalised.
+    fn embed_features(&self, features: &[AudioFeatures]) -> Result<Array2<f32>, EncoderError> {
+        let log_mels: Vec<_> =
+            features.iter().map(|clip| clip.values.index_axis(Axis(0), 0)).collect();
+        let blocks: Vec<(usize, usize)> = log_mels
+            .iter()
+            .enumerate()
+            .flat_map(|(clip, log_mel)| {
+                self.front_end.starts(log_mel.nrows()).map(move |start| (clip, start))
+            })
+            .collect();
+        let mut features = Array2::zeros((log_mels.len(), DIM));
+        let mut counts = vec![0_usize; log_mels.len()];
+        for batch in blocks.chunks(self.config.batch) {
+            let embeddings = self.embed_blocks(&gather(&log_mels, batch))?;
+            for (&(clip, _), embedding) in batch.iter().zip(embeddings.rows()) {
+                let mut sum = features.row_mut(clip);
+                sum += &embedding;
+                counts[clip] += 1;
+            }
+        }
+        for (mut row, count) in features.axis_iter_mut(Axis(0)).zip(counts) {
+            row /= count as f32;
+        }
+        Ok(features)
+    }
+}
+
 /// The same values with the channels closest together in memory: the
 /// convolutions follow their kernels' layout, and are a quarter faster in this one.
 fn channels_last(kernel: &Tensor) -> Tensor {
@@ -235,7 +223,7 @@ fn channels_last(kernel: &Tensor) -> Tensor {
 }
 
 /// The blocks as one tensor `[blocks, 100, mels]`, zeros beyond the end of a clip.
-fn gather(log_mels: &[Array2<f32>], blocks: &[(usize, usize)]) -> Tensor {
+fn gather(log_mels: &[ArrayView2<'_, f32>], blocks: &[(usize, usize)]) -> Tensor {
     let mels = blocks.first().map_or(0, |&(clip, _)| log_mels[clip].ncols());
     let mut values = vec![0.0_f32; blocks.len() * BLOCK * mels];
     for (&(clip, start), out) in blocks.iter().zip(values.chunks_exact_mut(BLOCK * mels)) {
@@ -260,7 +248,7 @@ mod tests {
         for (frames, hop, blocks) in
             [(1, 100, 1), (99, 50, 1), (100, 100, 1), (199, 100, 1), (200, 100, 2), (216, 50, 3)]
         {
-            let starts: Vec<usize> = FrontEnd::new(hop).unwrap().starts(frames).collect();
+            let starts: Vec<usize> = Blocks::new(hop).unwrap().starts(frames).collect();
             assert_eq!(starts.len(), blocks, "{frames} frames, hop {hop}");
             assert!(starts.iter().enumerate().all(|(i, &start)| start == i * hop));
         }
@@ -269,7 +257,7 @@ mod tests {
     #[test]
     fn a_short_clip_is_padded_with_zeros() {
         let clip = Array2::from_shape_fn((3, 2), |(frame, mel)| (10 * frame + mel) as f32);
-        let blocks = gather(&[clip], &[(0, 0)]);
+        let blocks = gather(&[clip.view()], &[(0, 0)]);
         assert_eq!(blocks.size(), [1, 100, 2]);
         assert_eq!(blocks.double_value(&[0, 2, 1]), 21.0);
         assert_eq!(blocks.sum(Kind::Float).double_value(&[]), 63.0);

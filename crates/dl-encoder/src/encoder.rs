@@ -1,26 +1,54 @@
-//! What the rest of the program knows of an encoder.
+//! What the rest of the program knows of an encoder. Its work on sound is cut in
+//! two: a front end that threads may share, and a network behind it.
 
-use dl_audio::Waveform;
+use dl_audio::{AudioFeatures, Waveform};
 use dl_core::Fingerprint;
 use ndarray::Array2;
+use rayon::prelude::*;
 
 use crate::{EncoderError, Heads, TowerPair, error::check_columns};
 
-/// A frozen model that puts sounds and texts into one space.
-pub trait Encoder {
+/// From a waveform to what a network takes; several threads may share it.
+pub trait FrontEnd: Send + Sync {
+    /// The features of a waveform of any rate and length.
+    ///
+    /// # Errors
+    /// [`EncoderError`] for a waveform that has none.
+    fn features(&self, waveform: &Waveform) -> Result<AudioFeatures, EncoderError>;
+}
+
+/// A frozen model that hears.
+pub trait AudioEncoder {
     /// Values per embedding.
     fn dim(&self) -> usize;
 
     /// Digest of all that the embeddings depend on.
     fn fingerprint(&self) -> Fingerprint;
 
-    /// Embeddings `[clips, dim]` of waveforms of any rate, rows of unit norm.
+    /// The part that makes features.
+    fn front_end(&self) -> &dyn FrontEnd;
+
+    /// Embeddings `[clips, dim]` of features, in order.
     ///
     /// # Errors
-    /// [`EncoderError`] for a waveform that cannot be embedded.
-    fn embed_audio(&self, waveforms: &[Waveform]) -> Result<Array2<f32>, EncoderError>;
+    /// [`EncoderError::Torch`] when the device gives out.
+    fn embed_features(&self, features: &[AudioFeatures]) -> Result<Array2<f32>, EncoderError>;
 
-    /// Embeddings `[texts, dim]`, rows of unit norm.
+    /// Embeddings `[clips, dim]` of waveforms of any rate, in order.
+    ///
+    /// # Errors
+    /// As [`FrontEnd::features`] and [`AudioEncoder::embed_features`].
+    fn embed_audio(&self, waveforms: &[Waveform]) -> Result<Array2<f32>, EncoderError> {
+        let front_end = self.front_end();
+        let features: Result<Vec<_>, _> =
+            waveforms.par_iter().map(|waveform| front_end.features(waveform)).collect();
+        self.embed_features(&features?)
+    }
+}
+
+/// A frozen model that puts sounds and texts into one space, rows of unit norm.
+pub trait Encoder: AudioEncoder {
+    /// Embeddings `[texts, dim]`; equal texts have equal rows.
     ///
     /// # Errors
     /// [`EncoderError`] for a text that cannot be embedded.
@@ -45,19 +73,9 @@ impl HeadedEncoder {
         let fingerprint = Fingerprint::combine([&towers.fingerprint(), &heads.fingerprint()?]);
         Ok(Self { towers, heads, fingerprint })
     }
-
-    /// The towers.
-    pub fn towers(&self) -> &TowerPair {
-        &self.towers
-    }
-
-    /// The heads.
-    pub fn heads(&self) -> &Heads {
-        &self.heads
-    }
 }
 
-impl Encoder for HeadedEncoder {
+impl AudioEncoder for HeadedEncoder {
     fn dim(&self) -> usize {
         self.heads.dim()
     }
@@ -66,10 +84,16 @@ impl Encoder for HeadedEncoder {
         self.fingerprint.clone()
     }
 
-    fn embed_audio(&self, waveforms: &[Waveform]) -> Result<Array2<f32>, EncoderError> {
-        self.heads.embed_audio(&self.towers.audio_features(waveforms)?)
+    fn front_end(&self) -> &dyn FrontEnd {
+        self.towers.audio().front_end()
     }
 
+    fn embed_features(&self, features: &[AudioFeatures]) -> Result<Array2<f32>, EncoderError> {
+        self.heads.embed_audio(&self.towers.audio().embed_features(features)?)
+    }
+}
+
+impl Encoder for HeadedEncoder {
     fn embed_text(&self, texts: &[String]) -> Result<Array2<f32>, EncoderError> {
         self.heads.embed_text(&self.towers.text_features(texts)?)
     }

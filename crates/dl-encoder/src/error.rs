@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use dl_audio::AudioError;
+use dl_audio::{AudioError, Waveform};
 use dl_torch::TorchError;
 
 /// An error of this crate.
@@ -91,4 +91,11 @@ pub(crate) fn check_columns(
     }
     let words = |n| format!("{n} columns");
     Err(EncoderError::Shape { what, expected: words(expected), found: words(found) })
+}
+
+pub(crate) fn check_finite(waveform: &Waveform) -> Result<(), EncoderError> {
+    match waveform.samples.iter().position(|sample| !sample.is_finite()) {
+        Some(sample) => Err(EncoderError::NotFinite { sample }),
+        None => Ok(()),
+    }
 }

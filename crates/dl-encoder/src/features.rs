@@ -7,9 +7,11 @@ use std::{
     fmt::Display,
     ops::Range,
     path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
 };
 
-use dl_audio::Waveform;
+use dl_audio::{AudioFeatures, Waveform};
 use dl_core::Progress;
 use dl_torch::{
     TorchError, convert,
@@ -20,7 +22,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-use crate::{Aisfx, EncoderError, aisfx, error::check};
+use crate::{AudioEncoder, EncoderError, FrontEnd, error::check};
 
 /// Where an extraction keeps its chunks and what it says meanwhile.
 pub struct Extraction<'a> {
@@ -47,7 +49,7 @@ pub struct Fault {
 /// The features of all clips that have any.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extracted {
-    /// One row per kept clip: `[kept, 512]`.
+    /// One row per kept clip: `[kept, dim]`.
     pub features: Array2<f32>,
     /// Their indices in the corpus, ascending: `[kept]`.
     pub kept: Vec<usize>,
@@ -57,70 +59,112 @@ pub struct Extracted {
 
 /// Embeds the clips `0..items`. `render` gives a clip's waveform, from several
 /// threads at once; where it or the front end fails, the clip is left out and
-/// listed. A chunk with such faults is tried again by the next run.
+/// listed. A chunk with such faults is tried again by the next run. While the
+/// network works on one chunk, threads decode and transform the next: at most
+/// three chunks of features are in memory.
 ///
 /// # Errors
 /// [`EncoderError`] when a chunk cannot be written or the device gives out. The
 /// chunks before are kept.
 pub fn extract<E: Display>(
-    tower: &Aisfx,
+    encoder: &dyn AudioEncoder,
     items: usize,
     render: impl Fn(usize) -> Result<Waveform, E> + Sync,
     plan: &Extraction<'_>,
 ) -> Result<Extracted, EncoderError> {
     check(plan.chunk > 0, "chunk", plan.chunk, "at least 1")?;
-    let mut chunks = Vec::new();
+    let files: Vec<ChunkFile> = (0..items)
+        .step_by(plan.chunk)
+        .map(|start| ChunkFile::new(plan, encoder, start..items.min(start + plan.chunk)))
+        .collect();
+    let found: Vec<Option<Extracted>> = files
+        .iter()
+        .map(|file| file.read().filter(|chunk| chunk.faults.is_empty()))
+        .collect();
+    let missing: Vec<Range<usize>> = files
+        .iter()
+        .zip(&found)
+        .filter(|(_, chunk)| chunk.is_none())
+        .map(|(file, _)| file.range.clone())
+        .collect();
     plan.progress.begin(plan.task, items as u64);
-    for start in (0..items).step_by(plan.chunk) {
-        let file = ChunkFile::new(plan, tower, start..items.min(start + plan.chunk));
-        let chunk = match file.read() {
-            Some(chunk) if chunk.faults.is_empty() => chunk,
-            _ => {
-                let chunk = embed_chunk(tower, file.range.clone(), &render)?;
-                file.write(&chunk)?;
-                chunk
+    let front_end = encoder.front_end();
+    let chunks = thread::scope(|scope| {
+        // Moved in here, so that an error below ends the thread too.
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let render = &render;
+        scope.spawn(move || {
+            for range in missing {
+                if sender.send(prepare(front_end, range, render)).is_err() {
+                    return;
+                }
             }
-        };
-        plan.progress.update(file.range.end as u64, "");
-        chunks.push(chunk);
-    }
+        });
+        let mut chunks = Vec::new();
+        for (file, found) in files.iter().zip(found) {
+            let chunk = match found {
+                Some(chunk) => chunk,
+                None => {
+                    // The sender is gone only when a render panicked, which ends the scope.
+                    let Ok(prepared) = receiver.recv() else { break };
+                    let chunk = prepared.embed(encoder)?;
+                    file.write(&chunk)?;
+                    chunk
+                }
+            };
+            plan.progress.update(file.range.end as u64, "");
+            chunks.push(chunk);
+        }
+        Ok::<_, EncoderError>(chunks)
+    })?;
     plan.progress.end();
-    Ok(join(chunks))
+    Ok(join(chunks, encoder.dim()))
 }
 
-fn embed_chunk<E: Display>(
-    tower: &Aisfx,
+/// A chunk before the network.
+struct Prepared {
+    features: Vec<AudioFeatures>,
+    kept: Vec<usize>,
+    faults: Vec<Fault>,
+}
+
+fn prepare<E: Display>(
+    front_end: &dyn FrontEnd,
     range: Range<usize>,
     render: &(impl Fn(usize) -> Result<Waveform, E> + Sync),
-) -> Result<Extracted, EncoderError> {
-    let front_end = tower.front_end();
-    let log_mels: Vec<Result<Array2<f32>, String>> = range
+) -> Prepared {
+    let all: Vec<Result<AudioFeatures, String>> = range
         .clone()
         .into_par_iter()
         .map(|index| {
             let waveform = render(index).map_err(|error| error.to_string())?;
-            front_end.log_mel(&waveform).map_err(|error| error.to_string())
+            front_end.features(&waveform).map_err(|error| error.to_string())
         })
         .collect();
-    let mut faults = Vec::new();
-    let (mut kept, mut good) = (Vec::new(), Vec::new());
-    for (index, log_mel) in range.zip(log_mels) {
-        match log_mel {
-            Ok(log_mel) => {
-                kept.push(index);
-                good.push(log_mel);
+    let mut prepared = Prepared { features: Vec::new(), kept: Vec::new(), faults: Vec::new() };
+    for (index, features) in range.zip(all) {
+        match features {
+            Ok(features) => {
+                prepared.kept.push(index);
+                prepared.features.push(features);
             }
-            Err(problem) => faults.push(Fault { index, problem }),
+            Err(problem) => prepared.faults.push(Fault { index, problem }),
         }
     }
-    let features = tower.embed_log_mels(&good)?;
-    Ok(Extracted { features, kept, faults })
+    prepared
 }
 
-fn join(chunks: Vec<Extracted>) -> Extracted {
+impl Prepared {
+    fn embed(self, encoder: &dyn AudioEncoder) -> Result<Extracted, EncoderError> {
+        let features = encoder.embed_features(&self.features)?;
+        Ok(Extracted { features, kept: self.kept, faults: self.faults })
+    }
+}
+
+fn join(chunks: Vec<Extracted>, dim: usize) -> Extracted {
     let views: Vec<ArrayView2<'_, f32>> =
         chunks.iter().map(|chunk| chunk.features.view()).collect();
-    let features = concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, aisfx::DIM)));
+    let features = concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, dim)));
     let (mut kept, mut faults) = (Vec::new(), Vec::new());
     for chunk in chunks {
         kept.extend(chunk.kept);
@@ -135,13 +179,14 @@ struct ChunkFile {
     path: PathBuf,
     range: Range<usize>,
     encoder: String,
+    dim: usize,
 }
 
 impl ChunkFile {
-    fn new(plan: &Extraction<'_>, tower: &Aisfx, range: Range<usize>) -> Self {
+    fn new(plan: &Extraction<'_>, encoder: &dyn AudioEncoder, range: Range<usize>) -> Self {
         let name = format!("chunk-{:06}-{:06}.safetensors", range.start, range.end);
         let path = plan.directory.join(name);
-        Self { path, range, encoder: tower.fingerprint().to_string() }
+        Self { path, range, encoder: encoder.fingerprint().to_string(), dim: encoder.dim() }
     }
 
     /// The chunk, if there is a sound one of this encoder.
@@ -158,7 +203,7 @@ impl ChunkFile {
         let kept = Vec::<i64>::try_from(tensors.get("kept")?).ok()?;
         let kept: Vec<usize> = kept.into_iter().map(|index| index as usize).collect();
         let whole = kept.len() == features.nrows()
-            && features.ncols() == aisfx::DIM
+            && features.ncols() == self.dim
             && kept.len() + faults.len() == self.range.len()
             && kept.iter().all(|index| self.range.contains(index));
         whole.then_some(Extracted { features, kept, faults })

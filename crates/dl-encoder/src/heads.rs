@@ -17,14 +17,12 @@ use tch::{Device, Tensor};
 
 use crate::{
     EncoderError, Pairs,
-    contrastive::{Likeness, info_nce},
+    contrastive::{Likeness, MAX_SCALE, info_nce},
     error::{check, check_columns},
     pairs::moments,
 };
 
 const FORMAT: &str = "diffusion-link/heads";
-/// CLIP's bound on the scale of the cosines (Radford et al., 2021, section 2.5).
-const MAX_SCALE: f64 = 100.0;
 
 /// The heads and their training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -371,7 +369,11 @@ impl Standard {
             audio: heads.audio.standardise(&convert::tensor2(pairs.audio, device)),
             text: heads.text.standardise(&convert::tensor2(pairs.text, device)),
             owners: pairs.owners.to_vec(),
-            likeness: Likeness::new(pairs.text, pairs.owners),
+            // Texts are equal where their features are, bit for bit.
+            likeness: Likeness::new(
+                pairs.text.rows().into_iter().map(|row| row.mapv(f32::to_bits)),
+                pairs.owners,
+            ),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! Everything computes on the `tch::Device` that it is given.
 
 pub mod aisfx;
+pub mod clap;
 mod contrastive;
 pub mod encoder;
 pub mod error;
@@ -13,15 +14,20 @@ pub mod heads;
 pub mod minilm;
 pub mod pairs;
 pub mod sanity;
+pub mod text;
+pub mod torchscript;
 pub mod tower;
 pub mod transformer;
 
 pub use aisfx::{Aisfx, AisfxConfig};
-pub use encoder::{Encoder, HeadedEncoder};
+pub use clap::{Clap, ClapConfig};
+pub use encoder::{AudioEncoder, Encoder, FrontEnd, HeadedEncoder};
 pub use error::EncoderError;
 pub use features::{Extracted, Extraction, Fault, extract};
 pub use heads::{Heads, HeadsConfig};
 pub use minilm::{MiniLm, MiniLmConfig};
 pub use pairs::Pairs;
 pub use sanity::{Sanity, sanity};
+pub use text::{TextTokenizer, TokenBatch};
+pub use torchscript::TorchScriptEncoder;
 pub use tower::{AudioTowerConfig, TextTowerConfig, TowerPair, TowerPairConfig};

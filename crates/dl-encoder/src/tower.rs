@@ -1,12 +1,11 @@
 //! A sound tower and a text tower side by side, by name.
 
-use dl_audio::Waveform;
 use dl_core::Fingerprint;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use crate::{Aisfx, AisfxConfig, EncoderError, MiniLm, MiniLmConfig, aisfx};
+use crate::{Aisfx, AisfxConfig, AudioEncoder, EncoderError, MiniLm, MiniLmConfig, aisfx};
 
 /// The tower that hears.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,15 +97,7 @@ impl TowerPair {
 
     /// Digest of both towers.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::combine([self.audio.fingerprint(), self.text.fingerprint()])
-    }
-
-    /// Features `[clips, 512]` of waveforms of any rate, in order.
-    ///
-    /// # Errors
-    /// As [`Aisfx::embed`].
-    pub fn audio_features(&self, waveforms: &[Waveform]) -> Result<Array2<f32>, EncoderError> {
-        self.audio.embed(waveforms)
+        Fingerprint::combine([&self.audio.fingerprint(), self.text.fingerprint()])
     }
 
     /// Features `[texts, 384]`, in order.

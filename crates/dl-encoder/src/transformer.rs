@@ -2,14 +2,17 @@
 //! Face `BertModel`, which `RobertaModel` shares: the two differ in the first
 //! position number and in what they make of the result.
 
-use dl_torch::weights::WeightMap;
-use serde::Deserialize;
+use dl_torch::{
+    layers::{LayerNorm, Linear},
+    weights::Source,
+};
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::{EncoderError, error::check};
 
 /// The numbers of a model's `config.json`; other keys of that file are not used.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransformerConfig {
     /// Tokens in the vocabulary.
     pub vocab_size: i64,
@@ -61,80 +64,40 @@ impl TransformerConfig {
     }
 }
 
-/// A frozen linear layer.
-struct Dense {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl Dense {
-    fn new(weights: &mut WeightMap, name: &str, inputs: i64, outputs: i64) -> Self {
-        Self {
-            weight: weights.take(&format!("{name}.weight"), &[outputs, inputs]),
-            bias: weights.take(&format!("{name}.bias"), &[outputs]),
-        }
-    }
-
-    fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
-    }
-}
-
-/// A frozen layer normalisation.
-struct Norm {
-    weight: Tensor,
-    bias: Tensor,
-    epsilon: f64,
-}
-
-impl Norm {
-    fn new(weights: &mut WeightMap, name: &str, dim: i64, epsilon: f64) -> Self {
-        Self {
-            weight: weights.take(&format!("{name}.weight"), &[dim]),
-            bias: weights.take(&format!("{name}.bias"), &[dim]),
-            epsilon,
-        }
-    }
-
-    fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), self.epsilon, true)
-    }
-}
-
 struct Layer {
     heads: i64,
-    query: Dense,
-    key: Dense,
-    value: Dense,
-    attention_out: Dense,
-    attention_norm: Norm,
-    feed_in: Dense,
-    feed_out: Dense,
-    feed_norm: Norm,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention_out: Linear,
+    attention_norm: LayerNorm,
+    feed_in: Linear,
+    feed_out: Linear,
+    feed_norm: LayerNorm,
 }
 
 impl Layer {
-    fn new(weights: &mut WeightMap, config: &TransformerConfig, index: i64) -> Self {
+    fn take(source: &mut dyn Source, prefix: &str, config: &TransformerConfig, index: i64) -> Self {
         let TransformerConfig { hidden_size: dim, intermediate_size: inner, .. } = *config;
-        let name = |part: &str| format!("encoder.layer.{index}.{part}");
+        let name = |part: &str| format!("{prefix}encoder.layer.{index}.{part}");
         let epsilon = config.layer_norm_eps;
         Self {
             heads: config.num_attention_heads,
-            query: Dense::new(weights, &name("attention.self.query"), dim, dim),
-            key: Dense::new(weights, &name("attention.self.key"), dim, dim),
-            value: Dense::new(weights, &name("attention.self.value"), dim, dim),
-            attention_out: Dense::new(weights, &name("attention.output.dense"), dim, dim),
-            attention_norm: Norm::new(weights, &name("attention.output.LayerNorm"), dim, epsilon),
-            feed_in: Dense::new(weights, &name("intermediate.dense"), dim, inner),
-            feed_out: Dense::new(weights, &name("output.dense"), inner, dim),
-            feed_norm: Norm::new(weights, &name("output.LayerNorm"), dim, epsilon),
+            query: Linear::take(source, &name("attention.self.query"), dim, dim),
+            key: Linear::take(source, &name("attention.self.key"), dim, dim),
+            value: Linear::take(source, &name("attention.self.value"), dim, dim),
+            attention_out: Linear::take(source, &name("attention.output.dense"), dim, dim),
+            attention_norm: LayerNorm::take(source, &name("attention.output.LayerNorm"), dim, epsilon),
+            feed_in: Linear::take(source, &name("intermediate.dense"), dim, inner),
+            feed_out: Linear::take(source, &name("output.dense"), inner, dim),
+            feed_norm: LayerNorm::take(source, &name("output.LayerNorm"), dim, epsilon),
         }
     }
 
     /// `x` is `[batch, tokens, dim]`; `visible` is `[batch, 1, 1, tokens]`, false at padding.
     fn forward(&self, x: &Tensor, visible: &Tensor) -> Tensor {
         let (batch, tokens, dim) = (x.size()[0], x.size()[1], x.size()[2]);
-        let split = |dense: &Dense| {
+        let split = |dense: &Linear| {
             dense.forward(x).view([batch, tokens, self.heads, dim / self.heads]).transpose(1, 2)
         };
         let attended = Tensor::scaled_dot_product_attention(
@@ -154,39 +117,42 @@ impl Layer {
     }
 }
 
-/// A frozen encoder.
+/// The encoder.
 pub struct Transformer {
     device: Device,
     first_position: i64,
     words: Tensor,
     positions: Tensor,
     segments: Tensor,
-    norm: Norm,
+    norm: LayerNorm,
     layers: Vec<Layer>,
 }
 
 impl Transformer {
-    /// Takes its tensors out of `weights`.
+    /// Takes its tensors, whose names begin with `prefix`, out of `source`.
     ///
     /// # Errors
-    /// As [`TransformerConfig::validate`]. What does not fit in `weights` is told
-    /// by [`WeightMap::finish`].
+    /// As [`TransformerConfig::validate`]. What does not fit in a file is told by
+    /// [`WeightMap::finish`](dl_torch::weights::WeightMap::finish).
     pub fn new(
-        weights: &mut WeightMap,
+        source: &mut dyn Source,
+        prefix: &str,
         config: &TransformerConfig,
         device: Device,
     ) -> Result<Self, EncoderError> {
         config.validate()?;
         let dim = config.hidden_size;
         let mut table = |name: &str, rows| {
-            weights.take(&format!("embeddings.{name}_embeddings.weight"), &[rows, dim])
+            source.take(&format!("{prefix}embeddings.{name}_embeddings.weight"), &[rows, dim])
         };
         let words = table("word", config.vocab_size);
         let positions = table("position", config.max_position_embeddings);
         let segments = table("token_type", config.type_vocab_size);
-        let norm = Norm::new(weights, "embeddings.LayerNorm", dim, config.layer_norm_eps);
-        let layers =
-            (0..config.num_hidden_layers).map(|i| Layer::new(weights, config, i)).collect();
+        let name = format!("{prefix}embeddings.LayerNorm");
+        let norm = LayerNorm::take(source, &name, dim, config.layer_norm_eps);
+        let layers = (0..config.num_hidden_layers)
+            .map(|index| Layer::take(source, prefix, config, index))
+            .collect();
         let first_position = config.first_position;
         Ok(Self { device, first_position, words, positions, segments, norm, layers })
     }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{difference, golden, goldens, model, random_aisfx};
 use dl_audio::Waveform;
-use dl_encoder::{Aisfx, AisfxConfig};
+use dl_encoder::{Aisfx, AisfxConfig, AudioEncoder};
 use dl_torch::convert;
 use ndarray::{Array2, s};
 use tch::{Device, Tensor};
@@ -31,7 +31,7 @@ fn a_wav_file_matches_the_reference_from_end_to_end() {
     let Some(tower) = load(50) else { return };
     let goldens = goldens("aisfx.safetensors");
     let waveform = dl_audio::load(&golden("aisfx.wav")).unwrap();
-    let found = tower.embed(std::slice::from_ref(&waveform)).unwrap();
+    let found = tower.embed_audio(std::slice::from_ref(&waveform)).unwrap();
     let error = difference(
         &convert::tensor2(found.view(), Device::Cpu),
         &goldens["wav_embedding"].unsqueeze(0),
@@ -39,8 +39,9 @@ fn a_wav_file_matches_the_reference_from_end_to_end() {
     println!("wav: largest difference {error:.1e}");
     assert!(error < 1e-4, "{error}");
     // The first 60 frames alone: one block, filled up with zeros.
-    let log_mel = tower.front_end().log_mel(&waveform).unwrap();
-    let found = tower.embed_log_mels(&[log_mel.slice(s![..60, ..]).to_owned()]).unwrap();
+    let mut features = tower.front_end().features(&waveform).unwrap();
+    features.values = features.values.slice(s![.., ..60, ..]).to_owned();
+    let found = tower.embed_features(&[features]).unwrap();
     let error = difference(
         &convert::tensor2(found.view(), Device::Cpu),
         &goldens["short_embedding"].unsqueeze(0),
@@ -67,17 +68,17 @@ fn batch_size_and_company_change_nothing() {
     let clips = [clip(0.1, 440.0), clip(5.0, 880.0), clip(2.4, 200.0)];
     let (small, large) = (tower(1), tower(16));
     assert_eq!(small.fingerprint(), large.fingerprint());
-    let together = large.embed(&clips).unwrap();
+    let together = large.embed_audio(&clips).unwrap();
     for (clip, row) in clips.iter().zip(together.rows()) {
-        let alone: Array2<f32> = small.embed(std::slice::from_ref(clip)).unwrap();
+        let alone: Array2<f32> = small.embed_audio(std::slice::from_ref(clip)).unwrap();
         let scale = row.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
         let error = alone.row(0).iter().zip(row).fold(0.0_f32, |e, (a, b)| e.max((a - b).abs()));
         assert!(scale > 0.0 && error < 1e-5 * scale, "{error} of {scale}");
     }
     // Silence has no peak to be normalised by, and is no fault.
     let silence = Waveform { samples: vec![0.0; 4410], sample_rate: 44_100 };
-    assert!(small.embed(&[silence]).unwrap().iter().all(|value| value.is_finite()));
-    assert_eq!(small.embed(&[]).unwrap().dim(), (0, 512));
+    assert!(small.embed_audio(&[silence]).unwrap().iter().all(|value| value.is_finite()));
+    assert_eq!(small.embed_audio(&[]).unwrap().dim(), (0, 512));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 use common::random_aisfx;
 use dl_audio::Waveform;
 use dl_core::Silent;
-use dl_encoder::{Aisfx, AisfxConfig, Extraction, extract};
+use dl_encoder::{Aisfx, AisfxConfig, AudioEncoder, Extraction, extract};
 use tch::Device;
 
 fn clip(index: usize) -> Waveform {
@@ -73,7 +73,7 @@ fn faults_are_listed_and_finished_chunks_are_not_made_again() {
     assert_eq!((&again, made), (&third, 3));
 
     // Each clip alone gives what it gave in company.
-    let alone = tower.embed(&[clip(5)]).unwrap();
+    let alone = tower.embed_audio(&[clip(5)]).unwrap();
     let error =
         (&alone.row(0) - &third.features.row(5)).iter().fold(0.0_f32, |e, x| e.max(x.abs()));
     let scale = alone.iter().fold(0.0_f32, |most, x| most.max(x.abs()));

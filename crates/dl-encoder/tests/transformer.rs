@@ -34,7 +34,7 @@ fn check(name: &str, config: &TransformerConfig) {
     weights.strip_prefix("model.");
     weights.ignore("embeddings.position_ids");
     weights.ignore("embeddings.token_type_ids");
-    let model = Transformer::new(&mut weights, config, Device::Cpu).unwrap();
+    let model = Transformer::new(&mut weights, "", config, Device::Cpu).unwrap();
     weights.finish().unwrap();
     let found = tch::no_grad(|| model.forward(&ids, &mask));
     // What stands at padding is nobody's business.

@@ -3,7 +3,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::Path;
+use crate::{Path, weights::Source};
 
 /// How a linear layer's weights begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -40,6 +40,23 @@ impl Linear {
         Self { weight: Self::weight(path, inputs, outputs, init), bias: None }
     }
 
+    /// `<name>.weight` and `<name>.bias` of a source.
+    pub fn take(source: &mut dyn Source, name: &str, inputs: i64, outputs: i64) -> Self {
+        let weight = source.take(&format!("{name}.weight"), &[outputs, inputs]);
+        let bias = source.take(&format!("{name}.bias"), &[outputs]);
+        Self { weight, bias: Some(bias) }
+    }
+
+    /// `<name>.weight` of a source.
+    pub fn take_without_bias(
+        source: &mut dyn Source,
+        name: &str,
+        inputs: i64,
+        outputs: i64,
+    ) -> Self {
+        Self { weight: source.take(&format!("{name}.weight"), &[outputs, inputs]), bias: None }
+    }
+
     fn weight(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Tensor {
         let shape = [outputs, inputs];
         match init {
@@ -67,6 +84,13 @@ impl LayerNorm {
     /// Over `dim` values.
     pub fn new(path: &Path<'_>, dim: i64, epsilon: f64) -> Self {
         Self { weight: path.ones("weight", &[dim]), bias: path.zeros("bias", &[dim]), epsilon }
+    }
+
+    /// `<name>.weight` and `<name>.bias` of a source, over `dim` values.
+    pub fn take(source: &mut dyn Source, name: &str, dim: i64, epsilon: f64) -> Self {
+        let weight = source.take(&format!("{name}.weight"), &[dim]);
+        let bias = source.take(&format!("{name}.bias"), &[dim]);
+        Self { weight, bias, epsilon }
     }
 
     /// `[.., dim]` to the same shape.

@@ -12,7 +12,7 @@ use std::{
 
 use tch::{Device, Kind, Tensor};
 
-use crate::{TorchError, params::list_faults, tensor_file, tensor_file::Tensors};
+use crate::{Params, TorchError, params::list_faults, tensor_file, tensor_file::Tensors};
 
 mod gguf;
 mod pickle;
@@ -81,6 +81,46 @@ fn format_of(path: &Path) -> Result<Format, TorchError> {
     }
 }
 
+/// Where a model that is being built gets its tensors, by name and shape: from a
+/// file to be used as it is ([`WeightMap`]), or fresh ones to be trained ([`Fresh`]).
+pub trait Source {
+    /// The tensor `name`, f32, on the model's device.
+    fn take(&mut self, name: &str, shape: &[i64]) -> Tensor;
+}
+
+impl Source for WeightMap {
+    fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
+        WeightMap::take(self, name, shape)
+    }
+}
+
+/// Fresh parameters under the names that a file would have, initialised as
+/// Hugging Face does it: matrices and kernels normal with deviation 0.02,
+/// gains and variances one, everything else zero.
+pub struct Fresh<'a> {
+    params: &'a Params,
+}
+
+impl<'a> Fresh<'a> {
+    /// Makes parameters in `params`.
+    pub fn new(params: &'a Params) -> Self {
+        Self { params }
+    }
+}
+
+impl Source for Fresh<'_> {
+    fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
+        let root = self.params.root();
+        if shape.len() > 1 {
+            root.normal(name, shape, 0.02)
+        } else if name.ends_with(".weight") || name.ends_with(".running_var") {
+            root.ones(name, shape)
+        } else {
+            root.zeros(name, shape)
+        }
+    }
+}
+
 /// The tensors of a weight file, handed out by name and shape to a model that is
 /// being built. Faults are collected; [`WeightMap::finish`] tells them all.
 pub struct WeightMap {
@@ -127,6 +167,12 @@ impl WeightMap {
     /// this model has no use for.
     pub fn ignore(&mut self, prefix: &str) {
         self.tensors.retain(|name, _| !name.starts_with(prefix));
+    }
+
+    /// Drops the tensors whose names end with `suffix`: buffers that many layers
+    /// of this model carry and no one needs.
+    pub fn ignore_ending(&mut self, suffix: &str) {
+        self.tensors.retain(|name, _| !name.ends_with(suffix));
     }
 
     /// Removes `prefix` from the names that have it.

@@ -1,6 +1,6 @@
 //! The way into the project: `cargo setup`, `cargo reproduce` and `cargo verify`
-//! (aliases in `.cargo/config.toml`). It provides libtorch and the pretrained
-//! models, so it must build where neither is: nothing here knows tch.
+//! (aliases in `.cargo/config.toml`). It provides libtorch and, where asked for,
+//! pretrained models, so it must build where neither is: nothing here knows tch.
 //!
 //! Each component is taken where it already is: libtorch from LIBTORCH or from a
 //! Python whose torch has the right version, anything from an earlier set-up.
@@ -39,7 +39,11 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{fault::Fault, places::Places};
+use crate::{
+    components::{Component, LIBTORCH},
+    fault::Fault,
+    places::Places,
+};
 
 /// Set-up, the experiment suite and all checks of this project.
 #[derive(Parser)]
@@ -57,8 +61,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Provides libtorch and the pretrained models; what is there is kept.
+    /// Provides libtorch, and with --models the pretrained models; what is there is kept.
     Setup {
+        /// Also aiSFX and MiniLM, which the suite `recorded` and some tests use.
+        #[arg(long)]
+        models: bool,
         /// Keep what must be downloaded here [default: $DIFFUSION_LINK_CACHE,
         /// else diffusion-link in the user's cache directory]
         #[arg(long, value_name = "DIR")]
@@ -87,21 +94,26 @@ fn main() -> ExitCode {
     }
 }
 
+fn without_models(components: Vec<Component>) -> Vec<Component> {
+    components.into_iter().filter(|component| component.key == LIBTORCH).collect()
+}
+
 fn run(cli: Cli) -> Result<u8, Fault> {
     let components = components::load(cli.components.as_deref())?;
     let places = |cache| Places::find(cli.root.clone(), cache);
     match cli.task {
-        Task::Setup { cache, check } => {
+        Task::Setup { models, cache, check } => {
             let act = if check { setup::check } else { setup::set_up };
-            for row in act(&places(cache)?, &components)? {
+            let wanted = if models { components } else { without_models(components) };
+            for row in act(&places(cache)?, &wanted)? {
                 println!("{}", row.line());
             }
             Ok(0)
         }
         Task::Reproduce { arguments } => {
             let places = places(None)?;
-            // Standard output belongs to the tables.
-            for row in setup::set_up(&places, &components)? {
+            // Standard output belongs to the tables. The default suite needs no model.
+            for row in setup::set_up(&places, &without_models(components))? {
                 eprintln!("{}", row.line());
             }
             steps::reproduce(&arguments)

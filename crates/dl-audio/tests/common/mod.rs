@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use dl_audio::Waveform;
+use ndarray::{Array2, Axis};
 
 /// A golden file.
 pub(crate) fn golden(name: &str) -> PathBuf {
@@ -39,4 +40,11 @@ pub(crate) fn tone(hz: f64, sample_rate: u32, length: usize) -> Waveform {
 pub(crate) fn gap(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Every `step`-th row and the last one.
+pub(crate) fn thin(rows: &Array2<f32>, step: usize) -> Array2<f32> {
+    let last = rows.nrows() - 1;
+    let kept: Vec<usize> = (0..last).step_by(step).chain([last]).collect();
+    rows.select(Axis(0), &kept)
 }

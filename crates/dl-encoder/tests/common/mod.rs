@@ -24,7 +24,7 @@ pub fn model(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: {} is absent; `cargo setup` brings it", path.display());
+    println!("skipped: {} is absent; `cargo setup --models` brings it", path.display());
     None
 }
 

@@ -202,7 +202,7 @@ impl Machine {
 
     /// Runs `setup` with one variable of the environment set.
     pub(crate) fn run_with(&self, name: &str, value: impl AsRef<Path>) -> End {
-        self.command(&["setup"]).env(name, value.as_ref()).output().unwrap().into()
+        self.command(&["setup", "--models"]).env(name, value.as_ref()).output().unwrap().into()
     }
 
     /// Whether anything unfinished lies about.

@@ -1,0 +1,342 @@
+//! CLAP (Wu et al., "Large-scale Contrastive Language-Audio Pretraining with
+//! Feature Fusion and Keyword-to-Caption Augmentation", ICASSP 2023): HTSAT and
+//! RoBERTa with a projection head each. Reads model directories as Hugging Face
+//! publishes them (`laion/clap-htsat-unfused`, `laion/clap-htsat-fused` and their
+//! like) and LAION's original `.pt` files.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use dl_audio::{AudioFeatures, ChunkPolicy, ClapFrontEnd, ClapFrontEndConfig, Crop, Waveform};
+use dl_core::Fingerprint;
+use dl_torch::{
+    convert,
+    tensor_file::Tensors,
+    weights::{WeightMap, read_weights},
+};
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor};
+
+use crate::{
+    AudioEncoder, Encoder, EncoderError, FrontEnd,
+    error::{check, check_finite},
+    text::TextTokenizer,
+};
+
+pub mod config;
+mod htsat;
+pub mod laion;
+pub mod network;
+mod patches;
+pub mod pretrain;
+mod window;
+
+pub use config::ModelConfig;
+pub use network::Network;
+pub use pretrain::{PretrainConfig, Pretrained, Spectrograms};
+
+/// Which CLAP, and what its files leave open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClapConfig {
+    /// A model directory (`config.json`, `preprocessor_config.json`,
+    /// `tokenizer.json` and `model.safetensors` or `pytorch_model.bin`), or a
+    /// LAION checkpoint (`.pt`) with RoBERTa's `tokenizer.json` beside it.
+    pub path: PathBuf,
+    /// Which part of a long clip an unfused model hears.
+    pub crop: Crop,
+    /// Which parts of a long clip a fused model hears beside the whole.
+    pub chunks: ChunkPolicy,
+    /// Round samples to 16 bits first, as LAION's own code does.
+    pub int16: bool,
+    /// Longest text in tokens, with the special ones; the rest is cut off. A model
+    /// with fewer positions lowers it.
+    pub max_tokens: usize,
+    /// Items in one pass, at least 1. Results do not depend on it beyond rounding.
+    pub batch: usize,
+}
+
+impl Default for ClapConfig {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::new(),
+            crop: Crop::First,
+            chunks: ChunkPolicy::default(),
+            int16: false,
+            // What LAION trained with.
+            max_tokens: 77,
+            batch: 8,
+        }
+    }
+}
+
+impl ClapConfig {
+    /// The model in `path` with everything else as by default.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`EncoderError::Config`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), EncoderError> {
+        check((3..=512).contains(&self.max_tokens), "max_tokens", self.max_tokens, "3 to 512")?;
+        check(self.batch > 0, "batch", self.batch, "at least 1")?;
+        check(self.crop != Crop::None, "crop", "none", "first or centre")
+    }
+}
+
+/// What the files of one model say, whatever their layout.
+struct Parts {
+    model: ModelConfig,
+    front_end: ClapFrontEndConfig,
+    tensors: Tensors,
+    /// For messages: where the shape, the front end and the weights stand.
+    said_in: [PathBuf; 3],
+    tokenizer: PathBuf,
+    fingerprint: Fingerprint,
+}
+
+impl Parts {
+    fn read(path: &Path) -> Result<Self, EncoderError> {
+        if path.is_file() { Self::of_laion(path) } else { Self::of_directory(path) }
+    }
+
+    /// A directory as Hugging Face lays it out.
+    fn of_directory(directory: &Path) -> Result<Self, EncoderError> {
+        let weights = ["model.safetensors", "pytorch_model.bin"].map(|name| directory.join(name));
+        let Some(weights) = weights.into_iter().find(|path| path.is_file()) else {
+            let problem = "no model.safetensors and no pytorch_model.bin in it; give a CLAP \
+                           directory as Hugging Face lays it out, or a LAION .pt file";
+            return Err(bad(directory, problem));
+        };
+        let config = directory.join("config.json");
+        let preprocessor = directory.join("preprocessor_config.json");
+        let tokenizer = directory.join("tokenizer.json");
+        let model = ModelConfig::from_json(&read_text(&config)?)
+            .map_err(|problem| bad(&config, problem))?;
+        let front_end = ClapFrontEndConfig::from_preprocessor_json(read_text(&preprocessor)?)
+            .map_err(|error| bad(&preprocessor, error.to_string()))?;
+        let fingerprint = fingerprint_of([&config, &preprocessor, &tokenizer, &weights])?;
+        let tensors = read_weights(&weights)?;
+        let said_in = [config, preprocessor, weights];
+        Ok(Self { model, front_end, tensors, said_in, tokenizer, fingerprint })
+    }
+
+    /// A checkpoint of LAION's own code, which says its shape by its tensors, with
+    /// the tokenizer (RoBERTa's) beside it.
+    fn of_laion(path: &Path) -> Result<Self, EncoderError> {
+        let tensors = read_weights(path)?;
+        if !laion::is_laion(&tensors) {
+            let problem = "holds no checkpoint of LAION-CLAP; give such a file or a CLAP \
+                           directory as Hugging Face lays it out";
+            return Err(bad(path, problem));
+        }
+        let tensors = laion::to_hugging_face(tensors)?;
+        let shape = laion::LaionShape::of(&tensors)?;
+        let model = ModelConfig::try_from(shape.config_json())
+            .map_err(|problem| bad(path, problem))?;
+        let front_end = match shape.fused {
+            true => ClapFrontEndConfig::fused(),
+            false => ClapFrontEndConfig::unfused(),
+        };
+        let tokenizer = path.with_file_name("tokenizer.json");
+        if !tokenizer.is_file() {
+            let problem = "is missing: LAION's checkpoints use RoBERTa's tokenizer; put the \
+                           tokenizer.json of roberta-base beside the checkpoint";
+            return Err(bad(&tokenizer, problem));
+        }
+        let fingerprint = fingerprint_of([path, &tokenizer])?;
+        let said_in = [(); 3].map(|()| path.to_owned());
+        Ok(Self { model, front_end, tensors, said_in, tokenizer, fingerprint })
+    }
+}
+
+fn bad(path: &Path, problem: impl Into<String>) -> EncoderError {
+    EncoderError::Model { path: path.into(), problem: problem.into() }
+}
+
+fn fingerprint_of<const N: usize>(paths: [&Path; N]) -> Result<Fingerprint, EncoderError> {
+    let of = |path: &Path| {
+        Fingerprint::of_file(path)
+            .map_err(|source| EncoderError::Io { path: path.to_owned(), source })
+    };
+    let parts = paths.into_iter().map(of).collect::<Result<Vec<_>, _>>()?;
+    Ok(Fingerprint::combine(&parts))
+}
+
+fn read_text(path: &Path) -> Result<String, EncoderError> {
+    fs::read_to_string(path).map_err(|source| EncoderError::Io { path: path.into(), source })
+}
+
+/// A frozen CLAP.
+pub struct Clap {
+    device: Device,
+    dim: usize,
+    batch: usize,
+    front_end: ClapFrontEnd,
+    tokenizer: TextTokenizer,
+    network: Network,
+    fingerprint: Fingerprint,
+}
+
+impl Clap {
+    /// Reads a model.
+    ///
+    /// # Errors
+    /// [`EncoderError`] for a bad configuration or a file that is missing, cut
+    /// short, or of another model; tensors that do not fit are listed.
+    pub fn load(config: &ClapConfig, device: Device) -> Result<Self, EncoderError> {
+        config.validate()?;
+        let parts = Parts::read(&config.path)?;
+        let [_, _, weights_path] = &parts.said_in;
+        let front_end = front_end(config, &parts)?;
+        let model = &parts.model;
+        let text = &model.text_config.transformer;
+        let max_tokens = config.max_tokens.min(text.max_tokens());
+        let pad = model.text_config.pad_token_id;
+        let tokenizer = TextTokenizer::read(&parts.tokenizer, max_tokens, pad)?;
+        if tokenizer.vocabulary() > text.vocab_size as usize {
+            let problem = format!(
+                "has {} tokens, but the model knows {}; both must come from one model",
+                tokenizer.vocabulary(),
+                text.vocab_size
+            );
+            return Err(bad(&parts.tokenizer, problem));
+        }
+        let mut weights = WeightMap::new(weights_path, parts.tensors, device);
+        // Counters and tables of positions that the network can do without.
+        for buffer in
+            ["num_batches_tracked", "relative_position_index", "position_ids", "token_type_ids"]
+        {
+            weights.ignore_ending(buffer);
+        }
+        let network = Network::take(&mut weights, model, device)?;
+        weights.finish()?;
+        let policies = (config.crop, config.chunks, config.int16, max_tokens);
+        let fingerprint =
+            Fingerprint::combine([&parts.fingerprint, &Fingerprint::of(&("clap", 1, policies))]);
+        Ok(Self {
+            device,
+            dim: model.projection_dim as usize,
+            batch: config.batch,
+            front_end,
+            tokenizer,
+            network,
+            fingerprint,
+        })
+    }
+
+    /// Channels, frames and mels of the spectrograms that it takes.
+    pub fn front_end_shape(&self) -> [i64; 3] {
+        self.front_end.shape().map(|n| n as i64)
+    }
+
+    /// What cosines are multiplied with, from audio and from text.
+    pub fn logit_scales(&self) -> [f64; 2] {
+        self.network.log_scales.each_ref().map(|scale| scale.double_value(&[]).exp())
+    }
+
+    /// Log-mel spectrograms `[batch, channels, frames, mels]` to `[batch, dim]` of
+    /// unit norm; `longer` lists the rows whose channels a fused model fuses.
+    ///
+    /// # Errors
+    /// [`EncoderError::Torch`] when the shape is another or the device gives out.
+    pub fn embed_log_mels(
+        &self,
+        log_mels: &Tensor,
+        longer: &[i64],
+    ) -> Result<Tensor, EncoderError> {
+        let log_mels = log_mels.f_to_device(self.device)?;
+        Ok(tch::no_grad(|| self.network.embed_audio(&log_mels, longer)))
+    }
+}
+
+/// The front end of a model under the user's policies.
+fn front_end(config: &ClapConfig, parts: &Parts) -> Result<ClapFrontEnd, EncoderError> {
+    let [_, preprocessor, _] = &parts.said_in;
+    let bad = |problem: String| bad(preprocessor, problem);
+    let mut settings = parts.front_end.clone();
+    if !settings.fusion {
+        settings.clip.crop = config.crop;
+    }
+    (settings.chunks, settings.int16) = (config.chunks, config.int16);
+    let front_end = ClapFrontEnd::new(&settings).map_err(|error| bad(error.to_string()))?;
+    let audio = &parts.model.audio_config;
+    if settings.log_mel.n_mels as i64 != audio.num_mel_bins {
+        return Err(bad(format!(
+            "makes {} mels, but the model takes {}; both must come from one model",
+            settings.log_mel.n_mels, audio.num_mel_bins
+        )));
+    }
+    if settings.fusion != audio.enable_fusion {
+        return Err(bad("and config.json disagree about fusion; both must come from one model".into()));
+    }
+    let (window, frames) = (front_end.shape()[1] as i64, audio.frames());
+    if window > frames {
+        return Err(bad(format!(
+            "gives {window} frames, but the model takes at most {frames}; shorten max_length_s"
+        )));
+    }
+    Ok(front_end)
+}
+
+impl FrontEnd for ClapFrontEnd {
+    fn features(&self, waveform: &Waveform) -> Result<AudioFeatures, EncoderError> {
+        check_finite(waveform)?;
+        Ok(ClapFrontEnd::features(self, waveform)?)
+    }
+}
+
+/// Features of equal shape as one tensor `[clips, channels, frames, mels]`, and
+/// which of them are longer than the window.
+pub(crate) fn stack(features: &[AudioFeatures]) -> (Tensor, Vec<i64>) {
+    let clips: Vec<Tensor> = features
+        .iter()
+        .map(|clip| {
+            let shape = clip.values.shape().iter().map(|&n| n as i64).collect::<Vec<_>>();
+            let values = clip.values.as_standard_layout();
+            Tensor::from_slice(values.as_slice().unwrap_or_default()).view(shape.as_slice())
+        })
+        .collect();
+    let longer =
+        (0..).zip(features).filter(|(_, clip)| clip.is_longer).map(|(row, _)| row).collect();
+    (Tensor::stack(&clips, 0), longer)
+}
+
+impl AudioEncoder for Clap {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint.clone()
+    }
+
+    fn front_end(&self) -> &dyn FrontEnd {
+        &self.front_end
+    }
+
+    fn embed_features(&self, features: &[AudioFeatures]) -> Result<Array2<f32>, EncoderError> {
+        let mut rows = Array2::zeros((0, self.dim));
+        for batch in features.chunks(self.batch) {
+            let (log_mels, longer) = stack(batch);
+            let output = convert::array2(&self.embed_log_mels(&log_mels, &longer)?)?;
+            rows.append(ndarray::Axis(0), output.view())
+                .map_err(|error| EncoderError::Torch(dl_torch::TorchError::Torch(error.to_string())))?;
+        }
+        Ok(rows)
+    }
+}
+
+impl Encoder for Clap {
+    fn embed_text(&self, texts: &[String]) -> Result<Array2<f32>, EncoderError> {
+        self.tokenizer.embed(texts, self.batch, self.dim, self.device, |batch| {
+            Ok(self.network.embed_text(batch))
+        })
+    }
+}
