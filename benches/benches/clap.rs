@@ -5,7 +5,10 @@ use std::{hint::black_box, path::Path};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dl_encoder::clap::{ModelConfig, Network};
-use dl_torch::{Params, weights::{Fresh, WeightMap}};
+use dl_torch::{
+    Params,
+    weights::{Fresh, WeightMap},
+};
 use tch::{Device, Kind, Tensor};
 
 const BATCH: i64 = 8;

@@ -13,7 +13,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # One thread in a process; the processes share the cores.
 
 import json
-import multiprocessing
+import multiprocessing.pool
 import pathlib
 import subprocess
 import sys

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::{embed::Shard, encoders::ClapChoices};
+
 /// Every table of Diffusion-Link, from sound to score. Without a command: the
 /// whole suite of the configuration (`embedded` unless said otherwise).
 #[derive(Debug, Parser)]
@@ -45,7 +47,13 @@ impl Cli {
     /// The options before the command, and those after it on top of them.
     pub fn all_options(&self) -> Options {
         let after = match &self.command {
-            None | Some(Command::List | Command::Manifest { .. } | Command::PretrainClap { .. }) => None,
+            None
+            | Some(
+                Command::List
+                | Command::Manifest { .. }
+                | Command::Merge { .. }
+                | Command::PretrainClap { .. },
+            ) => None,
             Some(
                 Command::Run { options, .. }
                 | Command::Report { options, .. }
@@ -104,12 +112,34 @@ pub enum Command {
         /// The EmbeddingSet to write (safetensors).
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
+        /// A CLAP directory, a LAION .pt file, a TorchScript bundle or the name of a
+        /// configuration [default: the encoder of the configuration].
+        #[arg(long, value_name = "PATH|NAME")]
+        encoder: Option<String>,
+        /// For CLAP files.
+        #[command(flatten)]
+        choices: ClapChoices,
+        /// Only slice I, counted from 0 to N - 1, of N slices; `merge` joins them.
+        #[arg(long, value_name = "I/N")]
+        shard: Option<Shard>,
         /// Also write audio.npy, text.npy and owners.npy beside it.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "shard")]
         npy: bool,
         /// Configuration.
         #[command(flatten)]
         options: Options,
+    },
+    /// Joins the shards that `embed --shard` wrote.
+    Merge {
+        /// The shards, in any order.
+        #[arg(required = true, value_name = "FILE")]
+        shards: Vec<PathBuf>,
+        /// The EmbeddingSet to write (safetensors).
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+        /// Also write audio.npy, text.npy and owners.npy beside it.
+        #[arg(long)]
+        npy: bool,
     },
     /// Writes the scenes of one split as WAV files and a CSV, to listen to.
     Scenes {
@@ -133,9 +163,9 @@ pub enum Command {
     },
     /// Trains a small CLAP from a recipe and writes it as a model directory.
     PretrainClap {
-        /// The recipe.
-        #[arg(long, default_value = "configs/embedded/clap.toml", value_name = "FILE")]
-        recipe: PathBuf,
+        /// The recipe [default: configs/embedded/clap.toml of the repository].
+        #[arg(long, value_name = "FILE")]
+        recipe: Option<PathBuf>,
         /// The directory to write.
         #[arg(long, value_name = "DIR")]
         output: PathBuf,

@@ -1,172 +1,143 @@
-//! `embed`, `scenes` and `manifest`: files in and out around the encoder and the
-//! corpora.
+//! `embed`: what a manifest lists through any encoder, whole or one shard of it.
+//!
+//! The work is done in pieces, which are kept beside the output until it is
+//! whole: an interrupted run goes on from them, and one that had to leave clips
+//! out does their pieces alone once they are mended. A piece is computed alike
+//! whoever does it, so the bytes of the output do not depend on its history.
+
+mod captions;
+mod manifest;
+mod report;
+mod shard;
 
 use std::{
-    collections::HashMap,
-    fs::File,
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
-use dl_core::{EmbeddingSet, Progress, Provenance};
-use dl_data::Split;
-use dl_encoder::{AudioEncoder, Encoder};
-use ndarray::{Array2, ArrayView2, Axis, concatenate};
-use serde::Deserialize;
+use anyhow::{Result, bail};
+use dl_audio::{AudioError, Waveform};
+use dl_core::{EmbeddingSet, Fingerprint, Provenance};
+use dl_encoder::{Extracted, Extraction};
+use ndarray::{Array2, Axis};
 
-use crate::pipeline::Pipeline;
+pub use manifest::Manifest;
+pub use report::finish;
+pub use shard::Shard;
 
-/// Clips embedded at once.
-const BATCH: usize = 16;
+use crate::{encoders::Opened, ui::Reporter};
+use manifest::Item;
 
-#[derive(Deserialize)]
-struct ManifestRow {
-    id: String,
-    file: PathBuf,
-    caption: String,
+/// Clips in one piece: what an interruption can cost, and what shards are made of.
+const PIECE: usize = 32;
+
+/// What to write.
+pub struct Output<'a> {
+    /// The EmbeddingSet.
+    pub file: &'a Path,
+    /// Also `.npy` files beside it.
+    pub npy: bool,
+    /// Only this part of the manifest.
+    pub shard: Option<Shard>,
 }
 
-struct Item {
-    id: String,
-    file: PathBuf,
-    captions: Vec<String>,
-}
-
-/// Embeds what a manifest lists. Files that cannot be read are listed and left
+/// Embeds what a manifest lists. Clips that cannot be read are listed and left
 /// out; the exit code is then 1.
-pub fn run(manifest: &Path, output: &Path, npy: bool, pipeline: &Pipeline<'_>) -> Result<ExitCode> {
-    let items = read_manifest(manifest)?;
-    let encoder = pipeline.encoder()?;
-    let clip = &pipeline.config.caption.clip;
-    let mut audio = Array2::zeros((0, encoder.dim()));
-    let mut kept: Vec<&Item> = Vec::new();
-    let mut faults = Vec::new();
-    pipeline.reporter.begin("embedding", items.len() as u64);
-    for (index, batch) in items.chunks(BATCH).enumerate() {
-        let mut clips = Vec::new();
-        for item in batch {
-            match dl_audio::load(&item.file) {
-                Ok(whole) => {
-                    clips.push(clip.apply(&whole));
-                    kept.push(item);
-                }
-                Err(error) => faults.push(format!("{}: {error}", item.id)),
-            }
-        }
-        if !clips.is_empty() {
-            let rows = encoder.embed_audio(&clips)?;
-            audio = concatenate![Axis(0), audio, rows];
-        }
-        pipeline.reporter.update(((index + 1) * BATCH).min(items.len()) as u64, "");
+pub fn run(
+    manifest: &Manifest,
+    output: &Output<'_>,
+    encoder: &Opened,
+    reporter: &Reporter,
+) -> Result<ExitCode> {
+    let items = match output.shard {
+        Some(shard) => &manifest.items[shard.clips(manifest.items.len(), PIECE)?],
+        None => &manifest.items,
+    };
+    let pieces = pieces_of(output.file);
+    let audio = sounds(manifest, items, encoder, &pieces, reporter)?;
+    for fault in &audio.faults {
+        eprintln!("error: {}: {}", items[fault.index].id, fault.problem);
     }
-    pipeline.reporter.end();
-    if kept.is_empty() {
-        bail!("{}: none of its {} files can be read", manifest.display(), items.len());
+    if audio.kept.is_empty() {
+        bail!("none of the {} clips can be embedded", items.len());
     }
-    let captions: Vec<String> = kept.iter().flat_map(|item| item.captions.clone()).collect();
-    let owners = kept
-        .iter()
-        .enumerate()
-        .flat_map(|(owner, item)| std::iter::repeat_n(owner, item.captions.len()))
-        .collect();
-    let set = EmbeddingSet {
-        ids: kept.iter().map(|item| item.id.clone()).collect(),
-        audio,
-        text: encoder.embed_text(&captions)?,
-        captions,
-        owners,
-        provenance: Provenance {
-            encoder: encoder.fingerprint().to_string(),
-            ..Provenance::default()
+    let whole = audio.faults.is_empty();
+    let text = captions::embed(encoder.encoder.as_ref(), items, &pieces, reporter)?;
+    let provenance = Provenance {
+        split: output.shard.map(Shard::mark).unwrap_or_default(),
+        encoder: encoder.fingerprint().to_string(),
+        corpus: manifest.fingerprint().to_string(),
+        bridges: Vec::new(),
+    };
+    finish(&together(items, audio, text, provenance), output.file, output.npy)?;
+    if !whole {
+        eprintln!("what is done is kept in {} for when they are mended", pieces.display());
+        return Ok(ExitCode::from(1));
+    }
+    // What cannot be removed harms nothing.
+    let _ = fs::remove_dir_all(&pieces);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `SET.safetensors.parts` for the output `SET.safetensors`.
+fn pieces_of(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".parts");
+    name.into()
+}
+
+fn sounds(
+    manifest: &Manifest,
+    items: &[Item],
+    encoder: &Opened,
+    pieces: &Path,
+    reporter: &Reporter,
+) -> Result<Extracted> {
+    let clip = encoder.clip.as_ref();
+    let plan = Extraction {
+        directory: pieces,
+        // These files as they are now: a file that changed is another.
+        key: &|range| {
+            Fingerprint::combine([&manifest.sounds(&items[range]), &Fingerprint::of(&clip)])
+                .to_string()
         },
+        chunk: PIECE,
+        task: "embedding sounds",
+        progress: reporter,
     };
-    set.write(output)?;
-    if npy {
-        set.export_npy(output.parent().unwrap_or(Path::new(".")))?;
-    }
-    for fault in &faults {
-        eprintln!("error: {fault}");
-    }
-    println!("{}", sanity_line(&set, output));
-    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-fn sanity_line(set: &EmbeddingSet, output: &Path) -> String {
-    let paired = paired_cosine(set.audio.select(Axis(0), &set.owners).view(), set.text.view());
-    format!(
-        "{}: {} clips, {} captions, {} dimensions, mean paired cosine {paired:.3}",
-        output.display(),
-        set.len(),
-        set.captions.len(),
-        set.dim()
-    )
-}
-
-fn paired_cosine(audio: ArrayView2<'_, f32>, text: ArrayView2<'_, f32>) -> f32 {
-    (&audio * &text).sum() / audio.nrows().max(1) as f32
-}
-
-fn read_manifest(path: &Path) -> Result<Vec<Item>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut items: Vec<Item> = Vec::new();
-    let mut by_id: HashMap<String, usize> = HashMap::new();
-    for (line, row) in csv::Reader::from_reader(file).deserialize().enumerate() {
-        let ManifestRow { id, file, caption } = row.map_err(|error| {
-            anyhow!(
-                "{}: {error}; it needs the columns id, file, caption (encoding UTF-8)",
-                path.display()
-            )
-        })?;
-        let file = folder.join(file);
-        match by_id.get(&id).map(|&index| &mut items[index]) {
-            None => {
-                by_id.insert(id.clone(), items.len());
-                items.push(Item { id, file, captions: vec![caption] });
-            }
-            Some(item) if item.file == file && !item.captions.contains(&caption) => {
-                item.captions.push(caption);
-            }
-            Some(_) => bail!(
-                "{}, line {}: id '{id}' occurs again with another file or the same caption; give \
-                 every clip an id of its own",
-                path.display(),
-                line + 2
-            ),
-        }
-    }
-    if items.is_empty() {
-        bail!("{}: it lists no clips", path.display());
-    }
-    Ok(items)
-}
-
-/// Writes up to `count` scenes of a split as WAV files with `scenes.csv`.
-pub fn write_scenes(
-    split: &str,
-    output: &Path,
-    count: usize,
-    pipeline: &Pipeline<'_>,
-) -> Result<()> {
-    let split = match split {
-        "train" => Split::Train,
-        "validation" => Split::Validation,
-        "test" => Split::Test,
-        other => bail!("--split {other}: use train, validation or test"),
+    let render = |index: usize| -> Result<Waveform, AudioError> {
+        let whole = dl_audio::load(&manifest.sound(&items[index]))?;
+        Ok(match clip {
+            Some(clip) => clip.apply(&whole),
+            None => whole,
+        })
     };
-    let written = dl_data::export(pipeline.corpus()?, split, count, output, pipeline.reporter)?;
-    println!("{written} scenes in {}", output.display());
-    Ok(())
+    Ok(dl_encoder::extract(encoder.encoder.as_ref(), items.len(), render, &plan)?)
 }
 
-/// Writes the manifest of a folder of labelled recordings.
-pub fn write_manifest(folder: &Path) -> Result<()> {
-    let summary = dl_data::write_manifest(folder)?;
-    for file in &summary.left_out {
-        eprintln!("left out: {file}");
+/// The clips that have embeddings, with their captions.
+fn together(
+    items: &[Item],
+    audio: Extracted,
+    text: Array2<f32>,
+    provenance: Provenance,
+) -> EmbeddingSet {
+    let starts: Vec<usize> = items
+        .iter()
+        .scan(0, |next, item| {
+            *next += item.captions.len();
+            Some(*next - item.captions.len())
+        })
+        .collect();
+    let (mut ids, mut captions, mut owners, mut rows) = (vec![], vec![], vec![], vec![]);
+    for (owner, &index) in audio.kept.iter().enumerate() {
+        let item = &items[index];
+        ids.push(item.id.clone());
+        captions.extend(item.captions.iter().cloned());
+        owners.extend(item.captions.iter().map(|_| owner));
+        rows.extend(starts[index]..starts[index] + item.captions.len());
     }
-    let (path, labels) = (summary.path.display(), summary.labels.join(", "));
-    println!("{path}: {} recordings of {labels}", summary.recordings);
-    Ok(())
+    let text = if audio.faults.is_empty() { text } else { text.select(Axis(0), &rows) };
+    EmbeddingSet { ids, audio: audio.features, captions, owners, text, provenance }
 }

@@ -72,6 +72,7 @@ pub fn compute(
     let task = format!("embedding {}", split.name());
     let plan = Extraction {
         directory: &directory,
+        key: &|_| String::new(),
         chunk: CHUNK,
         task: &task,
         progress: pipeline.reporter,

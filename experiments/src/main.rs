@@ -12,8 +12,11 @@ mod cli;
 mod config;
 mod doctor;
 mod embed;
+mod encoders;
 mod features;
 mod figure;
+mod files;
+mod merge;
 mod paths;
 mod pipeline;
 mod pretrain;
@@ -58,10 +61,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::List) => suite::list()?,
         Some(Command::Report { runs, readme, .. }) => report::run(runs, *readme, &load()?)?,
         Some(Command::Doctor { .. }) => return doctor::run(&load()?),
-        Some(Command::Manifest { folder }) => embed::write_manifest(folder)?,
+        Some(Command::Manifest { folder }) => files::write_manifest(folder)?,
         Some(Command::PretrainClap { recipe, output, recipe_sets }) => {
-            let recipe = paths::in_repository(recipe)?;
-            pretrain::run(&recipe, recipe_sets, output, &reporter)?;
+            let recipe = recipe.as_deref();
+            pretrain::run(recipe, recipe_sets, output, &reporter)?;
         }
         Some(Command::Run { names, .. }) => {
             suite::run(names, &Pipeline::new(&load()?, &reporter)?)?;
@@ -69,11 +72,15 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::Caption { files, .. }) => {
             return caption::run(files, &Pipeline::new(&load()?, &reporter)?);
         }
-        Some(Command::Embed { manifest, output, npy, .. }) => {
-            return embed::run(manifest, output, *npy, &Pipeline::new(&load()?, &reporter)?);
+        Some(Command::Embed { manifest, output, npy, encoder, choices, shard, .. }) => {
+            let manifest = embed::Manifest::read(manifest)?;
+            let opened = encoders::open(encoder.as_deref(), *choices, &load()?, &reporter)?;
+            let output = embed::Output { file: output, npy: *npy, shard: *shard };
+            return embed::run(&manifest, &output, &opened, &reporter);
         }
+        Some(Command::Merge { shards, output, npy }) => merge::run(shards, output, *npy)?,
         Some(Command::Scenes { split, output, count, .. }) => {
-            embed::write_scenes(split, output, *count, &Pipeline::new(&load()?, &reporter)?)?;
+            files::write_scenes(split, output, *count, &Pipeline::new(&load()?, &reporter)?)?;
         }
         None => {
             let config = load()?;

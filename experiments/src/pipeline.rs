@@ -2,7 +2,7 @@
 //! of everything that goes into it (`dl_core::run`). Asking for a result runs
 //! what is missing before it and nothing else.
 
-use std::{cell::OnceCell, path::PathBuf, rc::Rc};
+use std::{cell::OnceCell, rc::Rc};
 
 use anyhow::{Context, Result};
 use dl_core::{EmbeddingSet, Fingerprint, Stage, Store};

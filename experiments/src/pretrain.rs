@@ -11,10 +11,7 @@ use dl_core::{Fingerprint, Store, atomic};
 use dl_data::{Corpus, CorpusConfig, Split};
 use dl_encoder::{
     AudioEncoder, Clap, ClapConfig, Encoder, Extraction, Sanity,
-    clap::{
-        PretrainConfig, Pretrained, Spectrograms,
-        pretrain::Scenes,
-    },
+    clap::{PretrainConfig, Pretrained, Spectrograms, pretrain::Scenes},
     sanity,
 };
 use dl_torch::{DeviceChoice, TrainContext, TrainReport};
@@ -51,8 +48,6 @@ struct Card {
     weights: Fingerprint,
     parameters: usize,
     device: DeviceChoice,
-    /// Wall-clock time of the training alone; of its last start if it was interrupted.
-    minutes: f64,
     training: TrainReport,
     /// Figures on the validation split.
     validation: Sanity,
@@ -65,13 +60,24 @@ struct Part {
     owners: Vec<usize>,
 }
 
+/// The recipe of the encoder of the suite `embedded`.
+const DEFAULT: &str = "configs/embedded/clap.toml";
+
 /// Trains what `recipe` describes and writes it into `output`.
-pub fn run(recipe: &Path, sets: &[String], output: &Path, reporter: &Reporter) -> Result<()> {
-    let recipe_config: Recipe = config::read_toml(recipe, sets)?;
-    let Recipe { device, seed, runs, data, clap } = &recipe_config;
-    data.validate().context("data").with_context(|| format!("in {}", recipe.display()))?;
-    clap.validate().context("clap").with_context(|| format!("in {}", recipe.display()))?;
-    let (device_name, device) = (device.clone(), device.resolve()?);
+pub fn run(
+    recipe: Option<&Path>,
+    sets: &[String],
+    output: &Path,
+    reporter: &Reporter,
+) -> Result<()> {
+    let default = paths::in_repository(Path::new(DEFAULT))?;
+    let recipe = recipe.unwrap_or(&default);
+    let parts: Recipe = config::read_toml(recipe, sets)?;
+    let Recipe { device, seed, runs, data, clap } = &parts;
+    let place = || format!("in {}", recipe.display());
+    data.validate().context("data").with_context(place)?;
+    clap.validate().context("clap").with_context(place)?;
+    let (device_name, device) = (*device, device.resolve()?);
     let corpus = data.open(*seed)?;
     let key = Fingerprint::combine([&corpus.fingerprint(), &Fingerprint::of(&(clap, seed))]);
     let store = Store::new(paths::in_repository(runs)?.join("stages"));
@@ -88,7 +94,8 @@ pub fn run(recipe: &Path, sets: &[String], output: &Path, reporter: &Reporter) -
         progress: reporter,
     };
     let start = Instant::now();
-    let (model, report) = Pretrained::train(&training.scenes(), &validation.scenes(), clap, &context)?;
+    let (model, report) =
+        Pretrained::train(&training.scenes(), &validation.scenes(), clap, &context)?;
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     model.save(output)?;
     // Judged as it will be used: from the files.
@@ -109,7 +116,6 @@ pub fn run(recipe: &Path, sets: &[String], output: &Path, reporter: &Reporter) -
         weights: Fingerprint::of_file(&output.join("model.safetensors"))?,
         parameters: model.count(),
         device: device_name,
-        minutes,
         training: report,
         validation: figures,
     };
@@ -120,11 +126,7 @@ pub fn run(recipe: &Path, sets: &[String], output: &Path, reporter: &Reporter) -
 
 impl Part {
     fn scenes(&self) -> Scenes<'_> {
-        Scenes {
-            spectrograms: &self.spectrograms,
-            captions: &self.captions,
-            owners: &self.owners,
-        }
+        Scenes { spectrograms: &self.spectrograms, captions: &self.captions, owners: &self.owners }
     }
 }
 
@@ -139,7 +141,13 @@ fn part(
     let key = Fingerprint::combine([&corpus.fingerprint(), &spectrograms.fingerprint()]);
     let directory = store.stage("spectrograms", &key).dir().join(split.name());
     let task = format!("spectrograms of {}", split.name());
-    let plan = Extraction { directory: &directory, chunk: CHUNK, task: &task, progress: reporter };
+    let plan = Extraction {
+        directory: &directory,
+        key: &|_| String::new(),
+        chunk: CHUNK,
+        task: &task,
+        progress: reporter,
+    };
     let render = |index| corpus.render(split, index);
     let extracted = dl_encoder::extract(spectrograms, clips.len(), render, &plan)?;
     if let Some(fault) = extracted.faults.first() {
@@ -160,8 +168,8 @@ fn judge(clap: &Clap, part: &Part) -> Result<Sanity> {
     let [channels, frames, mels] = clap.front_end_shape();
     let mut audio = Array2::zeros((0, clap.dim()));
     for rows in part.spectrograms.axis_chunks_iter(Axis(0), 16) {
-        let log_mels = dl_torch::convert::tensor2(rows, tch::Device::Cpu)
-            .view([-1, channels, frames, mels]);
+        let log_mels =
+            dl_torch::convert::tensor2(rows, tch::Device::Cpu).view([-1, channels, frames, mels]);
         let embedded = dl_torch::convert::array2(&clap.embed_log_mels(&log_mels, &[])?)?;
         audio.append(Axis(0), embedded.view())?;
     }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use dl_core::{Fingerprint, Progress, RunDir};
 use dl_data::Split;
-use dl_encoder::AudioEncoder;
 use dl_eval::stats;
 use ndarray::{Array2, Axis, concatenate};
 

@@ -55,12 +55,9 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
             ("t2_zero_shot", "T2: captioning, zero-shot".into(), T2, T2_NOTES),
             ("t2_supervised", "T2: captioning, fully supervised".into(), T2, T2_NOTES),
         ],
-        "encoders" => vec![(
-            "encoders",
-            "T1 over several encoders on the same scenes".into(),
-            T1,
-            T1_NOTES,
-        )],
+        "encoders" => {
+            vec![("encoders", "T1 over several encoders on the same scenes".into(), T1, T1_NOTES)]
+        }
         "recognition" => vec![(
             "recognition",
             "How often a caption names the class of an unmixed test recording".into(),

@@ -25,7 +25,11 @@ fn doctor_finds_everything_or_names_a_remedy() {
         "encoder.towers.audio.path='nowhere.pth'",
     ]));
     assert_eq!(said.code, Some(2), "{}", said.out);
-    assert!(said.out.contains("nowhere.pth") && said.out.contains("cargo setup --models"), "{}", said.out);
+    assert!(
+        said.out.contains("nowhere.pth") && said.out.contains("cargo setup --models"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]

@@ -7,19 +7,18 @@
 //! [`Provenance`]). From Python it is one `safetensors.numpy.save_file` call.
 
 use std::{
-    collections::{HashMap, HashSet},
-    fs, io,
+    collections::HashSet,
+    io,
     path::{Path, PathBuf},
 };
 
-use ndarray::{Array2, ArrayView2};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fingerprint, atomic, stable};
+use crate::Fingerprint;
 
-const FORMAT: &str = "diffusion-link/embedding-set";
-const VERSION: &str = "1";
+mod file;
+mod npy;
 
 /// What is wrong with an embedding set or its file. Every variant names the file
 /// (or the set's name in memory).
@@ -117,6 +116,33 @@ impl EmbeddingSet {
         set
     }
 
+    /// One set of the clips of all `sets`, in order, with the provenance of the first.
+    ///
+    /// # Panics
+    /// When there is none, or their dimensions differ.
+    pub fn concat(sets: &[Self]) -> Self {
+        let stack = |rows: fn(&Self) -> &Array2<f32>| {
+            let views: Vec<_> = sets.iter().map(|set| rows(set).view()).collect();
+            ndarray::concatenate(Axis(0), &views).expect("sets of one dimension")
+        };
+        let starts = sets.iter().scan(0, |start, set| {
+            *start += set.len();
+            Some(*start - set.len())
+        });
+        Self {
+            ids: sets.iter().flat_map(|set| set.ids.iter().cloned()).collect(),
+            audio: stack(|set| &set.audio),
+            captions: sets.iter().flat_map(|set| set.captions.iter().cloned()).collect(),
+            owners: sets
+                .iter()
+                .zip(starts)
+                .flat_map(|(set, start)| set.owners.iter().map(move |owner| start + owner))
+                .collect(),
+            text: stack(|set| &set.text),
+            provenance: sets[0].provenance.clone(),
+        }
+    }
+
     /// Checks shapes, ids, owners and numbers. `name` is the file (or a word for
     /// a set in memory) that an error shall name.
     ///
@@ -163,133 +189,14 @@ impl EmbeddingSet {
                     .map(|(row, what)| format!("the text embedding of caption {row} {what}"))
             })
     }
-
-    /// Reads and validates a file.
-    ///
-    /// # Errors
-    /// [`EmbeddingSetError`] when it cannot be read, is no embedding set, is cut
-    /// short, or fails [`EmbeddingSet::validate`].
-    pub fn read(path: &Path) -> Result<Self, EmbeddingSetError> {
-        let io_error = |source| EmbeddingSetError::Io { path: path.into(), source };
-        let bytes = fs::read(path).map_err(io_error)?;
-        let unreadable = |error: &dyn std::fmt::Display| {
-            invalid(path, format!("not a whole safetensors file ({error}); make it again"))
-        };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| unreadable(&e))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(&e))?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-            return Err(invalid(path, format!("not an embedding set: no `format` = \"{FORMAT}\"")));
-        }
-        if metadata.get("version").map(String::as_str) != Some(VERSION) {
-            let version = metadata.get("version").map_or("none", String::as_str);
-            return Err(invalid(
-                path,
-                format!("version {version}, but this program reads version {VERSION}"),
-            ));
-        }
-        let set = Self {
-            ids: json_entry(path, &metadata, "ids")?,
-            captions: json_entry(path, &metadata, "captions")?,
-            provenance: json_entry(path, &metadata, "provenance")?,
-            audio: matrix(path, &tensors, "audio")?,
-            text: matrix(path, &tensors, "text")?,
-            owners: owners(path, &tensors)?,
-        };
-        set.validate(path)?;
-        Ok(set)
-    }
-
-    /// Validates the set and writes it whole or not at all.
-    ///
-    /// # Errors
-    /// As [`EmbeddingSet::validate`], and [`EmbeddingSetError::Io`] when the disk refuses.
-    pub fn write(&self, path: &Path) -> Result<(), EmbeddingSetError> {
-        self.validate(path)?;
-
-        let metadata = HashMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
-            ("version".to_owned(), VERSION.to_owned()),
-            ("ids".to_owned(), to_json(&self.ids)),
-            ("captions".to_owned(), to_json(&self.captions)),
-            ("provenance".to_owned(), to_json(&self.provenance)),
-        ]);
-        let audio = f32_bytes(self.audio.view());
-        let text = f32_bytes(self.text.view());
-        let owners: Vec<u8> =
-            self.owners.iter().flat_map(|&owner| (owner as i64).to_le_bytes()).collect();
-        let view = |dtype, shape: Vec<usize>, bytes| {
-            TensorView::new(dtype, shape, bytes)
-                .map_err(|error| invalid(path, format!("cannot be stored: {error}")))
-        };
-        let tensors = [
-            ("audio", view(Dtype::F32, self.audio.shape().to_vec(), &audio)?),
-            ("owners", view(Dtype::I64, vec![self.owners.len()], &owners)?),
-            ("text", view(Dtype::F32, self.text.shape().to_vec(), &text)?),
-        ];
-        let bytes = stable::serialize(tensors, &metadata)
-            .map_err(|error| invalid(path, format!("cannot be stored: {error}")))?;
-        atomic::write_bytes(path, &bytes)
-            .map_err(|source| EmbeddingSetError::Io { path: path.into(), source })
-    }
-
-    /// A set from `.npy` files of another tool: `audio` f32 `[N, D]`, `text` f32
-    /// `[M, D]` and, unless M = N and captions pair with clips in order, `owners`
-    /// i64 `[M]`. Ids are the row numbers; captions are empty strings.
-    ///
-    /// # Errors
-    /// [`EmbeddingSetError`] naming the file at fault.
-    pub fn import_npy(
-        audio: &Path,
-        text: &Path,
-        owners: Option<&Path>,
-    ) -> Result<Self, EmbeddingSetError> {
-        let audio_rows: Array2<f32> = read_npy(audio)?;
-        let text_rows: Array2<f32> = read_npy(text)?;
-        let owner_rows = match owners {
-            Some(path) => {
-                let rows: ndarray::Array1<i64> = read_npy(path)?;
-                rows.iter().map(|&owner| owner_index(path, owner)).collect::<Result<_, _>>()?
-            }
-            None if audio_rows.nrows() == text_rows.nrows() => (0..text_rows.nrows()).collect(),
-            None => {
-                let (n, m) = (audio_rows.nrows(), text_rows.nrows());
-                return Err(invalid(
-                    text,
-                    format!("{m} captions for {n} clips; say which belongs to which with owners"),
-                ));
-            }
-        };
-        let set = Self {
-            ids: (0..audio_rows.nrows()).map(|row| row.to_string()).collect(),
-            captions: vec![String::new(); text_rows.nrows()],
-            owners: owner_rows,
-            audio: audio_rows,
-            text: text_rows,
-            provenance: Provenance::default(),
-        };
-        set.validate(audio)?;
-        Ok(set)
-    }
-
-    /// Writes `audio.npy`, `text.npy` and `owners.npy` into a directory.
-    ///
-    /// # Errors
-    /// [`EmbeddingSetError::Io`] when the disk refuses.
-    pub fn export_npy(&self, directory: &Path) -> Result<(), EmbeddingSetError> {
-        let owners = ndarray::Array1::from_iter(self.owners.iter().map(|&owner| owner as i64));
-        write_npy(&directory.join("audio.npy"), &self.audio)?;
-        write_npy(&directory.join("text.npy"), &self.text)?;
-        write_npy(&directory.join("owners.npy"), &owners)
-    }
-}
-
-fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("strings and plain structs serialise to JSON")
 }
 
 fn invalid(path: &Path, problem: String) -> EmbeddingSetError {
     EmbeddingSetError::Invalid { path: path.into(), problem }
+}
+
+fn owner_index(path: &Path, owner: i64) -> Result<usize, EmbeddingSetError> {
+    usize::try_from(owner).map_err(|_| invalid(path, format!("owner {owner} is negative")))
 }
 
 fn bad_row(rows: ArrayView2<'_, f32>) -> Option<(usize, &'static str)> {
@@ -302,77 +209,4 @@ fn bad_row(rows: ArrayView2<'_, f32>) -> Option<(usize, &'static str)> {
             None
         }
     })
-}
-
-fn json_entry<T: serde::de::DeserializeOwned>(
-    path: &Path,
-    metadata: &HashMap<String, String>,
-    key: &str,
-) -> Result<T, EmbeddingSetError> {
-    let text = metadata
-        .get(key)
-        .ok_or_else(|| invalid(path, format!("metadata entry `{key}` is missing")))?;
-    serde_json::from_str(text)
-        .map_err(|error| invalid(path, format!("metadata entry `{key}`: {error}")))
-}
-
-fn tensor<'a>(
-    path: &Path,
-    tensors: &SafeTensors<'a>,
-    name: &str,
-    dtype: Dtype,
-    rank: usize,
-) -> Result<TensorView<'a>, EmbeddingSetError> {
-    let view =
-        tensors.tensor(name).map_err(|_| invalid(path, format!("tensor `{name}` is missing")))?;
-    if view.dtype() != dtype || view.shape().len() != rank {
-        let (got, shape) = (view.dtype(), view.shape());
-        return Err(invalid(
-            path,
-            format!("tensor `{name}` is {got:?} {shape:?}, expected {dtype:?} of rank {rank}"),
-        ));
-    }
-    Ok(view)
-}
-
-fn matrix(
-    path: &Path,
-    tensors: &SafeTensors<'_>,
-    name: &str,
-) -> Result<Array2<f32>, EmbeddingSetError> {
-    let view = tensor(path, tensors, name, Dtype::F32, 2)?;
-    let values =
-        view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Array2::from_shape_vec((view.shape()[0], view.shape()[1]), values)
-        .map_err(|error| invalid(path, format!("tensor `{name}`: {error}")))
-}
-
-fn owners(path: &Path, tensors: &SafeTensors<'_>) -> Result<Vec<usize>, EmbeddingSetError> {
-    tensor(path, tensors, "owners", Dtype::I64, 1)?
-        .data()
-        .chunks_exact(8)
-        .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
-        .map(|owner| owner_index(path, owner))
-        .collect()
-}
-
-fn owner_index(path: &Path, owner: i64) -> Result<usize, EmbeddingSetError> {
-    usize::try_from(owner).map_err(|_| invalid(path, format!("owner {owner} is negative")))
-}
-
-fn f32_bytes(rows: ArrayView2<'_, f32>) -> Vec<u8> {
-    rows.iter().flat_map(|x| x.to_le_bytes()).collect()
-}
-
-fn read_npy<T: ndarray_npy::ReadNpyExt>(path: &Path) -> Result<T, EmbeddingSetError> {
-    let file = fs::File::open(path)
-        .map_err(|source| EmbeddingSetError::Io { path: path.into(), source })?;
-    T::read_npy(io::BufReader::new(file)).map_err(|error| {
-        invalid(path, format!("{error}; expected f32 [rows, dims] (owners: i64 [rows])"))
-    })
-}
-
-fn write_npy<T: ndarray_npy::WriteNpyExt>(path: &Path, array: &T) -> Result<(), EmbeddingSetError> {
-    atomic::write(path, |file| array.write_npy(file).map_err(io::Error::other))
-        .map_err(|source| EmbeddingSetError::Io { path: path.into(), source })
 }

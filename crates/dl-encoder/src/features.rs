@@ -17,7 +17,7 @@ use dl_torch::{
     TorchError, convert,
     tensor_file::{self, Tensors},
 };
-use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
@@ -26,9 +26,11 @@ use crate::{AudioEncoder, EncoderError, FrontEnd, error::check};
 
 /// Where an extraction keeps its chunks and what it says meanwhile.
 pub struct Extraction<'a> {
-    /// Directory of the chunks, keyed by the caller with all that the waveforms
-    /// depend on. A chunk of another encoder in it is not used.
+    /// Directory of the chunks. A chunk of another encoder in it is not used.
     pub directory: &'a Path,
+    /// What the waveforms of a range of clips depend on: a chunk of another key is
+    /// not used. Empty where the name of the directory says it all.
+    pub key: &'a dyn Fn(Range<usize>) -> String,
     /// Clips in one chunk, at least 1: what an interruption can cost.
     pub chunk: usize,
     /// Name on the progress line.
@@ -73,52 +75,55 @@ pub fn extract<E: Display>(
     plan: &Extraction<'_>,
 ) -> Result<Extracted, EncoderError> {
     check(plan.chunk > 0, "chunk", plan.chunk, "at least 1")?;
-    let files: Vec<ChunkFile> = (0..items)
-        .step_by(plan.chunk)
-        .map(|start| ChunkFile::new(plan, encoder, start..items.min(start + plan.chunk)))
-        .collect();
-    let found: Vec<Option<Extracted>> = files
-        .iter()
-        .map(|file| file.read().filter(|chunk| chunk.faults.is_empty()))
-        .collect();
-    let missing: Vec<Range<usize>> = files
-        .iter()
-        .zip(&found)
-        .filter(|(_, chunk)| chunk.is_none())
-        .map(|(file, _)| file.range.clone())
-        .collect();
+    // Every row at its clip's place, so that nothing has to be put together later.
+    let mut rows = Array2::zeros((items, encoder.dim()));
+    let mut missing = Vec::new();
+    for start in (0..items).step_by(plan.chunk) {
+        let file = ChunkFile::new(plan, encoder, start..items.min(start + plan.chunk));
+        match file.read() {
+            Some(chunk) if chunk.faults.is_empty() => chunk.place(&mut rows),
+            _ => missing.push(file),
+        }
+    }
+    let ranges: Vec<Range<usize>> = missing.iter().map(|file| file.range.clone()).collect();
+    let mut done = items - ranges.iter().map(ExactSizeIterator::len).sum::<usize>();
     plan.progress.begin(plan.task, items as u64);
+    plan.progress.update(done as u64, "");
     let front_end = encoder.front_end();
-    let chunks = thread::scope(|scope| {
+    let faults = thread::scope(|scope| {
         // Moved in here, so that an error below ends the thread too.
         let (sender, receiver) = mpsc::sync_channel(1);
         let render = &render;
         scope.spawn(move || {
-            for range in missing {
+            for range in ranges {
                 if sender.send(prepare(front_end, range, render)).is_err() {
                     return;
                 }
             }
         });
-        let mut chunks = Vec::new();
-        for (file, found) in files.iter().zip(found) {
-            let chunk = match found {
-                Some(chunk) => chunk,
-                None => {
-                    // The sender is gone only when a render panicked, which ends the scope.
-                    let Ok(prepared) = receiver.recv() else { break };
-                    let chunk = prepared.embed(encoder)?;
-                    file.write(&chunk)?;
-                    chunk
-                }
-            };
-            plan.progress.update(file.range.end as u64, "");
-            chunks.push(chunk);
+        let mut faults = Vec::new();
+        for file in &missing {
+            // The sender is gone only when a render panicked, which ends the scope.
+            let Ok(prepared) = receiver.recv() else { break };
+            let chunk = prepared.embed(encoder)?;
+            file.write(&chunk)?;
+            chunk.place(&mut rows);
+            faults.extend(chunk.faults);
+            done += file.range.len();
+            plan.progress.update(done as u64, "");
         }
-        Ok::<_, EncoderError>(chunks)
+        Ok::<_, EncoderError>(faults)
     })?;
     plan.progress.end();
-    Ok(join(chunks, encoder.dim()))
+    Ok(keep_sound(rows, faults))
+}
+
+/// Leaves the rows of faulty clips out; `faults` are ascending.
+fn keep_sound(rows: Array2<f32>, faults: Vec<Fault>) -> Extracted {
+    let faulty = |index| faults.binary_search_by_key(&index, |fault| fault.index).is_ok();
+    let kept: Vec<usize> = (0..rows.nrows()).filter(|&index| !faulty(index)).collect();
+    let features = if faults.is_empty() { rows } else { rows.select(Axis(0), &kept) };
+    Extracted { features, kept, faults }
 }
 
 /// A chunk before the network.
@@ -161,24 +166,22 @@ impl Prepared {
     }
 }
 
-fn join(chunks: Vec<Extracted>, dim: usize) -> Extracted {
-    let views: Vec<ArrayView2<'_, f32>> =
-        chunks.iter().map(|chunk| chunk.features.view()).collect();
-    let features = concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, dim)));
-    let (mut kept, mut faults) = (Vec::new(), Vec::new());
-    for chunk in chunks {
-        kept.extend(chunk.kept);
-        faults.extend(chunk.faults);
+impl Extracted {
+    /// Puts a chunk's rows where its clips stand in the corpus.
+    fn place(&self, rows: &mut Array2<f32>) {
+        for (&index, row) in self.kept.iter().zip(self.features.rows()) {
+            rows.row_mut(index).assign(&row);
+        }
     }
-    Extracted { features, kept, faults }
 }
 
 /// One chunk on disk: tensors `features` and `kept`, and in the metadata the
-/// encoder that made it and the faults.
+/// encoder that made it, the key of its waveforms and the faults.
 struct ChunkFile {
     path: PathBuf,
     range: Range<usize>,
     encoder: String,
+    key: String,
     dim: usize,
 }
 
@@ -186,7 +189,9 @@ impl ChunkFile {
     fn new(plan: &Extraction<'_>, encoder: &dyn AudioEncoder, range: Range<usize>) -> Self {
         let name = format!("chunk-{:06}-{:06}.safetensors", range.start, range.end);
         let path = plan.directory.join(name);
-        Self { path, range, encoder: encoder.fingerprint().to_string(), dim: encoder.dim() }
+        let (key, encoder, dim) =
+            ((plan.key)(range.clone()), encoder.fingerprint().to_string(), encoder.dim());
+        Self { path, range, encoder, key, dim }
     }
 
     /// The chunk, if there is a sound one of this encoder.
@@ -195,7 +200,8 @@ impl ChunkFile {
             return None;
         }
         let (tensors, metadata) = tensor_file::read(&self.path, Device::Cpu).ok()?;
-        if metadata.get("encoder") != Some(&self.encoder) {
+        let key = metadata.get("key").map_or("", String::as_str);
+        if metadata.get("encoder") != Some(&self.encoder) || key != self.key {
             return None;
         }
         let faults: Vec<Fault> = serde_json::from_str(metadata.get("faults")?).ok()?;
@@ -219,6 +225,7 @@ impl ChunkFile {
             .map_err(|error| TorchError::file(&self.path, error.to_string()))?;
         let metadata = HashMap::from([
             ("encoder".to_owned(), self.encoder.clone()),
+            ("key".to_owned(), self.key.clone()),
             ("faults".to_owned(), faults),
         ]);
         Ok(tensor_file::write(&self.path, &tensors, metadata)?)

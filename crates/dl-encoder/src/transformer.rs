@@ -87,7 +87,12 @@ impl Layer {
             key: Linear::take(source, &name("attention.self.key"), dim, dim),
             value: Linear::take(source, &name("attention.self.value"), dim, dim),
             attention_out: Linear::take(source, &name("attention.output.dense"), dim, dim),
-            attention_norm: LayerNorm::take(source, &name("attention.output.LayerNorm"), dim, epsilon),
+            attention_norm: LayerNorm::take(
+                source,
+                &name("attention.output.LayerNorm"),
+                dim,
+                epsilon,
+            ),
             feed_in: Linear::take(source, &name("intermediate.dense"), dim, inner),
             feed_out: Linear::take(source, &name("output.dense"), inner, dim),
             feed_norm: LayerNorm::take(source, &name("output.LayerNorm"), dim, epsilon),

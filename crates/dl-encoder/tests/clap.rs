@@ -63,8 +63,12 @@ fn assert_equals_reference(directory: &Path, sample_rate: u32) {
         let lowest = (found * &expected).rows().into_iter().map(|row| row.sum()).reduce(f32::min);
         assert!(lowest.unwrap() > 0.99999, "{side}: cosine {lowest:?}");
         // The fixture is worth something: different inputs are far apart.
-        assert!(worst(&found.slice(s![1.., ..]).to_owned(), &convert::tensor2(
-            expected.slice(s![..-1, ..]), Device::Cpu)) > 0.05);
+        assert!(
+            worst(
+                &found.slice(s![1.., ..]).to_owned(),
+                &convert::tensor2(expected.slice(s![..-1, ..]), Device::Cpu)
+            ) > 0.05
+        );
     }
 }
 

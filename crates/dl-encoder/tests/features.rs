@@ -30,7 +30,13 @@ fn faults_are_listed_and_finished_chunks_are_not_made_again() {
     let rendered = AtomicUsize::new(0);
     let run = |items: usize, good: &(dyn Fn(usize) -> bool + Sync)| {
         rendered.store(0, Ordering::Relaxed);
-        let plan = Extraction { directory: &chunks, chunk: 3, task: "features", progress: &Silent };
+        let plan = Extraction {
+            directory: &chunks,
+            key: &|_| String::new(),
+            chunk: 3,
+            task: "features",
+            progress: &Silent,
+        };
         let render = |index: usize| {
             rendered.fetch_add(1, Ordering::Relaxed);
             let mut clip = clip(index);
@@ -87,8 +93,13 @@ fn nothing_to_do_is_no_fault() {
     random_aisfx(&weights);
     let config = AisfxConfig { path: weights, ..Default::default() };
     let tower = Aisfx::load(&config, Device::Cpu).unwrap();
-    let plan =
-        Extraction { directory: directory.path(), chunk: 4, task: "features", progress: &Silent };
+    let plan = Extraction {
+        directory: directory.path(),
+        key: &|_| String::new(),
+        chunk: 4,
+        task: "features",
+        progress: &Silent,
+    };
     let empty = extract(&tower, 0, |_| Err("no clip"), &plan).unwrap();
     assert_eq!((empty.features.dim(), empty.kept.len()), ((0, 512), 0));
     // All clips bad: an empty chunk, not a crash.

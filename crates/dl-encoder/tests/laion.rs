@@ -1,15 +1,18 @@
 //! LAION's names against transformers' (tests/golden/laion.py).
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail and say why")]
 
 mod common;
 
+use std::{fs, path::Path};
+
 use common::{golden, goldens};
-#[path = "../src/clap/laion.rs"]
-mod temporary_laion;
-use dl_encoder::EncoderError;
+use dl_audio::Waveform;
+use dl_encoder::{
+    AudioEncoder, Clap, ClapConfig, Encoder,
+    clap::laion::{LaionShape, Renamed, is_laion, rename, to_hugging_face},
+};
 use dl_torch::weights::read_weights;
 use tch::{Device, Kind, Tensor};
-use temporary_laion::{LaionShape, Renamed, is_laion, rename, to_hugging_face};
 
 #[test]
 fn names() {
@@ -162,4 +165,44 @@ fn faults_name_the_tensor() {
     tensors.remove(projection);
     let fault = LaionShape::of(&tensors).unwrap_err().to_string();
     assert!(fault.contains(projection) && fault.contains("found none"), "{fault}");
+}
+
+/// Six words, in RoBERTa's manner.
+const TOKENIZER: &str = r#"{
+ "version": "1.0", "truncation": null, "padding": null, "normalizer": null,
+ "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"}, "decoder": null,
+ "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0],
+  "trim_offsets": true, "add_prefix_space": false},
+ "model": {"type": "WordLevel", "unk_token": "<unk>",
+  "vocab": {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "rain": 4, "falls": 5}}}"#;
+const PREPROCESSOR: &str = r#"{"feature_size": 64, "sampling_rate": 48000, "hop_length": 480,
+ "fft_window_size": 1024, "max_length_s": 10, "truncation": "fusion", "padding": "repeatpad",
+ "frequency_min": 50, "frequency_max": 14000}"#;
+
+#[test]
+fn a_checkpoint_and_its_hugging_face_directory_are_one_encoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::copy(golden("laion.pt"), at("laion.pt")).unwrap();
+    let load = |path: &Path| Clap::load(&ClapConfig::at(path), Device::Cpu);
+    let fault = load(&at("laion.pt")).err().unwrap().to_string();
+    assert!(fault.contains("tokenizer.json") && fault.contains("roberta-base"), "{fault}");
+    fs::write(at("tokenizer.json"), TOKENIZER).unwrap();
+    let one = load(&at("laion.pt")).unwrap();
+    // The same tensors under the reference's own names.
+    fs::copy(golden("laion.safetensors"), at("model.safetensors")).unwrap();
+    let shape = LaionShape::of(&goldens("laion.safetensors")).unwrap();
+    fs::write(at("config.json"), shape.config_json().to_string()).unwrap();
+    fs::write(at("preprocessor_config.json"), PREPROCESSOR).unwrap();
+    let other = load(folder.path()).unwrap();
+    // 12 s: longer than the window, so that the fusion is at work.
+    let samples = (0..192_000).map(|t| (t as f32 * 0.03).sin() * (t as f32 * 1e-4).cos()).collect();
+    let clip = [Waveform { samples, sample_rate: 16_000 }];
+    assert_eq!(one.embed_audio(&clip).unwrap(), other.embed_audio(&clip).unwrap());
+    let texts = ["rain falls".to_owned(), "rain".to_owned()];
+    assert_eq!(one.embed_text(&texts).unwrap(), other.embed_text(&texts).unwrap());
+    // Weights of something else.
+    fs::copy(golden("laion.safetensors"), at("other.pt")).unwrap();
+    let fault = load(&at("other.pt")).err().unwrap().to_string();
+    assert!(fault.contains("other.pt: holds no checkpoint of LAION-CLAP"), "{fault}");
 }

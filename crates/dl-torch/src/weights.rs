@@ -94,9 +94,11 @@ impl Source for WeightMap {
     }
 }
 
-/// Fresh parameters under the names that a file would have, initialised as
-/// Hugging Face does it: matrices and kernels normal with deviation 0.02,
-/// gains and variances one, everything else zero.
+/// Fresh parameters under the names that a file would have: matrices and kernels
+/// normal with deviation one over the root of their inputs (LeCun et al., "Efficient
+/// BackProp", 1998, equation 16), tables normal with deviation 0.02, gains and
+/// variances one, everything else zero. Hugging Face's 0.02 for all would be right at
+/// a width of 2,500; in narrow models it leaves most directions unused for long.
 pub struct Fresh<'a> {
     params: &'a Params,
 }
@@ -111,8 +113,11 @@ impl<'a> Fresh<'a> {
 impl Source for Fresh<'_> {
     fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
         let root = self.params.root();
-        if shape.len() > 1 {
+        if name.ends_with("embeddings.weight") || name.ends_with("_table") {
             root.normal(name, shape, 0.02)
+        } else if shape.len() > 1 {
+            let inputs: i64 = shape[1..].iter().product();
+            root.normal(name, shape, 1.0 / (inputs as f64).sqrt())
         } else if name.ends_with(".weight") || name.ends_with(".running_var") {
             root.ones(name, shape)
         } else {
@@ -217,6 +222,31 @@ mod tests {
         assert!(message.starts_with("model.bin: "), "{message}");
         for part in ["`weight` is [2, 3], expected [3, 2]", "`bias` is missing", "and 3 more"] {
             assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn fresh_tensors_begin_by_their_names() {
+        let params = Params::new(1, Device::Cpu);
+        let mut fresh = Fresh::new(&params);
+        let mut deviation = |name: &str, shape: &[i64]| {
+            let tensor = fresh.take(name, shape);
+            assert!(tensor.requires_grad() && tensor.size() == shape);
+            tensor.std(false).double_value(&[])
+        };
+        // 25,600 draws: a deviation within 2 %, five standard errors.
+        let near = |found: f64, expected: f64| (found / expected - 1.0).abs() < 0.02;
+        assert!(near(deviation("layer.weight", &[160, 160]), 160.0_f64.powf(-0.5)));
+        assert!(near(deviation("conv.weight", &[400, 4, 4, 4]), 0.125));
+        assert!(near(deviation("word_embeddings.weight", &[160, 160]), 0.02));
+        assert!(near(deviation("relative_position_bias_table", &[160, 160]), 0.02));
+        let mean = |name: &str| params.named()[name].mean(Kind::Float).double_value(&[]);
+        for (name, value) in
+            [("norm.weight", 1.0), ("norm.running_var", 1.0), ("norm.bias", 0.0), ("scale", 0.0)]
+        {
+            let shape: &[i64] = if name == "scale" { &[] } else { &[3] };
+            let _ = Fresh::new(&params).take(name, shape);
+            assert_eq!(mean(name), value, "{name}");
         }
     }
 

@@ -128,8 +128,8 @@ impl Htsat {
                 blocks.push(Block::take(source, &prefix, config, stage, windows));
             }
             let dim = config.patch_embeds_hidden_size << stage;
-            let merging = (stage < last)
-                .then(|| Merging::take(source, &format!("{prefix}.downsample"), dim));
+            let merging =
+                (stage < last).then(|| Merging::take(source, &format!("{prefix}.downsample"), dim));
             stages.push(Stage { grid, blocks, merging });
         }
         let norm = LayerNorm::take(

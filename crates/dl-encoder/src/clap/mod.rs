@@ -138,8 +138,8 @@ impl Parts {
         }
         let tensors = laion::to_hugging_face(tensors)?;
         let shape = laion::LaionShape::of(&tensors)?;
-        let model = ModelConfig::try_from(shape.config_json())
-            .map_err(|problem| bad(path, problem))?;
+        let model =
+            ModelConfig::try_from(shape.config_json()).map_err(|problem| bad(path, problem))?;
         let front_end = match shape.fused {
             true => ClapFrontEndConfig::fused(),
             false => ClapFrontEndConfig::unfused(),
@@ -274,7 +274,9 @@ fn front_end(config: &ClapConfig, parts: &Parts) -> Result<ClapFrontEnd, Encoder
         )));
     }
     if settings.fusion != audio.enable_fusion {
-        return Err(bad("and config.json disagree about fusion; both must come from one model".into()));
+        return Err(bad(
+            "and config.json disagree about fusion; both must come from one model".into()
+        ));
     }
     let (window, frames) = (front_end.shape()[1] as i64, audio.frames());
     if window > frames {
@@ -326,8 +328,9 @@ impl AudioEncoder for Clap {
         for batch in features.chunks(self.batch) {
             let (log_mels, longer) = stack(batch);
             let output = convert::array2(&self.embed_log_mels(&log_mels, &longer)?)?;
-            rows.append(ndarray::Axis(0), output.view())
-                .map_err(|error| EncoderError::Torch(dl_torch::TorchError::Torch(error.to_string())))?;
+            rows.append(ndarray::Axis(0), output.view()).map_err(|error| {
+                EncoderError::Torch(dl_torch::TorchError::Torch(error.to_string()))
+            })?;
         }
         Ok(rows)
     }

@@ -68,12 +68,7 @@ impl Network {
                 config.audio_config.hidden_size,
                 config,
             ),
-            text: Transformer::new(
-                source,
-                "text_model.",
-                &config.text_config.transformer,
-                device,
-            )?,
+            text: Transformer::new(source, "text_model.", &config.text_config.transformer, device)?,
             pooler: Linear::take(source, "text_model.pooler.dense", width, width),
             text_projection: Projection::take(source, "text_projection", width, config),
             log_scales: ["logit_scale_a", "logit_scale_t"].map(|name| source.take(name, &[])),

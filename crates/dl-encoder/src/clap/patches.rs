@@ -120,10 +120,12 @@ impl Fusion {
         let local = self.chunks.forward(&chunks.flatten(0, 1).unsqueeze(1));
         let [_, dim, height, width] = local.size()[..] else { return local };
         // Side by side in time, then zeros up to the width of the whole.
-        let local = local
-            .view([n, count, dim, height, width])
-            .permute([0, 2, 3, 1, 4])
-            .reshape([n, dim, height, count * width]);
+        let local = local.view([n, count, dim, height, width]).permute([0, 2, 3, 1, 4]).reshape([
+            n,
+            dim,
+            height,
+            count * width,
+        ]);
         let local = local.constant_pad_nd([0, whole.size()[3] - count * width]);
         let both = whole + &local;
         let pooled = both.mean_dim([2, 3].as_slice(), true, Kind::Float);

@@ -188,7 +188,9 @@ impl Pretrained {
             &config.train,
             context,
             data.owners.len(),
-            |step, batch| Ok::<_, EncoderError>(model.loss(&data, batch, Some((step, context.seed)))),
+            |step, batch| {
+                Ok::<_, EncoderError>(model.loss(&data, batch, Some((step, context.seed))))
+            },
             || Ok(model.validate(&held_out)),
         )?;
         model.params.freeze();
@@ -258,8 +260,7 @@ impl Pretrained {
         let on = |values: &[f32], shape: [i64; 4]| {
             Tensor::from_slice(values).view(shape).to_device(log_mels.device())
         };
-        let keep =
-            on(&keep_mel, [items, 1, 1, mels]) * on(&keep_frame, [items, 1, frames, 1]);
+        let keep = on(&keep_mel, [items, 1, 1, mels]) * on(&keep_frame, [items, 1, frames, 1]);
         let named = self.params.named();
         let mean = named[&format!("{NORM}.running_mean")].detach();
         let louder = log_mels + on(&gain, [items, 1, 1, 1]);

@@ -166,10 +166,7 @@ mod tests {
     #[test]
     fn windows_of_two_on_a_grid_of_four() {
         let plain = Windows::new(4, 2, false, Device::Cpu);
-        assert_eq!(
-            numbers(&plain.order),
-            [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]
-        );
+        assert_eq!(numbers(&plain.order), [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]);
         assert!(plain.mask.is_none());
         // Shifted by one: the first window begins at row 1, column 1.
         let shifted = Windows::new(4, 2, true, Device::Cpu);
@@ -187,9 +184,6 @@ mod tests {
     fn relative_positions_of_a_window_of_two() {
         // Places (0,0) (0,1) (1,0) (1,1); rows 3 (dy + 1) + (dx + 1) of the table.
         let positions = Windows::new(2, 2, true, Device::Cpu).relative_positions();
-        assert_eq!(
-            numbers(&positions),
-            [4, 3, 1, 0, 5, 4, 2, 1, 7, 6, 4, 3, 8, 7, 5, 4]
-        );
+        assert_eq!(numbers(&positions), [4, 3, 1, 0, 5, 4, 2, 1, 7, 6, 4, 3, 8, 7, 5, 4]);
     }
 }

@@ -56,7 +56,9 @@ fn models_come_only_when_asked_for() {
 #[test]
 fn damage_is_found_and_repaired() {
     let machine = Machine::new();
-    machine.run(&["setup", "--models", "--check"]).expect_fault(&["libtorch is not set up; run `cargo setup`"]);
+    machine
+        .run(&["setup", "--models", "--check"])
+        .expect_fault(&["libtorch is not set up; run `cargo setup`"]);
     machine.run(&["setup", "--models"]).expect_sources([WHEELS, WHEELS]);
 
     // A file that lost its end is seen at once, and the tree made anew.
@@ -168,7 +170,9 @@ fn faults_of_the_machine_are_one_sentence_with_the_remedy() {
     machine.script("python3", "exit 1");
     machine.run(&["setup", "--models"]).expect_fault(&["bin/python3 has no pip; install it"]);
     fs::remove_file(machine.path("bin/python3")).unwrap();
-    machine.run(&["setup", "--models"]).expect_fault(&["neither Python nor pip was found; install them"]);
+    machine
+        .run(&["setup", "--models"])
+        .expect_fault(&["neither Python nor pip was found; install them"]);
 
     machine.write("file", "");
     let end = machine.run(&["setup", "--models", "--cache", "file/cache"]);
