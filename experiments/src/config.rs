@@ -84,13 +84,14 @@ pub struct TowersConfig {
 }
 
 impl EncoderConfig {
-    fn validate(&self) -> Result<()> {
+    /// Checks every range; faults begin with `key`, this encoder's place in the file.
+    fn validate(&self, key: &str) -> Result<()> {
         match self {
-            Self::Clap(clap) => clap.validate()?,
+            Self::Clap(clap) => clap.validate().with_context(|| key.to_owned())?,
             Self::Torchscript(_) => {}
             Self::Towers(parts) => {
-                parts.towers.validate().context("towers")?;
-                parts.heads.validate().context("heads")?;
+                parts.towers.validate().with_context(|| format!("{key}.towers"))?;
+                parts.heads.validate().with_context(|| format!("{key}.heads"))?;
             }
         }
         Ok(())
@@ -220,9 +221,9 @@ impl SuiteConfig {
             bridge.validate().with_context(|| format!("bridges.{name}"))?;
         }
         self.data.validate().context("data")?;
-        self.encoder.validate().context("encoder")?;
+        self.encoder.validate("encoder")?;
         for (name, encoder) in &self.encoders {
-            encoder.validate().with_context(|| format!("encoders.{name}"))?;
+            encoder.validate(&format!("encoders.{name}"))?;
         }
         self.language_model.validate().context("language_model")?;
         self.captioner.prefix.validate().context("captioner.prefix")?;

@@ -9,7 +9,8 @@ use dl_core::{EmbeddingSet, Fingerprint, Stage, Store};
 use dl_data::{Corpus, Split};
 use dl_diffusion::{Bridge, BridgeData};
 use dl_encoder::{
-    AudioEncoder, Clap, Encoder, HeadedEncoder, Heads, TowerPair, torchscript::TorchScriptEncoder,
+    AudioEncoder, Clap, Encoder, HeadedEncoder, Heads, Sanity, TowerPair,
+    torchscript::TorchScriptEncoder,
 };
 use dl_llm::{CaptionPairs, Captioner, LanguageModel};
 use dl_torch::TrainContext;
@@ -196,9 +197,33 @@ impl<'a> Pipeline<'a> {
     /// Embeddings of every split by the frozen encoder.
     pub fn embeddings(&self) -> Result<&Splits<EmbeddingSet>> {
         if self.embeddings.get().is_none() {
-            let _ = self.embeddings.set(self.make_embeddings()?);
+            let fresh = !self.store.stage("encoder", &self.encoder_key()?).is_done();
+            let sets = self.make_embeddings()?;
+            if fresh {
+                self.look_at(&sets.validation)?;
+            }
+            let _ = self.embeddings.set(sets);
         }
         self.embeddings.get().context("the embeddings are made")
+    }
+
+    /// Says whether new embeddings look sane, before anything is built on them.
+    fn look_at(&self, set: &EmbeddingSet) -> Result<()> {
+        let report = Sanity::of(set)?;
+        self.reporter.say(&format!(
+            "embeddings of validation: {} dimensions; mean cosine of pairs {:.3}, of strangers \
+             {:.3}, of two clips {:.3}, of two captions {:.3}; audio to text R@1 {:.3}",
+            report.dim,
+            report.paired_cosine,
+            report.unpaired_cosine,
+            report.audio_cosine,
+            report.text_cosine,
+            report.recall_at_1
+        ));
+        for warning in &report.warnings {
+            self.reporter.say(&format!("warning: {warning}"));
+        }
+        Ok(())
     }
 
     fn make_embeddings(&self) -> Result<Splits<EmbeddingSet>> {
