@@ -98,3 +98,19 @@ proptest! {
         prop_assert_eq!(EmbeddingSet::read(&path).unwrap(), set);
     }
 }
+
+#[test]
+fn sets_stand_one_behind_the_other() {
+    let mut other = small();
+    other.ids = vec!["c".into(), "d".into()];
+    other.audio = array![[0.0, -1.0], [-1.0, 0.0]];
+    let joined = EmbeddingSet::concat(&[small(), other]);
+    assert_eq!(joined.ids, ["a", "b", "c", "d"]);
+    assert_eq!(joined.captions, ["x", "y", "z", "x", "y", "z"]);
+    assert_eq!(joined.owners, [0, 1, 1, 2, 3, 3]);
+    assert_eq!(joined.audio, array![[1.0, 0.0], [0.6, 0.8], [0.0, -1.0], [-1.0, 0.0]]);
+    assert_eq!(joined.text.row(3), small().text.row(0));
+    assert_eq!(joined.provenance, small().provenance);
+    // Two clips of one name are found when it is written.
+    assert!(fault(&EmbeddingSet::concat(&[small(), small()])).contains("id 'a' occurs twice"));
+}
