@@ -11,13 +11,14 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use dl_audio::{AudioFeatures, ClapFrontEnd, ClapFrontEndConfig};
 use dl_core::Fingerprint;
-use dl_torch::{TorchError, convert, layers::l2_normalise};
-use ndarray::{Array2, Axis};
+use dl_torch::{TorchError, layers::l2_normalise};
+use ndarray::Array2;
 use serde::Deserialize;
 use tch::{CModule, Device, Kind, Tensor};
 
 use crate::{
-    AudioEncoder, Encoder, EncoderError, FrontEnd, clap::stack, error::check, text::TextTokenizer,
+    AudioEncoder, Encoder, EncoderError, FrontEnd, clap::in_batches, error::check,
+    text::TextTokenizer,
 };
 
 mod probe;
@@ -257,25 +258,9 @@ impl AudioEncoder for TorchScriptEncoder {
     }
 
     fn embed_features(&self, features: &[AudioFeatures]) -> Result<Array2<f32>, EncoderError> {
-        let expected = self.front_end.shape();
-        for clip in features {
-            if clip.values.shape() != expected {
-                return Err(EncoderError::Shape {
-                    what: "features of a clip",
-                    expected: format!("{expected:?}"),
-                    found: format!("{:?}", clip.values.shape()),
-                });
-            }
-        }
-        let mut rows = Array2::zeros((features.len(), self.dim));
-        for (mut rows, batch) in
-            rows.axis_chunks_iter_mut(Axis(0), BATCH).zip(features.chunks(BATCH))
-        {
-            let longer: Vec<bool> = batch.iter().map(|clip| clip.is_longer).collect();
-            let is_longer = Tensor::from_slice(&longer).unsqueeze(1);
-            rows.assign(&convert::array2(&self.hear(&stack(batch).0, &is_longer)?)?);
-        }
-        Ok(rows)
+        in_batches(features, self.front_end.shape(), (BATCH, self.dim), |log_mels, longer| {
+            self.hear(log_mels, &Tensor::from_slice(longer).unsqueeze(1))
+        })
     }
 }
 

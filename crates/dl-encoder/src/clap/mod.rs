@@ -16,7 +16,7 @@ use dl_torch::{
     tensor_file::Tensors,
     weights::{WeightMap, read_weights},
 };
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
@@ -245,12 +245,18 @@ impl Clap {
     /// unit norm; `longer` lists the rows whose channels a fused model fuses.
     ///
     /// # Errors
-    /// [`EncoderError::Torch`] when the shape is another or the device gives out.
+    /// [`EncoderError::Shape`] when the shape is another.
     pub fn embed_log_mels(
         &self,
         log_mels: &Tensor,
         longer: &[i64],
     ) -> Result<Tensor, EncoderError> {
+        let expected = self.front_end_shape();
+        if log_mels.size().get(1..) != Some(expected.as_slice()) {
+            let found = format!("{:?}", log_mels.size());
+            let expected = format!("[batch, {expected:?}]");
+            return Err(EncoderError::Shape { what: "log-mel spectrograms", expected, found });
+        }
         let log_mels = log_mels.f_to_device(self.device)?;
         Ok(tch::no_grad(|| self.network.embed_audio(&log_mels, longer)))
     }
@@ -294,20 +300,31 @@ impl FrontEnd for ClapFrontEnd {
     }
 }
 
-/// Features of equal shape as one tensor `[clips, channels, frames, mels]`, and
-/// which of them are longer than the window.
-pub(crate) fn stack(features: &[AudioFeatures]) -> (Tensor, Vec<i64>) {
-    let clips: Vec<Tensor> = features
-        .iter()
-        .map(|clip| {
-            let shape = clip.values.shape().iter().map(|&n| n as i64).collect::<Vec<_>>();
-            let values = clip.values.as_standard_layout();
-            Tensor::from_slice(values.as_slice().unwrap_or_default()).view(shape.as_slice())
-        })
-        .collect();
-    let longer =
-        (0..).zip(features).filter(|(_, clip)| clip.is_longer).map(|(row, _)| row).collect();
-    (Tensor::stack(&clips, 0), longer)
+/// Features through `forward`, at most `batch` clips at once, to rows `[clips, dim]`.
+/// `forward` takes `[clips, channels, frames, mels]` and which clips are longer than
+/// the window.
+pub(crate) fn in_batches(
+    features: &[AudioFeatures],
+    shape: [usize; 3],
+    (batch, dim): (usize, usize),
+    forward: impl Fn(&Tensor, &[bool]) -> Result<Tensor, EncoderError>,
+) -> Result<Array2<f32>, EncoderError> {
+    if let Some(odd) = features.iter().find(|clip| clip.values.shape() != shape) {
+        return Err(EncoderError::Shape {
+            what: "features of a clip",
+            expected: format!("{shape:?}"),
+            found: format!("{:?}", odd.values.shape()),
+        });
+    }
+    let mut rows = Array2::zeros((features.len(), dim));
+    for (mut rows, clips) in rows.axis_chunks_iter_mut(Axis(0), batch).zip(features.chunks(batch)) {
+        let values: Vec<f32> = clips.iter().flat_map(|clip| clip.values.iter().copied()).collect();
+        let [channels, frames, mels] = shape.map(|n| n as i64);
+        let stacked = Tensor::from_slice(&values).view([-1, channels, frames, mels]);
+        let longer: Vec<bool> = clips.iter().map(|clip| clip.is_longer).collect();
+        rows.assign(&convert::array2(&forward(&stacked, &longer)?)?);
+    }
+    Ok(rows)
 }
 
 impl AudioEncoder for Clap {
@@ -324,15 +341,11 @@ impl AudioEncoder for Clap {
     }
 
     fn embed_features(&self, features: &[AudioFeatures]) -> Result<Array2<f32>, EncoderError> {
-        let mut rows = Array2::zeros((0, self.dim));
-        for batch in features.chunks(self.batch) {
-            let (log_mels, longer) = stack(batch);
-            let output = convert::array2(&self.embed_log_mels(&log_mels, &longer)?)?;
-            rows.append(ndarray::Axis(0), output.view()).map_err(|error| {
-                EncoderError::Torch(dl_torch::TorchError::Torch(error.to_string()))
-            })?;
-        }
-        Ok(rows)
+        let (shape, sizes) = (self.front_end.shape(), (self.batch, self.dim));
+        in_batches(features, shape, sizes, |log_mels, longer| {
+            let rows = (0..).zip(longer).filter(|(_, longer)| **longer).map(|(row, _)| row);
+            self.embed_log_mels(log_mels, &rows.collect::<Vec<i64>>())
+        })
     }
 }
 
