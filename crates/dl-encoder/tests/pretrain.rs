@@ -131,5 +131,8 @@ fn a_recipe_out_of_range_names_the_key() {
     assert!(fault(|c| c.temperature = 0.0).contains("temperature = 0: must be 0.01 to 10"));
     assert!(fault(|c| c.gain_db = -1.0).contains("gain_db = -1"));
     assert!(fault(|c| c.train.batch = 1).contains("train.batch = 1: must be at least 2"));
+    assert!(fault(|c| c.max_tokens = 33).contains("max_tokens = 33: must be at most"));
+    assert!(fault(|c| c.preprocessor["feature_size"] = 16.into()).contains("feature_size = 16"));
+    assert!(fault(|c| c.preprocessor["hop_length"] = 20.into()).contains("frames of the"));
     assert!(fault(|c| c.preprocessor["truncation"] = "half".into()).contains("truncation"));
 }

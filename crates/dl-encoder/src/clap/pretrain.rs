@@ -56,7 +56,28 @@ impl PretrainConfig {
     /// [`EncoderError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), EncoderError> {
         self.model.validate()?;
-        self.front_end()?;
+        let [channels, frames, mels] = self.front_end()?.shape().map(|n| n as i64);
+        let audio = &self.model.audio_config;
+        check(channels == 1, "preprocessor.truncation", "fusion", "rand_trunc")?;
+        check(!audio.enable_fusion, "model.audio_config.enable_fusion", true, "false")?;
+        check(
+            mels == audio.num_mel_bins,
+            "preprocessor.feature_size",
+            mels,
+            "model.audio_config.num_mel_bins",
+        )?;
+        check(
+            frames <= audio.frames(),
+            "frames of the preprocessor",
+            frames,
+            "at most what model.audio_config takes: spec_size squared over num_mel_bins",
+        )?;
+        check(
+            self.max_tokens <= self.model.text_config.transformer.max_tokens(),
+            "max_tokens",
+            self.max_tokens,
+            "at most the positions of model.text_config, less pad_token_id and one",
+        )?;
         check((3..=512).contains(&self.max_tokens), "max_tokens", self.max_tokens, "3 to 512")?;
         let warm = self.temperature;
         check((0.01..=10.0).contains(&warm), "temperature", warm, "0.01 to 10")?;
