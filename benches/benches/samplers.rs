@@ -21,14 +21,16 @@ fn samplers(criterion: &mut Criterion) {
     params.freeze();
     let process = Process::new(&ScheduleConfig::default().build().expect("defaults are valid"));
     let forward = |x: &Tensor, level: usize| network.forward(x, &one_level(level, Device::Cpu));
-    let denoiser = Denoiser { process: &process, prediction: Prediction::X0, network: &forward };
-    let ddim = |steps| SamplerConfig::Ddim { level: 199, steps, eta: 0.0 };
-    let cases = [
-        ("one_step", SamplerConfig::OneStep { level: 50 }),
-        ("ddim_5", ddim(5)),
-        ("ddim_20", ddim(20)),
-        ("ddim_50", ddim(50)),
-    ];
+    let denoiser =
+        Denoiser { process: &process, prediction: Prediction::X0, network: &forward, norm: None };
+    let mut cases = vec![("one_step".to_owned(), SamplerConfig::OneStep { level: 50 })];
+    for steps in [5, 20, 50] {
+        let level = 199;
+        cases.push((format!("ddim_{steps}"), SamplerConfig::Ddim { level, steps, eta: 0.0 }));
+        cases.push((format!("ddpm_{steps}"), SamplerConfig::Ddpm { level, steps }));
+        let solver = SamplerConfig::DpmSolverPp2m { level, steps };
+        cases.push((format!("dpm_solver_pp_2m_{steps}"), solver));
+    }
     let mut group = criterion.benchmark_group("samplers");
     group.sample_size(10);
     for (name, sampler) in cases {
@@ -37,7 +39,7 @@ fn samplers(criterion: &mut Criterion) {
             let noise = RowNoise { seed: 0, items: &items };
             let start = noise.draw(1, DIM, Device::Cpu);
             group.throughput(Throughput::Elements(batch as u64));
-            group.bench_function(BenchmarkId::new(name, batch), |bencher| {
+            group.bench_function(BenchmarkId::new(&name, batch), |bencher| {
                 bencher.iter(|| {
                     tch::no_grad(|| {
                         let draw = |draw| noise.draw(draw, DIM, Device::Cpu);

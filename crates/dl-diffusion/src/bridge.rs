@@ -17,9 +17,12 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{
     bridges::{
-        diffusion_link::DiffusionLinkConfig, embedding_shift::EmbeddingShiftConfig,
-        mlp_regression::MlpRegressionConfig, nearest_neighbour::NearestNeighbourConfig,
-        none::NoneConfig, projection::ProjectionConfig, ridge::RidgeConfig,
+        brownian_bridge::BrownianBridgeConfig, c3::C3Config,
+        diffusion_bridge::DiffusionBridgeConfig, diffusion_link::DiffusionLinkConfig,
+        embedding_shift::EmbeddingShiftConfig, mlp_regression::MlpRegressionConfig,
+        nearest_neighbour::NearestNeighbourConfig, none::NoneConfig, pls::PlsConfig,
+        procrustes::ProcrustesConfig, projection::ProjectionConfig, retrieval::RetrievalConfig,
+        ridge::RidgeConfig, seed_style::SeedStyleConfig, transport::TransportConfig,
     },
     error::BridgeError,
     pairs::Pairs,
@@ -54,6 +57,34 @@ pub trait Bridge: Send {
         seed: u64,
     ) -> Result<Array2<f32>, BridgeError>;
 
+    /// Captions' embeddings `[captions, dim]` in the space of this bridge's output,
+    /// unit rows: what its rows are compared with. The captions themselves for all
+    /// methods but those that centre both sides.
+    ///
+    /// # Errors
+    /// As [`Bridge::apply`].
+    fn text(&self, text: &Array2<f32>) -> Result<Array2<f32>, BridgeError>;
+
+    /// What a decoder that meets audio only at test time trains on, one id per row:
+    /// [`Bridge::text`], but for methods that augment it.
+    ///
+    /// # Errors
+    /// As [`Bridge::apply`].
+    fn decoder_text(
+        &self,
+        text: &Array2<f32>,
+        ids: &[String],
+        seed: u64,
+    ) -> Result<Array2<f32>, BridgeError>;
+
+    /// Whether [`Bridge::decoder_text`] is anything but the captions' embeddings:
+    /// such a bridge needs a decoder of its own.
+    fn moves_text(&self) -> bool;
+
+    /// Standard deviation, per dimension, of the noise that the method's source puts
+    /// on its decoder's training inputs; `None` where it asks for none.
+    fn decoder_noise(&self) -> Option<f64>;
+
     /// Writes one self-contained safetensors file: weights, configuration,
     /// fingerprints, validation scores. Whole or not at all.
     ///
@@ -86,12 +117,28 @@ pub enum BridgeConfig {
     NearestNeighbour(NearestNeighbourConfig),
     /// A softmax-weighted mean of the training captions.
     Projection(ProjectionConfig),
+    /// Centring of both sides (C3).
+    C3(C3Config),
+    /// Orthogonal Procrustes.
+    Procrustes(ProcrustesConfig),
     /// Ridge regression.
     Ridge(RidgeConfig),
+    /// Partial least squares.
+    Pls(PlsConfig),
     /// Regression with the network of Diffusion-Link.
     MlpRegression(MlpRegressionConfig),
+    /// Diffusion Bridge: a diffusion model of text alone.
+    DiffusionBridge(Box<DiffusionBridgeConfig>),
+    /// SEED's recipe.
+    SeedStyle(SeedStyleConfig),
     /// Diffusion-Link.
     DiffusionLink(Box<DiffusionLinkConfig>),
+    /// A Schrödinger bridge from the audio embedding.
+    BrownianBridge(BrownianBridgeConfig),
+    /// Another bridge, then a vote of the training captions.
+    Retrieval(RetrievalConfig),
+    /// Another bridge, then Gaussian transport to the text's covariance.
+    Transport(TransportConfig),
 }
 
 /// A method's configuration.
@@ -114,6 +161,22 @@ pub(crate) trait MethodConfig {
 pub(crate) trait Method: Send {
     /// `[rows, dim]` to `[rows, dim]`.
     fn apply(&self, audio: &Tensor, noise: RowNoise<'_>) -> Result<Tensor, BridgeError>;
+    /// Captions `[captions, dim]` in the space of the output.
+    fn text(&self, text: &Tensor) -> Tensor {
+        text.shallow_clone()
+    }
+    /// What a text-only decoder trains on.
+    fn decoder_text(&self, text: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
+        Ok(self.text(text))
+    }
+    /// Whether the two above change anything.
+    fn moves_text(&self) -> bool {
+        false
+    }
+    /// Noise that the source puts on the decoder's training inputs.
+    fn decoder_noise(&self) -> Option<f64> {
+        None
+    }
     /// Everything that was fitted, by name.
     fn tensors(&self) -> Tensors;
     /// What validation chose, and how training went.
@@ -154,6 +217,26 @@ impl Stored<'_> {
     }
 }
 
+/// How a method keeps the method that it stands on: its tensors under a prefix.
+pub(crate) struct Inner;
+
+impl Inner {
+    const PREFIX: &str = "of.";
+
+    pub(crate) fn tensors(method: &dyn Method) -> Tensors {
+        let tensors = method.tensors();
+        tensors.into_iter().map(|(name, x)| (format!("{}{name}", Self::PREFIX), x)).collect()
+    }
+
+    pub(crate) fn stored(outer: Stored<'_>, report: Value) -> Stored<'_> {
+        let tensors = outer.tensors.into_iter();
+        let tensors = tensors
+            .filter_map(|(name, x)| Some((name.strip_prefix(Self::PREFIX)?.to_owned(), x)))
+            .collect();
+        Stored { tensors, report, ..outer }
+    }
+}
+
 impl Default for BridgeConfig {
     fn default() -> Self {
         Self::DiffusionLink(Box::default())
@@ -161,21 +244,74 @@ impl Default for BridgeConfig {
 }
 
 impl BridgeConfig {
+    /// The names of all methods.
+    pub const KINDS: &[&str] = &[
+        "none",
+        "embedding_shift",
+        "c3",
+        "nearest_neighbour",
+        "projection",
+        "procrustes",
+        "ridge",
+        "pls",
+        "mlp_regression",
+        "diffusion_bridge",
+        "seed_style",
+        "diffusion_link",
+        "brownian_bridge",
+        "retrieval",
+        "transport",
+    ];
+
+    /// For a method that stands on another.
+    pub(crate) fn fit_method(
+        &self,
+        pairs: &Pairs,
+        context: &TrainContext<'_>,
+    ) -> Result<Box<dyn Method>, BridgeError> {
+        self.method().fit(pairs, context)
+    }
+
+    /// For a method that stands on another.
+    pub(crate) fn load_method(&self, stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
+        self.method().load(stored)
+    }
+
     fn method(&self) -> &dyn MethodConfig {
         match self {
             Self::None(config) => config,
             Self::EmbeddingShift(config) => config,
             Self::NearestNeighbour(config) => config,
             Self::Projection(config) => config,
+            Self::C3(config) => config,
+            Self::Procrustes(config) => config,
             Self::Ridge(config) => config,
+            Self::Pls(config) => config,
             Self::MlpRegression(config) => config,
+            Self::DiffusionBridge(config) => config.as_ref(),
+            Self::SeedStyle(config) => config,
             Self::DiffusionLink(config) => config.as_ref(),
+            Self::BrownianBridge(config) => config,
+            Self::Retrieval(config) => config,
+            Self::Transport(config) => config,
         }
     }
 
     /// The method, as the configuration spells it.
     pub fn name(&self) -> &'static str {
         self.method().name()
+    }
+
+    /// A method by its name, with its defaults.
+    ///
+    /// # Errors
+    /// [`BridgeError::Config`] with all names for one that is not there.
+    pub fn of_kind(name: &str) -> Result<Self, BridgeError> {
+        serde_json::from_value(json!({ "kind": name })).map_err(|_| BridgeError::Config {
+            field: "method",
+            value: name.to_owned(),
+            range: format!("one of {}", Self::KINDS.join(", ")),
+        })
     }
 
     /// Checks every range.
@@ -202,6 +338,7 @@ impl BridgeConfig {
         let validation = &pairs.validation;
         let noise = RowNoise { seed: context.seed, items: &validation.items };
         let bridged = tch::no_grad(|| method.apply(&validation.audio, noise))?;
+        let moved = validation.with_text(l2_normalise(&method.text(&validation.text)));
         let header = Header {
             config: self.clone(),
             dim: pairs.dim,
@@ -209,7 +346,7 @@ impl BridgeConfig {
             train: SetNote::of(data.train),
             validation: SetNote::of(data.validation),
             seed: context.seed,
-            scores: Scores::of(&l2_normalise(&bridged), validation)?,
+            scores: Scores::of(&l2_normalise(&bridged), &moved)?,
             unbridged: Scores::of(&validation.audio, validation)?,
             report: method.report(),
         };
@@ -252,6 +389,30 @@ struct Fitted {
     device: Device,
 }
 
+impl Fitted {
+    /// Unit rows through `map`, some at a time, to unit rows.
+    fn by_chunk(
+        &self,
+        rows: &Array2<f32>,
+        ids: &[String],
+        map: impl Fn(&Tensor, &[u64]) -> Result<Tensor, BridgeError>,
+    ) -> Result<Array2<f32>, BridgeError> {
+        check_rows(rows, ids, self.header.dim)?;
+        let items: Vec<u64> = ids.iter().map(|id| item_of(id)).collect();
+        let mut parts = Vec::new();
+        for (chunk, items) in items.chunks(CHUNK).enumerate() {
+            let rows = rows.slice(s![chunk * CHUNK..chunk * CHUNK + items.len(), ..]);
+            let rows = l2_normalise(&tensor2(rows, self.device));
+            parts.push(array2(&l2_normalise(&tch::no_grad(|| map(&rows, items))?))?);
+        }
+        if parts.is_empty() {
+            return Ok(Array2::zeros((0, self.header.dim)));
+        }
+        let views: Vec<_> = parts.iter().map(Array2::view).collect();
+        concatenate(Axis(0), &views).map_err(|error| BridgeError::Input(error.to_string()))
+    }
+}
+
 impl Bridge for Fitted {
     fn name(&self) -> &str {
         self.header.config.name()
@@ -267,20 +428,31 @@ impl Bridge for Fitted {
         ids: &[String],
         seed: u64,
     ) -> Result<Array2<f32>, BridgeError> {
-        check_rows(audio, ids, self.header.dim)?;
-        let items: Vec<u64> = ids.iter().map(|id| item_of(id)).collect();
-        let mut parts = Vec::new();
-        for (chunk, items) in items.chunks(CHUNK).enumerate() {
-            let rows = audio.slice(s![chunk * CHUNK..chunk * CHUNK + items.len(), ..]);
-            let rows = l2_normalise(&tensor2(rows, self.device));
-            let bridged = tch::no_grad(|| self.method.apply(&rows, RowNoise { seed, items }))?;
-            parts.push(array2(&l2_normalise(&bridged))?);
-        }
-        if parts.is_empty() {
-            return Ok(Array2::zeros((0, self.header.dim)));
-        }
-        let views: Vec<_> = parts.iter().map(Array2::view).collect();
-        concatenate(Axis(0), &views).map_err(|error| BridgeError::Input(error.to_string()))
+        self.by_chunk(audio, ids, |rows, items| self.method.apply(rows, RowNoise { seed, items }))
+    }
+
+    fn text(&self, text: &Array2<f32>) -> Result<Array2<f32>, BridgeError> {
+        let rows: Vec<String> = (0..text.nrows()).map(|row| format!("caption {row}")).collect();
+        self.by_chunk(text, &rows, |rows, _| Ok(self.method.text(rows)))
+    }
+
+    fn decoder_text(
+        &self,
+        text: &Array2<f32>,
+        ids: &[String],
+        seed: u64,
+    ) -> Result<Array2<f32>, BridgeError> {
+        self.by_chunk(text, ids, |rows, items| {
+            self.method.decoder_text(rows, RowNoise { seed, items })
+        })
+    }
+
+    fn moves_text(&self) -> bool {
+        self.method.moves_text()
+    }
+
+    fn decoder_noise(&self) -> Option<f64> {
+        self.method.decoder_noise()
     }
 
     fn save(&self, path: &Path) -> Result<(), BridgeError> {

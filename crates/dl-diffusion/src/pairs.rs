@@ -45,6 +45,16 @@ impl Split {
         }
     }
 
+    /// The same clips beside other text rows, `[captions, dim]`.
+    pub(crate) fn with_text(&self, text: Tensor) -> Self {
+        Self {
+            audio: self.audio.shallow_clone(),
+            text,
+            owners: self.owners.shallow_clone(),
+            items: self.items.clone(),
+        }
+    }
+
     /// Each caption's audio embedding: `[captions, dim]`.
     pub fn paired_audio(&self) -> Tensor {
         self.audio.index_select(0, &self.owners)

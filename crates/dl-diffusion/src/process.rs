@@ -167,6 +167,12 @@ impl Coefficients {
         }
     }
 
+    /// The noise that x_t and x_0 imply for rows at `levels`: `[rows, dim]`.
+    pub fn predict_eps(&self, x_t: &Tensor, levels: &Tensor, x0: &Tensor) -> Tensor {
+        let factor = |column: &Tensor| column.index_select(0, levels);
+        (x_t - x0 * factor(&self.signal)) / factor(&self.noise)
+    }
+
     /// alpha_bar for rows at `levels`: `[rows, 1]`.
     pub fn alpha_bar(&self, levels: &Tensor) -> Tensor {
         self.signal.index_select(0, levels).square()

@@ -1,39 +1,59 @@
 //! From a noised embedding back to a clean one.
 //!
-//! How Diffusion-Link samples is not public. Both ways here add noise to the audio
+//! How Diffusion-Link samples is not public. All ways here add noise to the audio
 //! embedding up to a level t* and denoise from there: in one network call (SEED's
-//! official mode), or by DDIM (Song et al. 2021, equation 12) in a few steps. The
-//! candidates are compared on validation.
+//! official mode), or in a few steps. Candidates are compared on validation.
 
 mod ddim;
+mod ddpm;
+mod dpm_solver;
 
 use dl_core::noise::Noise;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::{
     error::{BridgeError, check},
     process::{Prediction, Process},
 };
 
-/// A sampler and where it starts.
+/// A sampler and where it starts: `level` is t*, counted from 0; `steps` network
+/// calls, in `1..=level + 1`, at equal strides.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", deny_unknown_fields)]
 pub enum SamplerConfig {
     /// One network call at one noise level.
+    #[serde(rename = "one_step")]
     OneStep {
-        /// The level t*, counted from 0.
+        /// t*.
         level: usize,
     },
-    /// Several steps from a level down to clean.
+    /// DDIM (Song et al. 2021).
+    #[serde(rename = "ddim")]
     Ddim {
-        /// The level t*, counted from 0.
+        /// t*.
         level: usize,
-        /// Network calls, in `1..=level + 1`, at equal strides.
+        /// Network calls.
         steps: usize,
         /// Share of fresh noise at each step, in [0, 1]; 0 is deterministic.
         #[serde(default)]
         eta: f64,
+    },
+    /// Ancestral sampling (Ho et al. 2020) over the kept levels.
+    #[serde(rename = "ddpm")]
+    Ddpm {
+        /// t*.
+        level: usize,
+        /// Network calls.
+        steps: usize,
+    },
+    /// DPM-Solver++ (2M) (Lu et al. 2022).
+    #[serde(rename = "dpm_solver_pp_2m")]
+    DpmSolverPp2m {
+        /// t*.
+        level: usize,
+        /// Network calls.
+        steps: usize,
     },
 }
 
@@ -46,6 +66,26 @@ pub struct Denoiser<'a> {
     pub prediction: Prediction,
     /// x_t `[rows, dim]` and the level that all rows stand at, to `[rows, dim]`.
     pub network: &'a dyn Fn(&Tensor, usize) -> Tensor,
+    /// Where given, rows are brought to this L2 norm before each network call
+    /// (Diffusion Bridge's code does so; `None` is every textbook sampler).
+    pub norm: Option<f64>,
+}
+
+impl Denoiser<'_> {
+    /// The rows that the network sees, and the x_0 that it predicts from them at a
+    /// step of the kept levels.
+    fn predict(&self, kept: &Process, x: Tensor, step: usize) -> (Tensor, Tensor) {
+        let x = match self.norm {
+            Some(norm) => {
+                let length = x.square().sum_dim_intlist(-1, true, None::<Kind>).sqrt();
+                x * norm / length.clamp_min(1e-12)
+            }
+            None => x,
+        };
+        let output = (self.network)(&x, kept.level(step));
+        let x0 = kept.predict_x0(self.prediction, &x, step, &output);
+        (x, x0)
+    }
 }
 
 impl SamplerConfig {
@@ -54,17 +94,22 @@ impl SamplerConfig {
     /// # Errors
     /// [`BridgeError::Config`] for the first field out of range.
     pub fn validate(&self, levels: usize) -> Result<(), BridgeError> {
-        let (level, steps, eta) = self.parts();
+        let (level, steps) = self.span();
         let last = levels.saturating_sub(1);
         check(level <= last, "sampler.level", level, format!("at most {last}, the last level"))?;
         let range = format!("in 1..={}, the levels up to `level`", level + 1);
         check((1..=level + 1).contains(&steps), "sampler.steps", steps, range)?;
-        check((0.0..=1.0).contains(&eta), "sampler.eta", eta, "in [0, 1]")
+        match *self {
+            Self::Ddim { eta, .. } => {
+                check((0.0..=1.0).contains(&eta), "sampler.eta", eta, "in [0, 1]")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Noises clean rows up to the start level and denoises them: `[rows, dim]` to
     /// `[rows, dim]`, in the kind of `start`. `noise` gives standard normal rows:
-    /// draw 0 for the start, draw k for the k-th step where eta is above 0.
+    /// draw 0 for the start, draw k for the k-th step of a sampler that adds noise.
     ///
     /// # Errors
     /// [`BridgeError::Config`] when the sampler does not fit the process.
@@ -74,17 +119,40 @@ impl SamplerConfig {
         start: &Tensor,
         noise: &dyn Fn(u64) -> Tensor,
     ) -> Result<Tensor, BridgeError> {
-        let (level, steps, eta) = self.parts();
-        let kept = denoiser.process.respaced(level, steps)?;
-        let x_t = kept.q_sample(start, steps - 1, &noise(0));
-        Ok(ddim::denoise(&kept, denoiser, x_t, eta, noise))
+        let (level, _) = self.span();
+        let x_t = denoiser.process.respaced(level, 1)?.q_sample(start, 0, &noise(0));
+        self.denoise(denoiser, x_t, noise)
     }
 
-    /// One step is DDIM over a single kept level.
-    fn parts(&self) -> (usize, usize, f64) {
+    /// Denoises rows that stand at the start level already: as [`Self::sample`]
+    /// without its first half.
+    ///
+    /// # Errors
+    /// [`BridgeError::Config`] when the sampler does not fit the process.
+    pub fn denoise(
+        &self,
+        denoiser: &Denoiser<'_>,
+        x_t: Tensor,
+        noise: &dyn Fn(u64) -> Tensor,
+    ) -> Result<Tensor, BridgeError> {
+        let (level, steps) = self.span();
+        let kept = denoiser.process.respaced(level, steps)?;
+        Ok(match *self {
+            // One step is DDIM over a single kept level.
+            Self::OneStep { .. } => ddim::denoise(&kept, denoiser, x_t, 0.0, noise),
+            Self::Ddim { eta, .. } => ddim::denoise(&kept, denoiser, x_t, eta, noise),
+            Self::Ddpm { .. } => ddpm::denoise(&kept, denoiser, x_t, noise),
+            Self::DpmSolverPp2m { .. } => dpm_solver::denoise(&kept, denoiser, x_t),
+        })
+    }
+
+    /// Start level and number of steps.
+    fn span(&self) -> (usize, usize) {
         match *self {
-            Self::OneStep { level } => (level, 1, 0.0),
-            Self::Ddim { level, steps, eta } => (level, steps, eta),
+            Self::OneStep { level } => (level, 1),
+            Self::Ddim { level, steps, .. }
+            | Self::Ddpm { level, steps }
+            | Self::DpmSolverPp2m { level, steps } => (level, steps),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Linear: Ho et al. 2020, section 4. Scaled linear (interpolated in the square
 //! root): Rombach et al. 2022 and diffusers; the default, as in SEED (the source
 //! of our defaults; Diffusion-Link's own schedule is not public). Cosine: Nichol
-//! and Dhariwal 2021, equation 17.
+//! and Dhariwal 2021, equation 17. Sigmoid: Xu et al. 2022 (GeoDiff) and diffusers.
 
 use std::f64::consts::FRAC_PI_2;
 
@@ -23,6 +23,8 @@ pub enum ScheduleKind {
     ScaledLinear,
     /// alpha_bar follows a squared cosine; `cosine_offset` and `max_beta` hold here.
     Cosine,
+    /// beta rises along a sigmoid over [-6, 6] from `beta_start` to `beta_end`.
+    Sigmoid,
 }
 
 /// A schedule of `levels` noise levels. Levels count from 0 (least noise).
@@ -33,9 +35,9 @@ pub struct ScheduleConfig {
     pub kind: ScheduleKind,
     /// Number of levels T, at least 1.
     pub levels: usize,
-    /// First beta of the linear kinds, in (0, 1].
+    /// First beta of the kinds but cosine, in (0, 1].
     pub beta_start: f64,
-    /// Last beta of the linear kinds, in (0, 1].
+    /// Last beta of the kinds but cosine, in (0, 1].
     pub beta_end: f64,
     /// The offset s of the cosine kind, at least 0.
     pub cosine_offset: f64,
@@ -87,6 +89,10 @@ impl ScheduleConfig {
             ScheduleKind::Linear => line(self.beta_start, self.beta_end, level),
             ScheduleKind::ScaledLinear => {
                 line(self.beta_start.sqrt(), self.beta_end.sqrt(), level).powi(2)
+            }
+            ScheduleKind::Sigmoid => {
+                let share = 1.0 / (1.0 + (-line(-6.0, 6.0, level)).exp());
+                self.beta_start + (self.beta_end - self.beta_start) * share
             }
             ScheduleKind::Cosine => {
                 let alpha_bar = |step: usize| {

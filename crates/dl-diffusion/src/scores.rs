@@ -98,21 +98,31 @@ pub(crate) fn choose(
     Ok((best, scores))
 }
 
-fn mean(rows: &Tensor) -> Tensor {
+/// `[dim]`, in f64.
+pub(crate) fn mean(rows: &Tensor) -> Tensor {
     rows.mean_dim(0, false, Kind::Double)
 }
 
-/// Covariance with the divisor n.
-fn covariance(rows: &Tensor) -> Tensor {
+/// Covariance with the divisor n, `[dim, dim]`.
+pub(crate) fn covariance(rows: &Tensor) -> Tensor {
     let centred = rows - mean(rows).unsqueeze(0);
     centred.tr().matmul(&centred) / rows.size()[0] as f64
+}
+
+/// A power of a symmetric matrix without negative eigenvalues; those that rounding
+/// makes negative count as 0, or as a trillionth of the largest where the power is
+/// negative.
+pub(crate) fn symmetric_power(matrix: &Tensor, power: f64) -> Result<Tensor, BridgeError> {
+    let (values, vectors) = matrix.f_linalg_eigh("L")?;
+    let floor = if power < 0.0 { values.max().double_value(&[]) * 1e-12 } else { 0.0 };
+    let values = values.clamp_min(floor).pow_tensor_scalar(power).unsqueeze(0);
+    Ok((&vectors * values).matmul(&vectors.tr()))
 }
 
 /// tr(A + B - 2 (A B)^(1/2)) of the covariances (Dowson and Landau 1982).
 fn covariance_distance(a: &Tensor, b: &Tensor) -> Result<f64, BridgeError> {
     let (a, b) = (covariance(a), covariance(b));
-    let (values, vectors) = a.f_linalg_eigh("L")?;
-    let root = (&vectors * values.clamp_min(0.0).sqrt().unsqueeze(0)).matmul(&vectors.tr());
+    let root = symmetric_power(&a, 0.5)?;
     let product = root.matmul(&b).matmul(&root);
     let cross = product.f_linalg_eigvalsh("L")?.clamp_min(0.0).sqrt().sum(Kind::Double);
     let distance = a.trace() + b.trace() - cross * 2.0;

@@ -32,6 +32,7 @@ fn alpha_bars_match_diffusers() {
         ("linear", ScheduleKind::Linear),
         ("scaled_linear", ScheduleKind::ScaledLinear),
         ("cosine", ScheduleKind::Cosine),
+        ("sigmoid", ScheduleKind::Sigmoid),
     ] {
         let schedule = ScheduleConfig { kind, ..ScheduleConfig::default() }.build().unwrap();
         for (level, expected) in numbers(&golden["kept"]).iter().zip(numbers(&golden[name])) {
@@ -139,43 +140,66 @@ fn time_embeddings_by_hand() {
 }
 
 #[test]
-fn ddim_matches_diffusers_from_the_middle_of_the_chain() {
-    let golden: Value = serde_json::from_str(include_str!("golden/ddim.json")).unwrap();
+fn every_sampler_matches_diffusers_from_the_middle_of_the_chain() {
+    let golden: Value = serde_json::from_str(include_str!("golden/samplers.json")).unwrap();
     let (rows, dim) = (golden["rows"].as_i64().unwrap(), golden["dim"].as_i64().unwrap());
     let matrix = |value: &Value, shape: &[i64]| Tensor::from_slice(&numbers(value)).view(shape);
     let start = matrix(&golden["start"], &[rows, dim]);
     let weight = matrix(&golden["weight"], &[dim, dim]);
     let process = Process::new(&ScheduleConfig::default().build().unwrap());
     let cases = golden["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 18);
-    let mut worst = 0.0_f64;
+    // Three spans, three predictions, DDIM without and with eta, DDPM, DPM-Solver++.
+    assert_eq!(cases.len(), 36);
     for case in cases {
         let prediction = serde_json::from_value(case["prediction"].clone()).unwrap();
-        let level = case["level"].as_u64().unwrap() as usize;
-        let steps = case["steps"].as_u64().unwrap() as usize;
-        let eta = case["eta"].as_f64().unwrap();
-        let noise = matrix(&case["noise"], &[steps as i64, rows, dim]);
+        let sampler: SamplerConfig = serde_json::from_value(case["sampler"].clone()).unwrap();
+        let steps = case["steps"].as_i64().unwrap();
+        let noise = matrix(&case["noise"], &[steps, rows, dim]);
         let seen = std::cell::RefCell::new(Vec::new());
         let network = |x: &Tensor, level: usize| {
             seen.borrow_mut().push(level as f64);
             x.matmul(&weight) + level as f64 / 1000.0
         };
-        let denoiser = Denoiser { process: &process, prediction, network: &network };
-        let sampler = SamplerConfig::Ddim { level, steps, eta };
+        let denoiser = Denoiser { process: &process, prediction, network: &network, norm: None };
         let output = sampler.sample(&denoiser, &start, &|draw| noise.get(draw as i64)).unwrap();
         assert_eq!(*seen.borrow(), numbers(&case["timesteps"]));
         let expected = matrix(&case["output"], &[rows, dim]);
         let scale = expected.abs().max().double_value(&[]).max(1.0);
-        worst = worst.max(largest_difference(&output, &expected) / scale);
+        let difference = largest_difference(&output, &expected) / scale;
+        assert!(difference < 1e-9, "{sampler:?}, {prediction:?}: {difference}");
     }
-    assert!(worst < 1e-9, "{worst}");
+}
+
+#[test]
+fn rows_come_back_to_their_norm_before_each_call() {
+    let process = Process::new(&ScheduleConfig::default().build().unwrap());
+    let norms = std::cell::RefCell::new(Vec::new());
+    let network = |x: &Tensor, _: usize| {
+        norms.borrow_mut().push(x.norm().double_value(&[]));
+        x * 0.1
+    };
+    let denoiser = Denoiser {
+        process: &process,
+        prediction: Prediction::X0,
+        network: &network,
+        norm: Some(5.0),
+    };
+    let sampler = SamplerConfig::Ddim { level: 599, steps: 5, eta: 0.0 };
+    let x = Tensor::from_slice(&[3.0_f64, 4.0, 12.0]).view([1, 3]);
+    let output = sampler.denoise(&denoiser, x, &|_| panic!("eta 0 draws nothing")).unwrap();
+    assert_eq!(norms.borrow().len(), 5);
+    assert!(norms.borrow().iter().all(|norm| (norm - 5.0).abs() < 1e-12), "{norms:?}");
+    // The direction never changes, so the last answer is a tenth of the norm along it.
+    let expected = Tensor::from_slice(&[3.0_f64, 4.0, 12.0]).view([1, 3]) * (0.5 / 13.0);
+    assert!(largest_difference(&output, &expected) < 1e-12);
 }
 
 #[test]
 fn one_step_is_the_prediction_at_its_level() {
     let process = Process::new(&ScheduleConfig::default().build().unwrap());
     let network = |x: &Tensor, level: usize| x * 2.0 + level as f64;
-    let denoiser = Denoiser { process: &process, prediction: Prediction::X0, network: &network };
+    let denoiser =
+        Denoiser { process: &process, prediction: Prediction::X0, network: &network, norm: None };
     let start = Tensor::from_slice(&[1.0_f64, -1.0]).view([1, 2]);
     let noise = Tensor::from_slice(&[0.5_f64, 0.25]).view([1, 2]);
     let sampler = SamplerConfig::OneStep { level: 50 };

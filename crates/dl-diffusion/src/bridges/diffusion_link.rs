@@ -12,8 +12,8 @@
 mod training;
 
 use dl_torch::{
-    Params, TrainConfig, TrainContext, TrainReport, layers::l2_normalise, optim::AdamWConfig,
-    tensor_file::Tensors, train::RateSchedule,
+    Params, TrainConfig, TrainContext, TrainReport, optim::AdamWConfig, tensor_file::Tensors,
+    train::RateSchedule,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -21,7 +21,6 @@ use tch::Tensor;
 
 use crate::{
     bridge::{Method, MethodConfig, Stored},
-    bridges::projection::{check_temperature, project},
     error::{BridgeError, check},
     loss::LossConfig,
     network::{Network, NetworkConfig, one_level},
@@ -58,27 +57,15 @@ pub struct DiffusionLinkConfig {
     /// Length, batches and rates.
     pub train: TrainConfig,
     /// Ways of sampling that validation chooses among; at least one.
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<SamplerConfig>,
     /// What validation chooses by: the best weights of a training (each candidate
     /// is tried at every validation), then the candidate.
     pub select: Criterion,
 }
 
-/// One way of sampling.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Candidate {
-    /// Sampler, start level and steps.
-    pub sampler: SamplerConfig,
-    /// Temperature of a projection decoding after the sampler; none without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub then_projection: Option<f64>,
-}
-
 impl Default for DiffusionLinkConfig {
     fn default() -> Self {
-        let one_step = |level| SamplerConfig::OneStep { level };
-        let ddim = |steps| SamplerConfig::Ddim { level: 200, steps, eta: 0.0 };
+        let ddim = |level, steps| SamplerConfig::Ddim { level, steps, eta: 0.0 };
         Self {
             schedule: ScheduleConfig::default(),
             prediction: Prediction::X0,
@@ -89,9 +76,7 @@ impl Default for DiffusionLinkConfig {
             max_level: 999,
             ema: 0.0,
             train: default_training(),
-            candidates: [one_step(50), one_step(200), ddim(2), ddim(8)]
-                .map(|sampler| Candidate { sampler, then_projection: None })
-                .to_vec(),
+            candidates: vec![SamplerConfig::OneStep { level: 50 }, ddim(100, 4), ddim(200, 8)],
             select: Criterion::RemainingGap,
         }
     }
@@ -121,9 +106,9 @@ pub(crate) fn check_jitter(value: f64) -> Result<(), BridgeError> {
 #[derive(Serialize, Deserialize)]
 struct Report {
     training: TrainReport,
-    chosen: Candidate,
+    chosen: SamplerConfig,
     /// Every candidate's validation scores.
-    tried: Vec<(Candidate, Scores)>,
+    tried: Vec<(SamplerConfig, Scores)>,
 }
 
 /// A trained network and how to sample with it.
@@ -133,15 +118,7 @@ struct DiffusionLink {
     /// Sampled with: the running mean where there is one, else the trained one.
     network: Network,
     weights: Tensors,
-    /// Training captions, for a projection afterwards: unit rows `[captions, dim]`.
-    support: Option<Tensor>,
     report: Report,
-}
-
-impl DiffusionLinkConfig {
-    fn wants_projection(&self) -> bool {
-        self.candidates.iter().any(|candidate| candidate.then_projection.is_some())
-    }
 }
 
 impl MethodConfig for DiffusionLinkConfig {
@@ -160,12 +137,7 @@ impl MethodConfig for DiffusionLinkConfig {
         check(self.max_level < levels, "max_level", self.max_level, range)?;
         check((0.0..1.0).contains(&self.ema), "ema", self.ema, "in [0, 1)")?;
         check(!self.candidates.is_empty(), "candidates", "[]", "a list of at least one")?;
-        for candidate in &self.candidates {
-            candidate.sampler.validate(levels)?;
-            if let Some(temperature) = candidate.then_projection {
-                check_temperature("candidates.then_projection", temperature)?;
-            }
-        }
+        self.candidates.iter().try_for_each(|sampler| sampler.validate(levels))?;
         Ok(self.train.validate()?)
     }
 
@@ -174,27 +146,21 @@ impl MethodConfig for DiffusionLinkConfig {
         pairs: &Pairs,
         context: &TrainContext<'_>,
     ) -> Result<Box<dyn Method>, BridgeError> {
-        let support = self.wants_projection().then(|| pairs.train.text.shallow_clone());
         let trained = training::train(self, pairs, context)?;
         let mut model = DiffusionLink {
             process: Process::new(&self.schedule.build()?),
             config: self.clone(),
             network: trained.network,
             weights: trained.weights,
-            support,
             report: Report { training: trained.report, chosen: self.candidates[0], tried: vec![] },
         };
         model.choose_candidate(pairs, context.seed)?;
         Ok(Box::new(model))
     }
 
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
         let report: Report = stored.report()?;
-        report.chosen.sampler.validate(self.schedule.levels)?;
-        let support = match report.chosen.then_projection {
-            Some(_) => Some(stored.take("support", &[-1, stored.dim as i64])?),
-            None => None,
-        };
+        report.chosen.validate(self.schedule.levels)?;
         let params = Params::new(0, stored.device);
         let network = Network::new(&params.root(), stored.dim, &self.network, true);
         params.restore(&stored.tensors, stored.path)?;
@@ -204,7 +170,6 @@ impl MethodConfig for DiffusionLinkConfig {
             config: self.clone(),
             network,
             weights: params.named(),
-            support,
             report,
         }))
     }
@@ -214,12 +179,8 @@ impl DiffusionLink {
     fn choose_candidate(&mut self, pairs: &Pairs, seed: u64) -> Result<(), BridgeError> {
         let validation = &pairs.validation;
         let noise = RowNoise { seed, items: &validation.items };
-        let sampler = Sampling {
-            config: &self.config,
-            process: &self.process,
-            network: &self.network,
-            support: self.support.as_ref(),
-        };
+        let sampler =
+            Sampling { config: &self.config, process: &self.process, network: &self.network };
         let candidates = &self.config.candidates;
         let rows = candidates
             .iter()
@@ -227,31 +188,19 @@ impl DiffusionLink {
         let (best, scores) = choose(self.config.select, validation, rows)?;
         self.report.chosen = candidates[best];
         self.report.tried = candidates.iter().copied().zip(scores).collect();
-        if self.report.chosen.then_projection.is_none() {
-            self.support = None;
-        }
         Ok(())
     }
 }
 
 impl Method for DiffusionLink {
     fn apply(&self, audio: &Tensor, noise: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        let sampling = Sampling {
-            config: &self.config,
-            process: &self.process,
-            network: &self.network,
-            support: self.support.as_ref(),
-        };
+        let sampling =
+            Sampling { config: &self.config, process: &self.process, network: &self.network };
         sampling.run(&self.report.chosen, audio, noise)
     }
 
     fn tensors(&self) -> Tensors {
-        let mut tensors: Tensors =
-            self.weights.iter().map(|(k, v)| (k.clone(), v.shallow_clone())).collect();
-        if let Some(support) = &self.support {
-            tensors.insert("support".to_owned(), support.shallow_clone());
-        }
-        tensors
+        self.weights.iter().map(|(k, v)| (k.clone(), v.shallow_clone())).collect()
     }
 
     fn report(&self) -> Value {
@@ -264,14 +213,13 @@ struct Sampling<'a> {
     config: &'a DiffusionLinkConfig,
     process: &'a Process,
     network: &'a Network,
-    support: Option<&'a Tensor>,
 }
 
 impl Sampling<'_> {
     /// Unit audio rows `[rows, dim]` to rows of the same shape, not normalised.
     fn run(
         &self,
-        candidate: &Candidate,
+        sampler: &SamplerConfig,
         audio: &Tensor,
         noise: RowNoise<'_>,
     ) -> Result<Tensor, BridgeError> {
@@ -281,15 +229,10 @@ impl Sampling<'_> {
             process: self.process,
             prediction: self.config.prediction,
             network: &network,
+            norm: None,
         };
         let start = audio * self.config.scale.factor(dim);
         let draw = |draw: u64| noise.draw(draw, dim, device);
-        let bridged = candidate.sampler.sample(&denoiser, &start, &draw)?;
-        match (candidate.then_projection, self.support) {
-            (Some(temperature), Some(support)) => {
-                Ok(project(&l2_normalise(&bridged), support, temperature))
-            }
-            _ => Ok(bridged),
-        }
+        sampler.sample(&denoiser, &start, &draw)
     }
 }

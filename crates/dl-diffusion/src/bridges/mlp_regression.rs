@@ -18,7 +18,7 @@ use crate::{
     network::{Network, NetworkConfig, one_level},
     pairs::Pairs,
     samplers::RowNoise,
-    scores::Scores,
+    scores::{Criterion, Scores},
     space::Scale,
 };
 
@@ -37,6 +37,8 @@ pub struct MlpRegressionConfig {
     pub jitter: f64,
     /// Length, batches and rates.
     pub train: TrainConfig,
+    /// What validation chooses the weights by.
+    pub select: Criterion,
 }
 
 impl Default for MlpRegressionConfig {
@@ -47,6 +49,7 @@ impl Default for MlpRegressionConfig {
             distance: Distance::L1,
             jitter: 0.0,
             train: default_training(),
+            select: Criterion::default(),
         }
     }
 }
@@ -99,9 +102,10 @@ impl MethodConfig for MlpRegressionConfig {
             let target = train.text.index_select(0, &rows) * model.factor;
             Ok(self.distance.between(&model.predict(&audio), &target))
         };
+        let unbridged = Scores::of(&validation.audio, validation)?;
         let validate = || {
             let bridged = l2_normalise(&model.predict(&validation.audio));
-            Ok(1.0 - Scores::of(&bridged, validation)?.paired_cosine)
+            Ok(self.select.value(&Scores::of(&bridged, validation)?, &unbridged))
         };
         let pairs = train.pairs();
         let report =

@@ -1,7 +1,6 @@
 //! Projection decoding: a mean of the training captions' embeddings, weighted by
 //! softmax(cosine / temperature) (DeCap, Li et al. 2023, equation 4; WSAC uses
-//! temperature 1/100). The temperature with the best paired cosine on validation
-//! is taken.
+//! temperature 1/100). Validation chooses the temperature.
 
 use dl_torch::{TrainContext, tensor_file::Tensors};
 use serde::{Deserialize, Serialize};
@@ -30,7 +29,7 @@ impl Default for ProjectionConfig {
     fn default() -> Self {
         Self {
             temperatures: vec![0.005, 0.01, 0.02, 0.035, 0.05, 0.07, 0.1],
-            select: Criterion::PairedCosine,
+            select: Criterion::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Ridge regression from audio to text embeddings, with an intercept, solved in
-//! f64 on the CPU: W = (X'X + lambda tr(X'X)/D I)^-1 X'Y over centred pairs. The
-//! lambda with the best paired cosine on validation is taken.
+//! f64 on the CPU: W = (X'X + lambda tr(X'X)/D I)^-1 X'Y over centred pairs. Validation
+//! chooses lambda.
 
 use dl_torch::{TrainContext, tensor_file::Tensors};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ impl Default for RidgeConfig {
     fn default() -> Self {
         Self {
             lambdas: vec![0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
-            select: Criterion::PairedCosine,
+            select: Criterion::default(),
         }
     }
 }

@@ -14,14 +14,13 @@ pub(super) fn denoise(
     noise: &dyn Fn(u64) -> Tensor,
 ) -> Tensor {
     for (done, step) in (0..kept.len()).rev().enumerate() {
-        let output = (denoiser.network)(&x, kept.level(step));
-        let x0 = kept.predict_x0(denoiser.prediction, &x, step, &output);
+        let (seen, x0) = denoiser.predict(kept, x, step);
         if step == 0 {
             return x0;
         }
         let (now, before) = (kept.alpha_bar(step), kept.alpha_bar_before(step));
         let sigma = eta * ((1.0 - before) / (1.0 - now)).sqrt() * (1.0 - now / before).sqrt();
-        let eps = kept.predict_eps(&x, step, &x0);
+        let eps = kept.predict_eps(&seen, step, &x0);
         x = x0 * before.sqrt() + eps * (1.0 - before - sigma * sigma).max(0.0).sqrt();
         if sigma > 0.0 {
             x += noise(done as u64 + 1) * sigma;

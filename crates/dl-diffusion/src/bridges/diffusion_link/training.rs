@@ -52,12 +52,8 @@ pub(super) fn train(
         factor: config.scale.factor(pairs.dim),
         noise: Noise::new(context.seed, "diffusion_link/train"),
     };
-    let sampling = Sampling {
-        config,
-        process: &process,
-        network: mean.as_ref().unwrap_or(&network),
-        support: config.wants_projection().then_some(&pairs.train.text),
-    };
+    let sampling =
+        Sampling { config, process: &process, network: mean.as_ref().unwrap_or(&network) };
     let unbridged = Scores::of(&pairs.validation.audio, &pairs.validation)?;
     let loss = |step: u64, batch: &[usize]| {
         if step > 0 {

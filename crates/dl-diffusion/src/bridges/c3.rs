@@ -1,0 +1,84 @@
+//! C3: Connect, Collapse, Corrupt (Zhang, Sui and Yeung-Levy 2024). Each side loses
+//! the mean of its own training embeddings and gets unit norm again ("collapse");
+//! the decoder is trained on captions of that space with normal noise ("corrupt"),
+//! which is why this method moves the captions and asks for decoder noise.
+
+use dl_torch::{TrainContext, tensor_file::Tensors};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tch::Tensor;
+
+use crate::{
+    bridge::{Method, MethodConfig, Stored},
+    error::{BridgeError, check},
+    pairs::Pairs,
+    samplers::RowNoise,
+    space::Centring,
+};
+
+/// The noise that its decoder is trained with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct C3Config {
+    /// Standard deviation per dimension of the unit vector, at least 0. The default
+    /// is the root of the code's variance 0.016.
+    pub decoder_noise: f64,
+}
+
+impl Default for C3Config {
+    fn default() -> Self {
+        Self { decoder_noise: 0.016_f64.sqrt() }
+    }
+}
+
+struct C3 {
+    centring: Centring,
+    decoder_noise: f64,
+}
+
+impl MethodConfig for C3Config {
+    fn name(&self) -> &'static str {
+        "c3"
+    }
+
+    fn validate(&self) -> Result<(), BridgeError> {
+        let noise = self.decoder_noise;
+        check(noise >= 0.0 && noise.is_finite(), "decoder_noise", noise, "at least 0")
+    }
+
+    fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
+        let centring = Centring::fit(&pairs.train);
+        Ok(Box::new(C3 { centring, decoder_noise: self.decoder_noise }))
+    }
+
+    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
+        let centring = Centring::load(&mut stored)?;
+        Ok(Box::new(C3 { centring, decoder_noise: self.decoder_noise }))
+    }
+}
+
+impl Method for C3 {
+    fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
+        Ok(self.centring.audio(audio))
+    }
+
+    fn text(&self, text: &Tensor) -> Tensor {
+        self.centring.text(text)
+    }
+
+    fn moves_text(&self) -> bool {
+        true
+    }
+
+    fn decoder_noise(&self) -> Option<f64> {
+        Some(self.decoder_noise)
+    }
+
+    fn tensors(&self) -> Tensors {
+        self.centring.tensors()
+    }
+
+    fn report(&self) -> Value {
+        json!({})
+    }
+}

@@ -1,0 +1,148 @@
+//! Partial least squares regression from audio to text embeddings (Wold's NIPALS for
+//! several targets, both blocks deflated by the audio scores), centred, not scaled.
+//! COMET (arXiv 2605.29628) uses it with 100 components over the same gap. Validation
+//! chooses the number of components.
+
+use dl_torch::{TrainContext, tensor_file::Tensors};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor};
+
+use crate::{
+    bridge::{Method, MethodConfig, Stored},
+    error::{BridgeError, check},
+    pairs::Pairs,
+    samplers::RowNoise,
+    scores::{Criterion, Scores, choose, mean},
+};
+
+/// How many components to try.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlsConfig {
+    /// Candidates, each at least 1; those beyond the embedding size count as it.
+    pub components: Vec<usize>,
+    /// What validation chooses by.
+    pub select: Criterion,
+}
+
+impl Default for PlsConfig {
+    fn default() -> Self {
+        Self { components: vec![5, 10, 20, 40, 70, 100], select: Criterion::default() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Report {
+    components: usize,
+    /// Every number tried, with its validation scores.
+    tried: Vec<(usize, Scores)>,
+}
+
+struct Pls {
+    /// `[dim, dim]`: a row times it.
+    weight: Tensor,
+    /// `[dim]`.
+    bias: Tensor,
+    report: Report,
+}
+
+impl MethodConfig for PlsConfig {
+    fn name(&self) -> &'static str {
+        "pls"
+    }
+
+    fn validate(&self) -> Result<(), BridgeError> {
+        check(!self.components.is_empty(), "components", "[]", "a list of at least one")?;
+        self.components.iter().try_for_each(|&n| check(n > 0, "components", n, "at least 1"))
+    }
+
+    fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
+        let counts: Vec<usize> = self.components.iter().map(|&n| n.min(pairs.dim)).collect();
+        let solutions = solve(&pairs.train.paired_audio(), &pairs.train.text, &counts)?;
+        let audio = &pairs.validation.audio;
+        let candidates = solutions.iter().map(|(weight, bias)| Ok(audio.matmul(weight) + bias));
+        let (best, scores) = choose(self.select, &pairs.validation, candidates)?;
+        let (weight, bias) = &solutions[best];
+        let tried = counts.iter().copied().zip(scores).collect();
+        Ok(Box::new(Pls {
+            weight: weight.shallow_clone(),
+            bias: bias.shallow_clone(),
+            report: Report { components: counts[best], tried },
+        }))
+    }
+
+    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
+        let dim = stored.dim as i64;
+        Ok(Box::new(Pls {
+            weight: stored.take("weight", &[dim, dim])?,
+            bias: stored.take("bias", &[dim])?,
+            report: stored.report()?,
+        }))
+    }
+}
+
+impl Method for Pls {
+    fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
+        Ok(audio.matmul(&self.weight) + &self.bias)
+    }
+
+    fn tensors(&self) -> Tensors {
+        Tensors::from([
+            ("weight".to_owned(), self.weight.shallow_clone()),
+            ("bias".to_owned(), self.bias.shallow_clone()),
+        ])
+    }
+
+    fn report(&self) -> Value {
+        json!(self.report)
+    }
+}
+
+/// Weight and bias for each number of components, in f32 on the device of `x`; both
+/// sides are `[pairs, dim]`. Components are found one after the other in f64 on the
+/// CPU, so the first n serve every candidate.
+fn solve(x: &Tensor, y: &Tensor, counts: &[usize]) -> Result<Vec<(Tensor, Tensor)>, BridgeError> {
+    let device = x.device();
+    let exact = |rows: &Tensor| rows.to_device(Device::Cpu).to_kind(Kind::Double);
+    let (x, y) = (exact(x), exact(y));
+    let (x_mean, y_mean) = (mean(&x), mean(&y));
+    let (mut x, y) = (x - &x_mean, y - &y_mean);
+    let (mut weights, mut x_loadings, mut y_loadings) = (vec![], vec![], vec![]);
+    let most = counts.iter().copied().max().unwrap_or(0);
+    for _ in 0..most {
+        // The fixed point of NIPALS: the first left singular vector of X'Y. Deflating X
+        // alone gives the same scores as deflating both.
+        let cross = x.tr().matmul(&y);
+        let (u, s, _) = cross.f_svd(true, true)?;
+        if s.double_value(&[0]) < 1e-12 {
+            break;
+        }
+        let weight = u.narrow(1, 0, 1);
+        let score = x.matmul(&weight);
+        let norm = score.square().sum(Kind::Double);
+        let x_loading = x.tr().matmul(&score) / &norm;
+        y_loadings.push(y.tr().matmul(&score) / &norm);
+        x -= score.matmul(&x_loading.tr());
+        weights.push(weight);
+        x_loadings.push(x_loading);
+    }
+    let columns = |list: &[Tensor], n: usize| Tensor::cat(&list[..n.min(list.len())], 1);
+    counts
+        .iter()
+        .map(|&count| {
+            if weights.is_empty() {
+                // One side never varies: the mean of the captions is all there is to say.
+                let weight = Tensor::zeros([x.size()[1], y.size()[1]], (Kind::Float, device));
+                return Ok((weight, y_mean.to_kind(Kind::Float).to_device(device)));
+            }
+            let (w, p) = (columns(&weights, count), columns(&x_loadings, count));
+            // The rotation W (P'W)^-1 takes rows to scores without deflation.
+            let scores = w.matmul(&p.tr().matmul(&w).f_inverse()?);
+            let weight = scores.matmul(&columns(&y_loadings, count).tr());
+            let bias = &y_mean - x_mean.unsqueeze(0).matmul(&weight).squeeze_dim(0);
+            let stored = |tensor: Tensor| tensor.to_kind(Kind::Float).to_device(device);
+            Ok((stored(weight), stored(bias)))
+        })
+        .collect()
+}

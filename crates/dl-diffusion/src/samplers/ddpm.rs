@@ -1,0 +1,47 @@
+//! Ancestral sampling (Ho et al. 2020, equation 7) over a respaced process: the next
+//! x is drawn from the posterior q(x_s | x_t, x_0) at the predicted x_0, whose variance
+//! is (1 - alpha_bar_s) / (1 - alpha_bar_t) beta with beta = 1 - alpha_bar_t / alpha_bar_s.
+
+use tch::Tensor;
+
+use super::Denoiser;
+use crate::process::Process;
+
+/// From x at the last step of `kept` down to clean.
+pub(super) fn denoise(
+    kept: &Process,
+    denoiser: &Denoiser<'_>,
+    mut x: Tensor,
+    noise: &dyn Fn(u64) -> Tensor,
+) -> Tensor {
+    for (done, step) in (0..kept.len()).rev().enumerate() {
+        let (seen, x0) = denoiser.predict(kept, x, step);
+        if step == 0 {
+            return x0;
+        }
+        let (of_x0, of_x, variance) = posterior(kept.alpha_bar(step), kept.alpha_bar_before(step));
+        x = x0 * of_x0 + seen * of_x + noise(done as u64 + 1) * variance.sqrt();
+    }
+    x
+}
+
+/// Weights of x_0 and x_t in the posterior's mean, and its variance.
+fn posterior(now: f64, before: f64) -> (f64, f64, f64) {
+    let alpha = now / before;
+    let beta = 1.0 - alpha;
+    let of_x0 = before.sqrt() * beta / (1.0 - now);
+    let of_x = alpha.sqrt() * (1.0 - before) / (1.0 - now);
+    (of_x0, of_x, (1.0 - before) / (1.0 - now) * beta)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_posterior_by_hand() {
+        // alpha_bar 0.32 after 0.64: alpha 1/2, beta 1/2.
+        let (of_x0, of_x, variance) = super::posterior(0.32, 0.64);
+        assert!((of_x0 - 0.8 * 0.5 / 0.68).abs() < 1e-15);
+        assert!((of_x - 0.5_f64.sqrt() * 0.36 / 0.68).abs() < 1e-15);
+        assert!((variance - 0.36 / 0.68 * 0.5).abs() < 1e-15);
+    }
+}

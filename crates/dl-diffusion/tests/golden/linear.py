@@ -1,0 +1,33 @@
+"""Golden orthogonal Procrustes (scipy) and partial least squares (scikit-learn) on
+seeded unit rows. Usage: linear.py OUTPUT.json"""
+import json
+import sys
+
+import numpy as np
+import scipy
+import sklearn
+from scipy.linalg import orthogonal_procrustes
+from sklearn.cross_decomposition import PLSRegression
+
+generator = np.random.default_rng(5)
+rows, dim = 40, 6
+unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
+latent = generator.normal(size=(rows, 4))
+audio = unit(latent @ generator.normal(size=(4, dim)) + 0.3 * generator.normal(size=(rows, dim)) + 1)
+text = unit(latent @ generator.normal(size=(4, dim)) + 0.3 * generator.normal(size=(rows, dim)) - 1)
+# The program reads f32, so the reference gets the same values.
+audio, text = (x.astype(np.float32).astype(np.float64) for x in (audio, text))
+audio, text = unit(audio), unit(text)
+
+rotation, _ = orthogonal_procrustes(audio - audio.mean(0), text - text.mean(0))
+procrustes = unit((audio - audio.mean(0)) @ rotation + text.mean(0))
+pls = {}
+for components in [1, 3, 6]:
+    model = PLSRegression(components, scale=False, max_iter=10_000, tol=1e-14)
+    pls[str(components)] = unit(model.fit(audio, text).predict(audio)).flatten().tolist()
+golden = {
+    "rows": rows, "dim": dim, "audio": audio.flatten().tolist(), "text": text.flatten().tolist(),
+    "procrustes": procrustes.flatten().tolist(), "pls": pls,
+}
+json.dump(golden, open(sys.argv[1], "w"))
+print("numpy", np.__version__, "scipy", scipy.__version__, "scikit-learn", sklearn.__version__)

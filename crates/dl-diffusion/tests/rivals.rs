@@ -1,0 +1,128 @@
+//! The rival bridges against scipy, scikit-learn and hand arithmetic, and what the
+//! centring methods do to captions.
+
+mod toy;
+
+use dl_core::EmbeddingSet;
+use dl_diffusion::{Bridge, BridgeConfig, BridgeData, load};
+use ndarray::Array2;
+use serde_json::Value;
+use tch::Device;
+use toy::{context, set};
+
+fn fit(text: &str, set: &EmbeddingSet) -> Box<dyn Bridge> {
+    let config: BridgeConfig = toml::from_str(text).expect("a configuration");
+    config.fit(&BridgeData { train: set, validation: set }, &context(0)).expect("a fit")
+}
+
+fn largest(difference: &Array2<f32>) -> f32 {
+    difference.iter().fold(0.0, |worst, x| worst.max(x.abs()))
+}
+
+#[test]
+fn procrustes_and_partial_least_squares_match_their_references() {
+    let golden: Value = serde_json::from_str(include_str!("golden/linear.json")).unwrap();
+    let shape = ["rows", "dim"].map(|name| golden[name].as_u64().unwrap() as usize);
+    let rows = |value: &Value| {
+        let values = value.as_array().unwrap();
+        let values = values.iter().map(|x| x.as_f64().unwrap() as f32).collect();
+        Array2::from_shape_vec(shape, values).unwrap()
+    };
+    let set = EmbeddingSet {
+        ids: (0..shape[0]).map(|row| row.to_string()).collect(),
+        audio: rows(&golden["audio"]),
+        captions: vec![String::new(); shape[0]],
+        text: rows(&golden["text"]),
+        owners: (0..shape[0]).collect(),
+        provenance: Default::default(),
+    };
+    let apply = |text: &str| fit(text, &set).apply(&set.audio, &set.ids, 0).unwrap();
+    let difference = largest(&(apply("kind = \"procrustes\"") - rows(&golden["procrustes"])));
+    assert!(difference < 2e-6, "{difference}");
+    for (components, expected) in golden["pls"].as_object().unwrap() {
+        let got = apply(&format!("kind = \"pls\"\ncomponents = [{components}]"));
+        let difference = largest(&(got - rows(expected)));
+        assert!(difference < 5e-6, "{components} components: {difference}");
+    }
+}
+
+/// Two clips of one caption each, in the plane.
+fn plane() -> EmbeddingSet {
+    let array = |rows: [[f32; 2]; 2]| Array2::from(rows.to_vec());
+    EmbeddingSet {
+        ids: vec!["a".into(), "b".into()],
+        audio: array([[1.0, 0.0], [0.0, 1.0]]),
+        captions: vec![String::new(), String::new()],
+        text: array([[-1.0, 0.0], [0.0, 1.0]]),
+        owners: vec![0, 1],
+        provenance: Default::default(),
+    }
+}
+
+#[test]
+fn c3_centres_both_sides_and_asks_for_noise() {
+    let set = plane();
+    let bridge = fit("kind = \"c3\"", &set);
+    let root = 0.5_f32.sqrt();
+    // Audio mean (1/2, 1/2): (1, 0) lies at (1/2, -1/2) from it. Text mean (-1/2, 1/2).
+    let audio = bridge.apply(&set.audio, &set.ids, 0).unwrap();
+    let expected = Array2::from(vec![[root, -root], [-root, root]]);
+    assert!(largest(&(audio - expected)) < 1e-6);
+    let text = bridge.text(&set.text).unwrap();
+    let expected = Array2::from(vec![[-root, -root], [root, root]]);
+    assert!(largest(&(&text - expected)) < 1e-6);
+    assert_eq!(bridge.decoder_text(&set.text, &set.ids, 0).unwrap(), text);
+    assert!(bridge.moves_text());
+    assert!((bridge.decoder_noise().unwrap() - 0.126_491_1).abs() < 1e-6);
+}
+
+#[test]
+fn most_bridges_leave_the_captions_alone() {
+    let train = set("train", 60, 1);
+    for kind in ["none", "ridge", "projection", "procrustes"] {
+        let bridge = fit(&format!("kind = \"{kind}\""), &train);
+        let text = bridge.text(&train.text).unwrap();
+        assert!(largest(&(&text - &train.text)) < 1e-6, "{kind}");
+        assert!(!bridge.moves_text() && bridge.decoder_noise().is_none(), "{kind}");
+    }
+}
+
+#[test]
+fn diffusion_bridge_augments_its_decoders_captions_by_seed_and_id() {
+    let train = set("train", 200, 1);
+    let bridge = fit(
+        "kind = \"diffusion_bridge\"\nnetwork = { hidden = 48 }\n\
+         train = { steps = 200, batch = 64, learning_rate = 2e-3, schedule = \"constant\" }",
+        &train,
+    );
+    let plain = bridge.text(&train.text).unwrap();
+    let augmented = bridge.decoder_text(&train.text, &train.ids, 1).unwrap();
+    assert_eq!(augmented, bridge.decoder_text(&train.text, &train.ids, 1).unwrap());
+    assert_ne!(augmented, bridge.decoder_text(&train.text, &train.ids, 2).unwrap());
+    // Noised to level 400 and back: near its caption, nearer than to the next one.
+    let cosine = |shift: usize| {
+        let rows = augmented.nrows();
+        let sum: f32 =
+            (0..rows).map(|row| augmented.row(row).dot(&plain.row((row + shift) % rows))).sum();
+        sum / rows as f32
+    };
+    assert!(cosine(0) > cosine(1) + 0.2 && cosine(0) < 0.999, "{} {}", cosine(0), cosine(1));
+}
+
+#[test]
+fn a_bridge_over_another_is_whole_in_its_file() {
+    let (train, test) = (set("train", 200, 1), set("test", 50, 1));
+    let text = "kind = \"transport\"\nstrengths = [0.5]\n[of]\nkind = \"retrieval\"\n\
+                temperatures = [0.05]\naudio_shares = [0.5]\n[of.of]\nkind = \"ridge\"";
+    let bridge = fit(text, &train);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    bridge.save(file.path()).unwrap();
+    let again = load(file.path(), Device::Cpu).unwrap();
+    let rows = bridge.apply(&test.audio, &test.ids, 0).unwrap();
+    assert_eq!(again.apply(&test.audio, &test.ids, 0).unwrap(), rows);
+    assert_ne!(fit("kind = \"ridge\"", &train).apply(&test.audio, &test.ids, 0).unwrap(), rows);
+    let config: BridgeConfig = toml::from_str("kind = \"retrieval\"\n[of]\nkind = \"c3\"").unwrap();
+    let data = BridgeData { train: &train, validation: &train };
+    let error = config.fit(&data, &context(0)).err().expect("a fault").to_string();
+    assert!(error.contains("`c3` under `retrieval` works in a space of its own"), "{error}");
+}
