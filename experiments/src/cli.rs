@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{embed::Shard, encoders::ClapChoices};
+use crate::{bridge::BridgeCommand, embed::Shard, encoders::ClapChoices};
 
 /// Every table of Diffusion-Link, from sound to score. Without a command: the
 /// whole suite of the configuration (`embedded` unless said otherwise).
@@ -50,6 +50,7 @@ impl Cli {
             None
             | Some(
                 Command::List
+                | Command::Bridge { .. }
                 | Command::Manifest { .. }
                 | Command::Merge { .. }
                 | Command::PretrainClap { .. },
@@ -140,6 +141,13 @@ pub enum Command {
         /// Also write audio.npy, text.npy and owners.npy beside it.
         #[arg(long)]
         npy: bool,
+    },
+    /// Bridges for your own embeddings: fit, apply and compare, without sound or a language
+    /// model.
+    Bridge {
+        /// What to do.
+        #[command(subcommand)]
+        command: BridgeCommand,
     },
     /// Writes the scenes of one split as WAV files and a CSV, to listen to.
     Scenes {

@@ -133,6 +133,10 @@ pub struct CaptionerConfig {
     pub prefix: PrefixConfig,
     /// Greedy or beam search.
     pub decode: DecodeConfig,
+    /// Train supervised decoders on embeddings from bridges that did not see the clip
+    /// (two bridges, each fitted on half of the training clips).
+    #[serde(default)]
+    pub out_of_fold: bool,
 }
 
 /// Which bridges stand in which table, in order. The first row is the baseline.
@@ -145,6 +149,13 @@ pub struct RowsConfig {
     pub zero_shot: Vec<String>,
     /// Captioning, decoder trained on (bridged) audio embeddings.
     pub supervised: Vec<String>,
+    /// The row of `t1` that every other row is tested against.
+    #[serde(default = "default_compare")]
+    pub compare: String,
+}
+
+fn default_compare() -> String {
+    "diffusion_link".into()
 }
 
 /// How intervals are made.
@@ -214,6 +225,10 @@ impl SuiteConfig {
             for row in rows {
                 self.bridge(row).with_context(|| key.to_owned())?;
             }
+        }
+        if !self.rows.t1.contains(&self.rows.compare) {
+            let (compare, known) = (&self.rows.compare, self.rows.t1.join(", "));
+            bail!("rows.compare = {compare}: must be a row of rows.t1, one of {known}");
         }
         self.bridge(&self.caption.bridge).context("caption.bridge")?;
         crate::suite::known(&self.experiments).context("experiments")?;
@@ -311,14 +326,20 @@ fn with_suggestion(problem: &str) -> String {
     let mut quoted = problem.split('`').skip(1).step_by(2);
     let unknown = problem.starts_with("unknown field") || problem.starts_with("unknown variant");
     let (Some(wrong), true) = (quoted.next(), unknown) else { return problem.to_owned() };
-    let nearest = quoted
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .min()
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 3);
-    match nearest {
-        Some((_, name)) => format!("{problem}; did you mean `{name}`?"),
+    match nearest(wrong, quoted) {
+        Some(name) => format!("{problem}; did you mean `{name}`?"),
         None => problem.to_owned(),
     }
+}
+
+/// The name that is most like `wrong`, unless none is much like it.
+pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
+        .map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
 
 mod across_encoders;
+mod bridge;
 mod caption;
 mod cli;
 mod config;
@@ -61,6 +62,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::List) => suite::list()?,
         Some(Command::Report { runs, readme, .. }) => report::run(runs, *readme, &load()?)?,
         Some(Command::Doctor { .. }) => return doctor::run(&load()?),
+        Some(Command::Bridge { command }) => bridge::run(command, &reporter)?,
         Some(Command::Manifest { folder }) => files::write_manifest(folder)?,
         Some(Command::PretrainClap { recipe, output, recipe_sets }) => {
             let recipe = recipe.as_deref();

@@ -12,7 +12,7 @@ use dl_encoder::{
     AudioEncoder, Clap, Encoder, HeadedEncoder, Heads, Sanity, TowerPair,
     torchscript::TorchScriptEncoder,
 };
-use dl_llm::{CaptionPairs, Captioner, LanguageModel};
+use dl_llm::{CaptionPairs, Captioner, LanguageModel, PrefixConfig};
 use dl_torch::TrainContext;
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
@@ -304,8 +304,13 @@ impl<'a> Pipeline<'a> {
             return read_sets(&stage, "bridged-");
         }
         let bridge = self.bridge(name, seed)?;
+        let moves_text = self.config.bridge(name)?.moves_text();
         let across = |set: &EmbeddingSet| -> Result<EmbeddingSet> {
-            Ok(set.with_audio(bridge.apply(&set.audio, &set.ids, seed)?, name))
+            let mut bridged = set.with_audio(bridge.apply(&set.audio, &set.ids, seed)?, name);
+            if moves_text {
+                bridged.text = bridge.text(&set.text)?;
+            }
+            Ok(bridged)
         };
         let sets = self.embeddings()?;
         let bridged = Splits {
@@ -314,6 +319,45 @@ impl<'a> Pipeline<'a> {
             test: across(&sets.test)?,
         };
         write_sets(&stage, "bridged-", &bridged)?;
+        Ok(bridged)
+    }
+
+    /// The training split after bridges that never saw it: clips in even and in odd
+    /// places, each half through a bridge fitted on the other. A bridge moves its own
+    /// training clips further than new ones, so a decoder that is trained on them
+    /// would not know what it meets at test time.
+    fn bridged_out_of_fold(&self, name: &str, seed: u64) -> Result<EmbeddingSet> {
+        let (stage, key) = self.bridge_stage(name, seed)?;
+        let file = stage.file("out-of-fold.safetensors");
+        if file.is_file() {
+            return Ok(EmbeddingSet::read(&file)?);
+        }
+        let sets = self.embeddings()?;
+        let train = &sets.train;
+        let mut audio = train.audio.clone();
+        for parity in [0, 1] {
+            let (held, kept): (Vec<usize>, Vec<usize>) =
+                (0..train.len()).partition(|clip| clip % 2 == parity);
+            let (held_set, kept_set) = (train.select(&held), train.select(&kept));
+            let task = format!("bridge {name}, seed {seed}, half {}", parity + 1);
+            let context = TrainContext {
+                checkpoint: Some(stage.file(&format!("half-{parity}.checkpoint.safetensors"))),
+                key: Fingerprint::combine([&key, &Fingerprint::of(&parity)]),
+                ..self.context(&task, seed, &stage, &key)
+            };
+            let data = BridgeData { train: &kept_set, validation: &sets.validation };
+            let bridge = self
+                .config
+                .bridge(name)?
+                .fit(&data, &context)
+                .with_context(|| format!("cannot fit bridge '{name}' on half of the clips"))?;
+            let rows = bridge.apply(&held_set.audio, &held_set.ids, seed)?;
+            for (&clip, row) in held.iter().zip(rows.outer_iter()) {
+                audio.row_mut(clip).assign(&row);
+            }
+        }
+        let bridged = train.with_audio(audio, name);
+        bridged.write(&file)?;
         Ok(bridged)
     }
 
@@ -352,6 +396,49 @@ impl<'a> Pipeline<'a> {
         Ok(model)
     }
 
+    /// The prefix mapper, with the noise that a bridge's source asks for.
+    fn prefix(&self, protocol: Protocol, bridge: &str) -> Result<PrefixConfig> {
+        let mut prefix = self.config.captioner.prefix.clone();
+        if let (Protocol::ZeroShot, Some(noise)) =
+            (protocol, self.config.bridge(bridge)?.decoder_noise())
+        {
+            prefix.noise = noise;
+        }
+        Ok(prefix)
+    }
+
+    /// What a decoder is trained on and chosen by, one row per caption.
+    fn decoder_inputs(
+        &self,
+        protocol: Protocol,
+        bridge: &str,
+        seed: u64,
+    ) -> Result<(Array2<f32>, Array2<f32>)> {
+        let sets = self.embeddings()?;
+        let by_caption = |set: &EmbeddingSet| set.audio.select(Axis(0), &set.owners);
+        Ok(match protocol {
+            Protocol::ZeroShot if self.config.bridge(bridge)?.moves_text() => {
+                let bridge = self.bridge(bridge, seed)?;
+                let text = |set: &EmbeddingSet| {
+                    let captions = 0..set.captions.len();
+                    let ids: Vec<String> =
+                        captions.map(|row| format!("{} {row}", set.ids[set.owners[row]])).collect();
+                    bridge.decoder_text(&set.text, &ids, seed)
+                };
+                (text(&sets.train)?, text(&sets.validation)?)
+            }
+            Protocol::ZeroShot => (sets.train.text.clone(), sets.validation.text.clone()),
+            Protocol::Supervised if self.config.captioner.out_of_fold => {
+                let train = self.bridged_out_of_fold(bridge, seed)?;
+                (by_caption(&train), by_caption(&self.bridged(bridge, seed)?.validation))
+            }
+            Protocol::Supervised => {
+                let bridged = self.bridged(bridge, seed)?;
+                (by_caption(&bridged.train), by_caption(&bridged.validation))
+            }
+        })
+    }
+
     /// Where a captioner is kept, and what it is kept under.
     pub fn captioner_stage(
         &self,
@@ -361,11 +448,19 @@ impl<'a> Pipeline<'a> {
     ) -> Result<(Stage, Fingerprint)> {
         let (_, model) = self.language_model_stage()?;
         let inputs = match protocol {
-            // One decoder serves every row: it never sees what a bridge makes.
-            Protocol::ZeroShot => self.encoder_key()?,
-            Protocol::Supervised => self.bridge_stage(bridge, seed)?.1,
+            // One decoder serves every row that leaves the captions where they are: it
+            // never sees what a bridge makes.
+            Protocol::ZeroShot if !self.config.bridge(bridge)?.moves_text() => {
+                self.encoder_key()?
+            }
+            Protocol::ZeroShot | Protocol::Supervised => self.bridge_stage(bridge, seed)?.1,
         };
-        let config = Fingerprint::of(&(&self.config.captioner.prefix, protocol, seed));
+        let config = Fingerprint::of(&(
+            self.prefix(protocol, bridge)?,
+            protocol,
+            protocol == Protocol::Supervised && self.config.captioner.out_of_fold,
+            seed,
+        ));
         let key = Fingerprint::combine([&model, &inputs, &config]);
         Ok((self.store.stage("captioner", &key), key))
     }
@@ -390,26 +485,22 @@ impl<'a> Pipeline<'a> {
         if stage.is_done() {
             return Ok(Captioner::load_prefix(model, &file)?);
         }
-        let bridged;
-        let sets = match protocol {
-            Protocol::ZeroShot => self.embeddings()?,
-            Protocol::Supervised => {
-                bridged = self.bridged(bridge, seed)?;
-                &bridged
-            }
-        };
+        let sets = self.embeddings()?;
+        let (train, validation) = self.decoder_inputs(protocol, bridge, seed)?;
+        let own_space = self.config.bridge(bridge)?.moves_text();
         let task = match protocol {
+            Protocol::ZeroShot if own_space => {
+                format!("zero-shot decoder of {bridge}, seed {seed}")
+            }
             Protocol::ZeroShot => format!("zero-shot decoder, seed {seed}"),
             Protocol::Supervised => format!("supervised decoder on {bridge}, seed {seed}"),
         };
         let context = self.context(&task, seed, &stage, &key);
-        let inputs = |set| decoder_inputs(set, protocol);
-        let (train, validation) = (inputs(&sets.train), inputs(&sets.validation));
         let (captioner, report) = Captioner::train_prefix(
             model,
             CaptionPairs { embeddings: train.view(), captions: &sets.train.captions },
             CaptionPairs { embeddings: validation.view(), captions: &sets.validation.captions },
-            &self.config.captioner.prefix,
+            &self.prefix(protocol, bridge)?,
             &context,
         )?;
         captioner.save_prefix(&file)?;
@@ -463,14 +554,6 @@ impl<'a> Pipeline<'a> {
             key: key.clone(),
             progress: self.reporter,
         }
-    }
-}
-
-/// The embeddings that a decoder is trained on or chosen by, one per caption.
-fn decoder_inputs(set: &EmbeddingSet, protocol: Protocol) -> Array2<f32> {
-    match protocol {
-        Protocol::ZeroShot => set.text.clone(),
-        Protocol::Supervised => set.audio.select(Axis(0), &set.owners),
     }
 }
 

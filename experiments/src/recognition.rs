@@ -142,16 +142,14 @@ fn record_of(row: &str, label: Option<&str>, seeds: &[Vec<Captioned>], resamples
         };
         let all: Vec<usize> = (0..clips).collect();
         let values: Vec<f64> = (0..chosen.len()).map(|seed| over(seed, &all)).collect();
-        Estimate {
-            value: stats::mean(&values),
-            interval: stats::bootstrap(clips, chosen.len(), resamples, over),
-        }
+        let interval = stats::bootstrap(clips, chosen.len(), resamples, over);
+        Estimate::new(stats::mean(&values), interval)
     };
     let metrics = BTreeMap::from([
         ("top1".to_owned(), share(Outcome::Right)),
         ("wrong".to_owned(), share(Outcome::Wrong)),
         ("none".to_owned(), share(Outcome::Nothing)),
-        ("clips".to_owned(), Estimate { value: clips as f64, interval: None }),
+        ("clips".to_owned(), Estimate::new(clips as f64, None)),
     ]);
     Record { table: "recognition".into(), row: row.into(), seed: None, metrics }
 }

@@ -34,6 +34,9 @@ pub struct RunInfo {
     pub seeds: Vec<u64>,
     /// Bootstrap resamples behind each interval.
     pub resamples: usize,
+    /// The row that the others are tested against; `None` in runs without tests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<String>,
     /// Fingerprint of the corpus (first digits).
     pub corpus: String,
     /// Fingerprint of the embeddings (first digits).
@@ -72,6 +75,7 @@ impl RunInfo {
             id_hash: test.id_hash().short().into(),
             seeds: config.seeds.clone(),
             resamples: config.evaluation.resamples,
+            compare: Some(config.rows.compare.replace('_', " ")),
             corpus: short(&test.provenance.corpus),
             encoder: short(&test.provenance.encoder),
             program: env!("CARGO_PKG_VERSION").into(),

@@ -16,7 +16,7 @@ use crate::{
     config::Protocol,
     pipeline::{Pipeline, Prediction},
     record::{self, Record, RunInfo},
-    table::Estimate,
+    table::{Estimate, Versus},
 };
 
 /// The row that decodes a caption's own embedding in place of the audio.
@@ -36,6 +36,9 @@ struct Scores {
     vocabulary: f64,
 }
 
+/// A row of a table: its name and one entry for each seed.
+type Row = (String, Vec<Scores>);
+
 /// A figure with a value for each clip.
 type ByClip = fn(&Scores) -> &Vec<f64>;
 
@@ -44,13 +47,13 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
     let config = pipeline.config;
     let run = record::open(pipeline, "t2")?;
     let test = &pipeline.embeddings()?.test;
-    let mut records = Vec::new();
+    let mut tables: Vec<(&str, Vec<Row>)> = Vec::new();
     for (protocol, table) in TABLES {
         let (rows, ceiling) = match protocol {
             Protocol::ZeroShot => (&config.rows.zero_shot, true),
             Protocol::Supervised => (&config.rows.supervised, false),
         };
-        let mut scored: Vec<(String, Vec<Scores>)> = Vec::new();
+        let mut scored: Vec<Row> = Vec::new();
         let names = rows.iter().map(String::as_str).chain(ceiling.then_some(CEILING));
         for name in names {
             let mut seeds = Vec::new();
@@ -60,22 +63,34 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
                 write_predictions(&run, &file, &predictions, test)?;
                 seeds.push(score(pipeline.corpus()?, test, &predictions)?);
             }
-            scored.push((name.replace('_', " "), seeds));
+            scored.push((name.to_owned(), seeds));
         }
-        for (row, seeds) in &scored {
-            let baseline = &scored[0].1;
+        tables.push((table, scored));
+    }
+    let all_rows = || tables.iter().flat_map(|(_, rows)| rows);
+    let ceiling = all_rows().find(|(row, _)| row == CEILING).map(|(_, seeds)| seeds.as_slice());
+    let mut records = Vec::new();
+    for (table, rows) in &tables {
+        let record = |row: &str, seed, metrics| Record {
+            table: (*table).into(),
+            row: row.replace('_', " "),
+            seed,
+            metrics,
+        };
+        let tests = tests(rows, &config.rows.compare)?;
+        for ((row, seeds), versus) in rows.iter().zip(tests) {
+            let baseline = &rows[0].1;
             for (index, &seed) in config.seeds.iter().enumerate() {
-                let own = std::slice::from_ref(&seeds[index]);
-                let metrics = averaged(own, std::slice::from_ref(&baseline[index]), 0);
-                records.push(Record {
-                    table: table.into(),
-                    row: row.clone(),
-                    seed: Some(seed),
-                    metrics,
-                });
+                let [own, baseline] = [seeds, baseline].map(|of| std::slice::from_ref(&of[index]));
+                let ceiling = ceiling.map(|ceiling| std::slice::from_ref(&ceiling[index]));
+                records.push(record(row, Some(seed), averaged(own, baseline, ceiling, 0)));
             }
-            let metrics = averaged(seeds, baseline, config.evaluation.resamples);
-            records.push(Record { table: table.into(), row: row.clone(), seed: None, metrics });
+            let resamples = config.evaluation.resamples;
+            let mut metrics = averaged(seeds, baseline, ceiling, resamples);
+            if let Some(estimate) = metrics.get_mut("cider_d") {
+                estimate.versus = versus;
+            }
+            records.push(record(row, None, metrics));
         }
     }
     record::finish(&run, &RunInfo::new(pipeline, "t2", test)?, &records)?;
@@ -150,15 +165,42 @@ fn score(corpus: &dyn Corpus, test: &EmbeddingSet, predictions: &[Prediction]) -
     })
 }
 
-fn averaged(seeds: &[Scores], baseline: &[Scores], resamples: usize) -> BTreeMap<String, Estimate> {
+/// How the CIDEr-D of every row stands against that of the row `compare`; the ceiling,
+/// which is no rival, is not tested.
+fn tests(rows: &[Row], compare: &str) -> Result<Vec<Option<Versus>>> {
+    let of = |seeds: &[Scores]| {
+        let lists: Vec<&[f64]> = seeds.iter().map(|scores| scores.cider_d.as_slice()).collect();
+        stats::mean_by_item(&lists)
+    };
+    let Some((_, base)) = rows.iter().find(|(row, _)| row == compare) else {
+        return Ok(vec![None; rows.len()]);
+    };
+    let base = of(base);
+    let test = |(row, seeds): &Row| -> Result<Option<(f64, bool)>> {
+        if row == compare || row == CEILING {
+            return Ok(None);
+        }
+        let own = of(seeds);
+        let p = stats::permutation_test(&own, &base, stats::PERMUTATIONS)?;
+        Ok(Some((p, stats::mean(&own) > stats::mean(&base))))
+    };
+    Ok(Versus::family(&rows.iter().map(test).collect::<Result<Vec<_>>>()?))
+}
+
+/// Means over seeds with bootstrap intervals over clips and seeds, beside the first row
+/// (`baseline`) and, for the share of the way between the two, the `ceiling`.
+fn averaged(
+    seeds: &[Scores],
+    baseline: &[Scores],
+    ceiling: Option<&[Scores]>,
+    resamples: usize,
+) -> BTreeMap<String, Estimate> {
     let clips = seeds[0].cider_d.len();
     let all: Vec<usize> = (0..clips).collect();
     let estimate = |statistic: &(dyn Fn(usize, &[usize]) -> f64 + Sync)| {
         let values: Vec<f64> = (0..seeds.len()).map(|seed| statistic(seed, &all)).collect();
-        Estimate {
-            value: stats::mean(&values),
-            interval: stats::bootstrap(clips, seeds.len(), resamples, statistic),
-        }
+        let interval = stats::bootstrap(clips, seeds.len(), resamples, statistic);
+        Estimate::new(stats::mean(&values), interval)
     };
     let mean_of = |values: &[f64], chosen: &[usize]| {
         chosen.iter().map(|&clip| values[clip]).sum::<f64>() / chosen.len() as f64
@@ -183,12 +225,74 @@ fn averaged(seeds: &[Scores], baseline: &[Scores], resamples: usize) -> BTreeMap
             100.0 * (mean_of(&seeds[seed].cider_d, chosen) / before.max(1e-9) - 1.0)
         };
         metrics.insert("gain".into(), estimate(&gain));
+        let way = |seed: usize, to: &[Scores], chosen: &[usize]| {
+            mean_of(&to[seed].cider_d, chosen) - mean_of(&baseline[seed].cider_d, chosen)
+        };
+        // Without a ceiling above the first row there is no way to go a share of.
+        let is_way = |ceiling: &&[Scores]| {
+            (0..seeds.len()).all(|seed| way(seed, ceiling, &all) > 1e-9)
+                && !std::ptr::eq(seeds, *ceiling)
+        };
+        if let Some(ceiling) = ceiling.filter(is_way) {
+            let share = |seed: usize, chosen: &[usize]| {
+                100.0 * way(seed, seeds, chosen) / way(seed, ceiling, chosen).max(1e-9)
+            };
+            metrics.insert("share_of_way".into(), estimate(&share));
+        }
     }
     let over_seeds = |value: fn(&Scores) -> f64| {
         let values: Vec<f64> = seeds.iter().map(value).collect();
-        Estimate { value: stats::mean(&values), interval: None }
+        Estimate::new(stats::mean(&values), None)
     };
     metrics.insert("distinct".into(), over_seeds(|scores| scores.distinct));
     metrics.insert("vocabulary".into(), over_seeds(|scores| scores.vocabulary));
     metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four captions of which only the CIDEr-D matters here.
+    fn scores(cider_d: [f64; 4]) -> Scores {
+        let items = vec![Item::new("a dog barks", &["a dog barks"]); 4];
+        Scores {
+            bleu: Bleu::new(&items).unwrap(),
+            rouge_l: vec![1.0; 4],
+            cider_d: cider_d.to_vec(),
+            own_label: vec![1.0; 4],
+            distinct: 1.0,
+            vocabulary: 3.0,
+        }
+    }
+
+    #[test]
+    fn the_share_of_the_way_by_hand() {
+        // Way of 1 and of 4; gone 0.5 and 1: shares of 50 % and 25 %.
+        let first = [scores([1.0; 4]), scores([2.0; 4])];
+        let ceiling = [scores([2.0; 4]), scores([6.0; 4])];
+        let row = [scores([1.5; 4]), scores([3.0; 4])];
+        let metrics = averaged(&row, &first, Some(&ceiling), 50);
+        assert!((metrics["share_of_way"].value - 37.5).abs() < 1e-9);
+        let (low, high) = metrics["share_of_way"].interval.unwrap();
+        assert!((25.0 - 1e-9..37.5).contains(&low) && (37.5..50.0 + 1e-9).contains(&high));
+        // The first row and the ceiling have none, nor has a table without a ceiling
+        // above its first row.
+        for (of, baseline, ceiling) in [
+            (&first, &first, Some(&ceiling[..])),
+            (&ceiling, &first, Some(&ceiling[..])),
+            (&row, &first, None),
+            (&row, &ceiling, Some(&first[..])),
+        ] {
+            assert!(!averaged(of, baseline, ceiling, 50).contains_key("share_of_way"));
+        }
+    }
+
+    #[test]
+    fn the_ceiling_is_not_tested_and_few_clips_tell_nothing() {
+        let rows = ["none", "ours", CEILING].map(|row| (row.to_owned(), vec![scores([1.0; 4])]));
+        let versus = tests(&rows, "ours").unwrap();
+        assert!(versus[0].unwrap().p > 0.99 && versus[1].is_none() && versus[2].is_none());
+        assert_eq!(tests(&rows, "other").unwrap(), [None; 3]);
+    }
 }

@@ -1,6 +1,7 @@
 //! A table of figures with intervals, and its four forms: terminal, Markdown,
 //! CSV and JSON.
 
+use dl_eval::stats;
 use serde::{Deserialize, Serialize};
 
 /// A figure with its 95 % interval, where it has one.
@@ -10,6 +11,49 @@ pub struct Estimate {
     pub value: f64,
     /// Low and high end.
     pub interval: Option<(f64, f64)>,
+    /// How it stands against the row that the table compares with, where that is tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versus: Option<Versus>,
+}
+
+impl Estimate {
+    /// A figure that is compared with nothing yet.
+    pub fn new(value: f64, interval: Option<(f64, f64)>) -> Self {
+        Self { value, interval, versus: None }
+    }
+}
+
+/// The outcome of a test against the row that a table compares with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Versus {
+    /// Two-sided p, corrected for the number of rows (Holm).
+    pub p: f64,
+    /// Whether the figure is the better one.
+    pub better: bool,
+}
+
+impl Versus {
+    /// The tests of one column, a p and whether the row is better, with Holm's correction
+    /// over all of them. `None` is a row that is not tested.
+    pub fn family(tests: &[Option<(f64, bool)>]) -> Vec<Option<Self>> {
+        let p: Vec<f64> = tests.iter().flatten().map(|&(p, _)| p).collect();
+        let mut corrected = stats::holm(&p).into_iter();
+        tests
+            .iter()
+            .map(|test| {
+                let (_, better) = (*test)?;
+                Some(Self { p: corrected.next()?, better })
+            })
+            .collect()
+    }
+
+    fn mark(self) -> &'static str {
+        match (self.p <= 0.05, self.better) {
+            (true, true) => "▲",
+            (true, false) => "▼",
+            (false, _) => " ",
+        }
+    }
 }
 
 /// One column.
@@ -51,11 +95,17 @@ impl Table {
     /// Aligned columns for a terminal; half the interval's width stands behind
     /// each figure.
     pub fn to_text(&self) -> String {
-        let cell = |estimate: &Estimate, decimals: usize| match half_width(estimate) {
-            Some(half) => format!("{:.decimals$} ±{half:.decimals$}", estimate.value),
-            None => format!("{:.decimals$}", estimate.value),
-        };
-        let grid = self.grid(cell);
+        let grid = self.grid(|estimate, column, tested| {
+            let decimals = self.columns[column].decimals;
+            let figure = format!("{:.decimals$}", estimate.value);
+            // Every cell of a tested column has room for a mark, so that figures align.
+            let room = if tested { " " } else { "" };
+            let mark = estimate.versus.map_or(room, Versus::mark);
+            match estimate.interval.map(|(low, high)| (high - low) / 2.0) {
+                Some(half) => format!("{figure}{mark} ±{half:.decimals$}"),
+                None => format!("{figure}{mark}"),
+            }
+        });
         let widths: Vec<usize> = (0..=self.columns.len())
             .map(|column| grid.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
             .collect();
@@ -81,14 +131,17 @@ impl Table {
 
     /// A Markdown table; the interval stands below each figure.
     pub fn to_markdown(&self) -> String {
-        let cell = |estimate: &Estimate, decimals: usize| match estimate.interval {
-            Some((low, high)) => format!(
-                "{:.decimals$}<br><sub>{low:.decimals$} – {high:.decimals$}</sub>",
-                estimate.value
-            ),
-            None => format!("{:.decimals$}", estimate.value),
-        };
-        let grid = self.grid(cell);
+        let grid = self.grid(|estimate, column, _| {
+            let decimals = self.columns[column].decimals;
+            let mark = estimate.versus.map_or("", Versus::mark).trim();
+            let figure = format!("{:.decimals$}{mark}", estimate.value);
+            match estimate.interval {
+                Some((low, high)) => {
+                    format!("{figure}<br><sub>{low:.decimals$} – {high:.decimals$}</sub>")
+                }
+                None => figure,
+            }
+        });
         let mut text = format!("**{}**\n\n", self.title);
         for (index, row) in grid.iter().enumerate() {
             text.push_str(&format!("| {} |\n", row.join(" | ")));
@@ -103,17 +156,19 @@ impl Table {
         text
     }
 
-    /// CSV with three columns for each metric: value, low, high; full precision.
+    /// CSV with three columns for each metric: value, low, high; a fourth where rows are
+    /// tested: p. Full precision.
     pub fn to_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut head = vec!["row".to_owned()];
-        for Column { key, .. } in &self.columns {
+        for (index, Column { key, .. }) in self.columns.iter().enumerate() {
             head.extend([key.clone(), format!("{key}_low"), format!("{key}_high")]);
+            head.extend(self.is_tested(index).then(|| format!("{key}_p")));
         }
         let mut records = vec![head];
         for row in &self.rows {
             let mut record = vec![row.label.clone()];
-            for cell in &row.cells {
+            for (index, cell) in row.cells.iter().enumerate() {
                 let number = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
                 let interval = cell.as_ref().and_then(|cell| cell.interval);
                 record.extend([
@@ -121,6 +176,8 @@ impl Table {
                     number(interval.map(|(low, _)| low)),
                     number(interval.map(|(_, high)| high)),
                 ]);
+                let p = cell.as_ref().and_then(|cell| cell.versus).map(|versus| versus.p);
+                record.extend(self.is_tested(index).then(|| number(p)));
             }
             records.push(record);
         }
@@ -131,13 +188,21 @@ impl Table {
         String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
     }
 
-    fn grid(&self, cell: impl Fn(&Estimate, usize) -> String) -> Vec<Vec<String>> {
+    /// Whether any row of a column is tested against another.
+    pub fn is_tested(&self, column: usize) -> bool {
+        self.rows.iter().any(|row| row.cells[column].is_some_and(|cell| cell.versus.is_some()))
+    }
+
+    /// The head and the rows; `cell` gets a figure, its column and whether that is tested.
+    fn grid(&self, cell: impl Fn(&Estimate, usize, bool) -> String) -> Vec<Vec<String>> {
+        let tested: Vec<bool> =
+            (0..self.columns.len()).map(|index| self.is_tested(index)).collect();
         let head = std::iter::once(String::new())
             .chain(self.columns.iter().map(|column| column.title.clone()))
             .collect();
         let body = self.rows.iter().map(|row| {
-            let cells = row.cells.iter().zip(&self.columns).map(|(entry, column)| {
-                entry.as_ref().map_or_else(|| "–".into(), |entry| cell(entry, column.decimals))
+            let cells = row.cells.iter().enumerate().map(|(index, entry)| {
+                entry.as_ref().map_or_else(|| "–".into(), |entry| cell(entry, index, tested[index]))
             });
             std::iter::once(row.label.clone()).chain(cells).collect()
         });
@@ -145,6 +210,65 @@ impl Table {
     }
 }
 
-fn half_width(estimate: &Estimate) -> Option<f64> {
-    estimate.interval.map(|(low, high)| (high - low) / 2.0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let tests = [None, Some((0.02, true)), Some((0.01, false)), Some((0.5, true))];
+        let rows = Versus::family(&tests).into_iter().enumerate().map(|(index, versus)| Row {
+            label: format!("row {index}"),
+            cells: vec![
+                Some(Estimate { versus, ..Estimate::new(0.25, Some((0.0, 0.5))) }),
+                Some(Estimate::new(1.0, None)),
+            ],
+        });
+        let column = |key: &str| Column { key: key.into(), title: key.into(), decimals: 2 };
+        Table {
+            name: "toy".into(),
+            title: "toy".into(),
+            columns: vec![column("tested"), column("plain")],
+            rows: rows.collect(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn marks_stand_behind_figures_that_differ_after_correction() {
+        // Holm: 0.01 * 3, 0.02 * 2, 0.5.
+        let text = table().to_text();
+        let lines: Vec<&str> = text.lines().skip(3).collect();
+        assert_eq!(
+            lines[..4],
+            [
+                "row 0  0.25  ±0.25   1.00",
+                "row 1  0.25▲ ±0.25   1.00",
+                "row 2  0.25▼ ±0.25   1.00",
+                "row 3  0.25  ±0.25   1.00",
+            ]
+        );
+        let markdown = table().to_markdown();
+        assert!(markdown.contains("| row 1 | 0.25▲<br><sub>0.00 – 0.50</sub> | 1.00 |"));
+        assert!(markdown.contains("| row 3 | 0.25<br>"), "{markdown}");
+    }
+
+    #[test]
+    fn csv_has_a_column_of_p_where_rows_are_tested() {
+        let csv = table().to_csv();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(
+            lines[0],
+            "row,tested,tested_low,tested_high,tested_p,plain,plain_low,plain_high"
+        );
+        assert_eq!(lines[1], "row 0,0.25,0,0.5,,1,,");
+        assert_eq!(lines[2], "row 1,0.25,0,0.5,0.04,1,,");
+    }
+
+    #[test]
+    fn figures_kept_without_a_test_still_read() {
+        let old = r#"{"value":0.5,"interval":[0.25,0.75]}"#;
+        let estimate: Estimate = serde_json::from_str(old).unwrap();
+        assert_eq!(estimate, Estimate::new(0.5, Some((0.25, 0.75))));
+        assert_eq!(serde_json::to_string(&estimate).unwrap(), old);
+    }
 }

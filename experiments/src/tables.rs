@@ -3,6 +3,8 @@
 
 use anyhow::{Result, bail};
 
+use dl_eval::stats;
+
 use crate::{
     record::{Record, RunInfo},
     table::{Column, Row, Table},
@@ -35,6 +37,7 @@ const T2: &[Head] = &[
     ("rouge_l", "ROUGE-L", 3),
     ("cider_d", "CIDEr-D", 3),
     ("gain", "gain %", 1),
+    ("share_of_way", "share of the way %", 1),
     ("distinct", "distinct", 2),
     ("vocabulary", "words", 0),
     ("own_label", "names a sound", 3),
@@ -49,14 +52,15 @@ const RECOGNITION: &[Head] = &[
 
 /// All tables of a run.
 pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
+    let t1_notes = if info.compare.is_some() { T1_NOTES } else { UNTESTED_T1_NOTES };
     let specifications: Vec<(&str, String, &[Head], &[&str])> = match info.experiment.as_str() {
-        "t1" => vec![("t1", "T1: modality gap".into(), T1, T1_NOTES)],
+        "t1" => vec![("t1", "T1: modality gap".into(), T1, t1_notes)],
         "t2" => vec![
             ("t2_zero_shot", "T2: captioning, zero-shot".into(), T2, T2_NOTES),
             ("t2_supervised", "T2: captioning, fully supervised".into(), T2, T2_NOTES),
         ],
         "encoders" => {
-            vec![("encoders", "T1 over several encoders on the same scenes".into(), T1, T1_NOTES)]
+            vec![("encoders", "T1 over several encoders on the same scenes".into(), T1, t1_notes)]
         }
         "recognition" => vec![(
             "recognition",
@@ -67,17 +71,21 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
         other => bail!("no table is known for experiment '{other}'"),
     };
     let tables = specifications.into_iter().map(|(name, title, heads, notes)| {
+        let shown: Vec<&Record> =
+            records.iter().filter(|record| record.table == name && record.seed.is_none()).collect();
+        // A column that no row has a figure for is left out.
+        let has = |key: &str| shown.iter().any(|record| record.metrics.contains_key(key));
+        let heads: Vec<&Head> = heads.iter().filter(|(key, ..)| has(key)).collect();
         let columns = heads
             .iter()
-            .map(|&(key, title, decimals)| Column {
+            .map(|&&(key, title, decimals)| Column {
                 key: key.into(),
                 title: title.into(),
                 decimals,
             })
             .collect();
-        let rows = records
+        let rows = shown
             .iter()
-            .filter(|record| record.table == name && record.seed.is_none())
             .map(|record| Row {
                 label: record.row.clone(),
                 cells: heads.iter().map(|(key, ..)| record.metrics.get(*key).copied()).collect(),
@@ -85,12 +93,24 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
             .collect();
         let title = format!("{title} ({})", info.suite);
         let notes = info.notes().into_iter().chain(notes.iter().map(|&n| n.into())).collect();
-        Table { name: name.into(), title, columns, rows, notes }
+        let mut table = Table { name: name.into(), title, columns, rows, notes };
+        table.notes.extend(test_note(info, &table));
+        table
     });
     Ok(tables.collect())
 }
 
 const T1_NOTES: &[&str] = &[
+    "Paired cosine: to all captions of the clip. Text ceiling: between two captions of one clip. \
+     Separability: a linear probe tells audio from text (0.5 is no gap). Centroid, Fréchet, \
+     separability, mixing and relative gap are figures of the whole set.",
+    "The intervals of centroid and Fréchet are those of resamples, shifted to the figure (on a \
+     resample both come out larger); that of separability keeps the probes' decisions; those of \
+     mixing and relative gap are over seeds alone, from two seeds on.",
+];
+
+/// Of runs from before anything was tested: intervals of whole sets were over seeds.
+const UNTESTED_T1_NOTES: &[&str] = &[
     "Paired cosine: to all captions of the clip. Text ceiling: between two captions of one clip. \
      Separability: a linear probe tells audio from text (0.5 is no gap). Centroid, Fréchet, \
      separability, mixing and relative gap are figures of the whole set: their intervals are over \
@@ -101,3 +121,27 @@ const T2_NOTES: &[&str] =
     &["Gain: CIDEr-D relative to the first row. Distinct: share of captions that are unlike all \
      others. METEOR, SPICE and SPIDEr are not computed yet. \"text (ceiling)\" decodes the first \
      caption's own embedding in place of the audio."];
+
+/// What the marks of a table mean, where it has any.
+fn test_note(info: &RunInfo, table: &Table) -> Option<String> {
+    let compare = info.compare.as_deref()?;
+    let tested = |key: &str| {
+        let found = table.columns.iter().position(|column| column.key == key);
+        found.is_some_and(|column| table.is_tested(column))
+    };
+    let flips = stats::PERMUTATIONS;
+    let how = if tested("paired_cosine") {
+        format!(
+            "paired cosine and separability by {flips} sign flips of the clips' differences, \
+             means over seeds; centroid and Fréchet by a paired bootstrap over clips and seeds"
+        )
+    } else if tested("cider_d") {
+        format!("CIDEr-D by {flips} sign flips of the clips' differences, means over seeds")
+    } else {
+        return None;
+    };
+    Some(format!(
+        "▲ better than \"{compare}\", ▼ worse, no mark: not distinguishable (two-sided, 95 %, \
+         Holm's correction over the rows of a column; {how})."
+    ))
+}

@@ -8,6 +8,7 @@ mod audio_files;
 mod bad_config;
 mod bad_data;
 mod bad_sound;
+mod bridge;
 mod clap;
 mod commands;
 mod embed;

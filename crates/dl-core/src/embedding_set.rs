@@ -20,6 +20,8 @@ use crate::Fingerprint;
 mod file;
 mod npy;
 
+pub use npy::{read_rows, write_rows};
+
 /// What is wrong with an embedding set or its file. Every variant names the file
 /// (or the set's name in memory).
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +104,28 @@ impl EmbeddingSet {
             captions[owner].push(caption);
         }
         captions
+    }
+
+    /// The clips at `clips` (indices) with their captions, in that order.
+    ///
+    /// # Panics
+    /// When an index is not that of a clip.
+    pub fn select(&self, clips: &[usize]) -> Self {
+        let captions_of = self.captions_of();
+        let own = |&clip: &usize| captions_of[clip].iter().copied();
+        let rows: Vec<usize> = clips.iter().flat_map(own).collect();
+        Self {
+            ids: clips.iter().map(|&clip| self.ids[clip].clone()).collect(),
+            audio: self.audio.select(Axis(0), clips),
+            captions: rows.iter().map(|&row| self.captions[row].clone()).collect(),
+            text: self.text.select(Axis(0), &rows),
+            owners: clips
+                .iter()
+                .enumerate()
+                .flat_map(|(new, &clip)| vec![new; captions_of[clip].len()])
+                .collect(),
+            provenance: self.provenance.clone(),
+        }
     }
 
     /// The same set with other audio embeddings, after a bridge.

@@ -111,6 +111,13 @@ fn sets_stand_one_behind_the_other() {
     assert_eq!(joined.audio, array![[1.0, 0.0], [0.6, 0.8], [0.0, -1.0], [-1.0, 0.0]]);
     assert_eq!(joined.text.row(3), small().text.row(0));
     assert_eq!(joined.provenance, small().provenance);
+    // Each clip brings its captions, in the order asked for.
+    let part = joined.select(&[3, 0]);
+    assert_eq!(part.ids, ["d", "a"]);
+    assert_eq!(part.captions, ["y", "z", "x"]);
+    assert_eq!(part.owners, [0, 0, 1]);
+    assert_eq!(part.audio, array![[-1.0, 0.0], [1.0, 0.0]]);
+    assert_eq!(part.text.row(2), small().text.row(0));
     // Two clips of one name are found when it is written.
     assert!(fault(&EmbeddingSet::concat(&[small(), small()])).contains("id 'a' occurs twice"));
 }

@@ -77,14 +77,6 @@ pub trait Bridge: Send {
         seed: u64,
     ) -> Result<Array2<f32>, BridgeError>;
 
-    /// Whether [`Bridge::decoder_text`] is anything but the captions' embeddings:
-    /// such a bridge needs a decoder of its own.
-    fn moves_text(&self) -> bool;
-
-    /// Standard deviation, per dimension, of the noise that the method's source puts
-    /// on its decoder's training inputs; `None` where it asks for none.
-    fn decoder_noise(&self) -> Option<f64>;
-
     /// Writes one self-contained safetensors file: weights, configuration,
     /// fingerprints, validation scores. Whole or not at all.
     ///
@@ -153,6 +145,14 @@ pub(crate) trait MethodConfig {
         pairs: &Pairs,
         context: &TrainContext<'_>,
     ) -> Result<Box<dyn Method>, BridgeError>;
+    /// Whether [`Method::text`] changes anything.
+    fn moves_text(&self) -> bool {
+        false
+    }
+    /// Noise that the source puts on the decoder's training inputs.
+    fn decoder_noise(&self) -> Option<f64> {
+        None
+    }
     /// The method from what [`Method::tensors`] and [`Method::report`] gave.
     fn load(&self, stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError>;
 }
@@ -168,14 +168,6 @@ pub(crate) trait Method: Send {
     /// What a text-only decoder trains on.
     fn decoder_text(&self, text: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
         Ok(self.text(text))
-    }
-    /// Whether the two above change anything.
-    fn moves_text(&self) -> bool {
-        false
-    }
-    /// Noise that the source puts on the decoder's training inputs.
-    fn decoder_noise(&self) -> Option<f64> {
-        None
     }
     /// Everything that was fitted, by name.
     fn tensors(&self) -> Tensors;
@@ -314,6 +306,19 @@ impl BridgeConfig {
         })
     }
 
+    /// Whether [`Bridge::text`] and [`Bridge::decoder_text`] are anything but the
+    /// captions' embeddings: such a bridge needs a decoder of its own.
+    pub fn moves_text(&self) -> bool {
+        self.method().moves_text()
+    }
+
+    /// Standard deviation, per dimension of the unit vector, of the noise that the
+    /// method's source puts on its decoder's training inputs; `None` where it asks for
+    /// none of its own.
+    pub fn decoder_noise(&self) -> Option<f64> {
+        self.method().decoder_noise()
+    }
+
     /// Checks every range.
     ///
     /// # Errors
@@ -445,14 +450,6 @@ impl Bridge for Fitted {
         self.by_chunk(text, ids, |rows, items| {
             self.method.decoder_text(rows, RowNoise { seed, items })
         })
-    }
-
-    fn moves_text(&self) -> bool {
-        self.method.moves_text()
-    }
-
-    fn decoder_noise(&self) -> Option<f64> {
-        self.method.decoder_noise()
     }
 
     fn save(&self, path: &Path) -> Result<(), BridgeError> {

@@ -80,13 +80,16 @@ impl Scores {
     }
 }
 
-/// The candidate that is best by `criterion`: its index, and all scores.
+/// The candidate that is best by `criterion`: its index, and all scores. Candidates are
+/// rows beside the text of `split`; the gap that shares are taken of is that of
+/// `before`, the pairs as the encoder made them.
 pub(crate) fn choose(
     criterion: Criterion,
+    before: &Split,
     split: &Split,
     candidates: impl IntoIterator<Item = Result<Tensor, BridgeError>>,
 ) -> Result<(usize, Vec<Scores>), BridgeError> {
-    let unbridged = Scores::of(&split.audio, split)?;
+    let unbridged = Scores::of(&before.audio, before)?;
     let scores = candidates
         .into_iter()
         .map(|rows| Scores::of(&l2_normalise(&rows?), split))

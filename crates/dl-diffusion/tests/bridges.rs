@@ -9,7 +9,7 @@ use dl_diffusion::{Bridge, BridgeConfig, BridgeData, load};
 use dl_torch::tensor_file;
 use ndarray::{Array2, Axis, s};
 use tch::{Device, Tensor};
-use toy::{context, paired_cosine, set};
+use toy::{context, set};
 
 const ALL: &[&str] = BridgeConfig::KINDS;
 /// Those that train a network of their own.
@@ -32,6 +32,12 @@ fn fit(config: &BridgeConfig) -> Box<dyn Bridge> {
     let (train, validation) = (set("train", 400, 1), set("validation", 100, 2));
     let data = BridgeData { train: &train, validation: &validation };
     config.fit(&data, &context(0)).expect("a fit")
+}
+
+/// Mean cosine of each caption and its clip.
+fn paired_cosine(audio: &Array2<f32>, set: &EmbeddingSet) -> f32 {
+    let cosines = set.owners.iter().enumerate().map(|(m, &n)| audio.row(n).dot(&set.text.row(m)));
+    cosines.sum::<f32>() / set.owners.len() as f32
 }
 
 fn fault<T>(result: Result<T, dl_diffusion::BridgeError>) -> String {

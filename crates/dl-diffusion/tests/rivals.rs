@@ -72,8 +72,9 @@ fn c3_centres_both_sides_and_asks_for_noise() {
     let expected = Array2::from(vec![[-root, -root], [root, root]]);
     assert!(largest(&(&text - expected)) < 1e-6);
     assert_eq!(bridge.decoder_text(&set.text, &set.ids, 0).unwrap(), text);
-    assert!(bridge.moves_text());
-    assert!((bridge.decoder_noise().unwrap() - 0.126_491_1).abs() < 1e-6);
+    let config = BridgeConfig::of_kind("c3").unwrap();
+    assert!(config.moves_text());
+    assert!((config.decoder_noise().unwrap() - 0.126_491_1).abs() < 1e-6);
 }
 
 #[test]
@@ -83,7 +84,8 @@ fn most_bridges_leave_the_captions_alone() {
         let bridge = fit(&format!("kind = \"{kind}\""), &train);
         let text = bridge.text(&train.text).unwrap();
         assert!(largest(&(&text - &train.text)) < 1e-6, "{kind}");
-        assert!(!bridge.moves_text() && bridge.decoder_noise().is_none(), "{kind}");
+        let config = BridgeConfig::of_kind(kind).unwrap();
+        assert!(!config.moves_text() && config.decoder_noise().is_none(), "{kind}");
     }
 }
 
@@ -122,7 +124,6 @@ fn a_bridge_over_another_is_whole_in_its_file() {
     assert_eq!(again.apply(&test.audio, &test.ids, 0).unwrap(), rows);
     assert_ne!(fit("kind = \"ridge\"", &train).apply(&test.audio, &test.ids, 0).unwrap(), rows);
     let config: BridgeConfig = toml::from_str("kind = \"retrieval\"\n[of]\nkind = \"c3\"").unwrap();
-    let data = BridgeData { train: &train, validation: &train };
-    let error = config.fit(&data, &context(0)).err().expect("a fault").to_string();
-    assert!(error.contains("`c3` under `retrieval` works in a space of its own"), "{error}");
+    let error = config.validate().unwrap_err().to_string();
+    assert!(error.contains("of = c3: must be a method that leaves captions"), "{error}");
 }

@@ -1,7 +1,7 @@
-//! Intervals: the percentile bootstrap (Efron and Tibshirani, 1993, chapter 13)
-//! over clips and seeds, and Student's interval over seeds where a statistic
-//! has no meaning on a resampled set. Resamples are counter-based, so that one
-//! seed gives one interval, whatever the threads.
+//! Intervals and tests: the percentile bootstrap (Efron and Tibshirani, 1993, chapters
+//! 13 and 16) over clips and seeds, Student's interval over seeds where a statistic
+//! has no meaning on a resampled set, and the paired permutation test. Resamples are
+//! counter-based, so that the same ones are drawn for every system and on any threads.
 
 use dl_core::noise::Noise;
 use rayon::prelude::*;
@@ -20,27 +20,81 @@ pub fn bootstrap(
     resamples: usize,
     statistic: impl Fn(usize, &[usize]) -> f64 + Sync,
 ) -> Option<(f64, f64)> {
-    if items < 2 || seeds == 0 || resamples == 0 {
+    if items < 2 || seeds == 0 {
         return None;
     }
-    let clips = Noise::new(0, "bootstrap/clips");
-    let draws = Noise::new(0, "bootstrap/seeds");
-    let mut values: Vec<f64> = (0..resamples as u64)
+    let values: Vec<f64> = (0..resamples as u64)
         .into_par_iter()
         .map(|resample| {
-            let chosen = draw(&clips, resample, items);
-            let drawn = draw(&draws, resample, seeds);
+            let chosen = resampled_clips(resample, items);
+            let drawn = resampled_seeds(resample, seeds);
             drawn.iter().map(|&seed| statistic(seed, &chosen)).sum::<f64>() / seeds as f64
         })
         .collect();
-    values.sort_by(f64::total_cmp);
-    Some((quantile(&values, 0.025), quantile(&values, 0.975)))
+    interval(&values)
+}
+
+/// The clips of one resample: as many as there are, with repetitions. A pure function
+/// of its arguments, so that a comparison of two systems is paired.
+pub fn resampled_clips(resample: u64, items: usize) -> Vec<usize> {
+    draw(&Noise::new(0, "bootstrap/clips"), resample, items)
+}
+
+fn resampled_seeds(resample: u64, seeds: usize) -> Vec<usize> {
+    draw(&Noise::new(0, "bootstrap/seeds"), resample, seeds)
 }
 
 fn draw(noise: &Noise<'_>, resample: u64, n: usize) -> Vec<usize> {
     let mut uniform = vec![0.0_f32; n];
     noise.fill_uniform(resample, n as u64, &mut uniform);
     uniform.into_iter().map(|u| ((f64::from(u) * n as f64) as usize).min(n - 1)).collect()
+}
+
+/// The mean over the seeds that each resample draws: `[resamples]` of `figures`, one
+/// list `[resamples]` for each seed, made on [`resampled_clips`].
+pub fn over_seeds(figures: &[&[f64]]) -> Vec<f64> {
+    let resamples = figures.iter().map(|figures| figures.len()).min().unwrap_or(0);
+    let of = |resample: usize| {
+        let drawn = resampled_seeds(resample as u64, figures.len());
+        drawn.iter().map(|&seed| figures[seed][resample]).sum::<f64>() / figures.len() as f64
+    };
+    (0..resamples).map(of).collect()
+}
+
+/// The 2.5 % and 97.5 % points; `None` of nothing.
+pub fn interval(values: &[f64]) -> Option<(f64, f64)> {
+    if values.is_empty() {
+        return None;
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    Some((quantile(&sorted, 0.025), quantile(&sorted, 0.975)))
+}
+
+/// `values` shifted so that their mean is `observed`. For figures that are biased on a
+/// resample: it holds about 63 % of the clips, each more than once, so that a distance
+/// of two distributions comes out larger on it than on the clips themselves.
+pub fn centred(observed: f64, values: &[f64]) -> Vec<f64> {
+    let shift = observed - mean(values);
+    values.iter().map(|value| value + shift).collect()
+}
+
+/// Two-sided paired bootstrap test of a difference against 0. `observed` is the
+/// difference, `values` the differences on resamples, both systems on the same ones.
+/// The values are [`centred`] on `observed`; with k the smaller of the numbers of values
+/// not above and not below 0, and n resamples, p = min(1, 2 (k + 1) / (n + 1)), so never
+/// below 2 / (n + 1).
+///
+/// Known bias: a resample of S seeds varies (S - 1) / S as much as fresh seeds would and
+/// one seed not at all, so p is too small where seeds matter and are few. Centring
+/// takes the bias of resampling out of the difference, not the bias that the figure
+/// itself has at this number of clips.
+pub fn bootstrap_test(observed: f64, values: &[f64]) -> f64 {
+    let centred = centred(observed, values);
+    let not_above = centred.iter().filter(|&&value| value <= 0.0).count();
+    let not_below = centred.iter().filter(|&&value| value >= 0.0).count();
+    let k = not_above.min(not_below);
+    (2.0 * (k + 1) as f64 / (values.len() + 1) as f64).min(1.0)
 }
 
 /// Linear interpolation between order statistics of a sorted list.
@@ -53,6 +107,14 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
 /// The mean.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// The mean over seeds for each item, of one list `[items]` for each seed; the shortest
+/// list says how many items there are.
+pub fn mean_by_item(lists: &[&[f64]]) -> Vec<f64> {
+    let items = lists.iter().map(|list| list.len()).min().unwrap_or(0);
+    let of = |item: usize| lists.iter().map(|list| list[item]).sum::<f64>() / lists.len() as f64;
+    (0..items).map(of).collect()
 }
 
 /// Two-sided 97.5 % points of Student's t for 1 to 10 degrees of freedom.
@@ -69,6 +131,9 @@ pub fn student(values: &[f64]) -> Option<(f64, f64)> {
     let half = point * (variance / n as f64).sqrt();
     Some((centre - half, centre + half))
 }
+
+/// Sign flips for [`permutation_test`] that leave room for a correction over 100 tests.
+pub const PERMUTATIONS: usize = 10_000;
 
 /// Two-sided paired permutation test (Fisher's, on the mean difference) of two systems
 /// on the same clips: the share of random sign flips whose mean is at least as far
@@ -176,6 +241,58 @@ mod tests {
         let (low, high) = bootstrap(10, 3, 1000, at).unwrap();
         assert!(low < 0.7 && high > 1.3);
         assert_eq!(bootstrap(1, 3, 1000, at), None);
+    }
+
+    #[test]
+    fn the_means_over_drawn_seeds_are_those_of_the_bootstrap() {
+        let figure = |seed: usize, clips: &[usize]| (clips[0] + 10 * seed) as f64;
+        let of = |seed| -> Vec<f64> {
+            (0..300).map(|resample| figure(seed, &resampled_clips(resample, 7))).collect()
+        };
+        let (a, b, c) = (of(0), of(1), of(2));
+        let values = over_seeds(&[&a, &b, &c]);
+        assert_eq!(interval(&values), bootstrap(7, 3, 300, figure));
+        assert_eq!((over_seeds(&[]), interval(&[])), (vec![], None));
+    }
+
+    #[test]
+    fn a_mean_by_item_by_hand() {
+        assert_eq!(mean_by_item(&[&[1.0, 2.0], &[3.0, 0.0]]), [2.0, 1.0]);
+        assert!(mean_by_item(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_bootstrap_test_by_hand() {
+        // Mean 2, shifted to 1: -1, 0, 1, 2, 3. Two are not above 0: 2 (2 + 1) / (5 + 1).
+        assert!((bootstrap_test(1.0, &[0.0, 1.0, 2.0, 3.0, 4.0]) - 1.0).abs() < 1e-12);
+        // Shifted to 2.5: none is across 0: 2 / 6, on either side.
+        for sign in [1.0, -1.0] {
+            let values = [0.0, 1.0, 2.0, 3.0, 4.0].map(|value| sign * value);
+            assert!((bootstrap_test(sign * 2.5, &values) - 1.0 / 3.0).abs() < 1e-12);
+        }
+        assert!((bootstrap_test(0.0, &[0.0; 9]) - 1.0).abs() < 1e-12);
+        assert_eq!(centred(1.0, &[5.0, 7.0]), [0.0, 2.0]);
+    }
+
+    #[test]
+    fn a_bootstrap_test_is_rarely_wrong_about_equal_systems_and_finds_unequal_ones() {
+        let found = |shift: f64| {
+            let significant = |trial: &u64| {
+                let mut values = vec![0.0_f32; 60];
+                Noise::new(3, "trials").fill_normal(*trial, 0, &mut values);
+                let of = |clips: &[usize]| {
+                    clips.iter().map(|&i| f64::from(values[i])).sum::<f64>() / 60.0 + shift
+                };
+                let resampled: Vec<f64> =
+                    (0..300).map(|resample| of(&resampled_clips(resample, 60))).collect();
+                bootstrap_test(of(&(0..60).collect::<Vec<_>>()), &resampled) <= 0.05
+            };
+            (0..200).filter(significant).count()
+        };
+        // 5 % of 200 is 10; four standard errors are 12.
+        assert!(found(0.0) <= 22, "{}", found(0.0));
+        // Half a deviation at 60 clips is 3.9 standard errors.
+        assert!(found(0.5) >= 180, "{}", found(0.5));
     }
 
     #[test]

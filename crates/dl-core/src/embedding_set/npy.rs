@@ -59,6 +59,22 @@ impl EmbeddingSet {
     }
 }
 
+/// Reads one side of pairs, `.npy` f32 `[rows, dims]`, as it stands.
+///
+/// # Errors
+/// [`EmbeddingSetError`] naming the file when it cannot be read or is of another form.
+pub fn read_rows(path: &Path) -> Result<Array2<f32>, EmbeddingSetError> {
+    read_npy(path)
+}
+
+/// Writes rows as `.npy` f32 `[rows, dims]`, whole or not at all.
+///
+/// # Errors
+/// [`EmbeddingSetError::Io`] when the disk refuses.
+pub fn write_rows(path: &Path, rows: &Array2<f32>) -> Result<(), EmbeddingSetError> {
+    write_npy(path, rows)
+}
+
 fn read_npy<T: ndarray_npy::ReadNpyExt>(path: &Path) -> Result<T, EmbeddingSetError> {
     let file = fs::File::open(path)
         .map_err(|source| EmbeddingSetError::Io { path: path.into(), source })?;

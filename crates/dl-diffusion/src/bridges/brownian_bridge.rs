@@ -141,7 +141,7 @@ impl MethodConfig for BrownianBridgeConfig {
         )?;
         model.params.freeze();
         let candidates = self.steps.iter().map(|&steps| Ok(tch::no_grad(|| rows(steps))));
-        let (best, scores) = choose(self.select, validation, candidates)?;
+        let (best, scores) = choose(self.select, validation, validation, candidates)?;
         let tried = self.steps.iter().copied().zip(scores).collect();
         model.report = Report { training, steps: self.steps[best], tried };
         Ok(Box::new(model))

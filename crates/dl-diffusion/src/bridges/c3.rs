@@ -33,7 +33,6 @@ impl Default for C3Config {
 
 struct C3 {
     centring: Centring,
-    decoder_noise: f64,
 }
 
 impl MethodConfig for C3Config {
@@ -46,14 +45,20 @@ impl MethodConfig for C3Config {
         check(noise >= 0.0 && noise.is_finite(), "decoder_noise", noise, "at least 0")
     }
 
+    fn moves_text(&self) -> bool {
+        true
+    }
+
+    fn decoder_noise(&self) -> Option<f64> {
+        Some(self.decoder_noise)
+    }
+
     fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let centring = Centring::fit(&pairs.train);
-        Ok(Box::new(C3 { centring, decoder_noise: self.decoder_noise }))
+        Ok(Box::new(C3 { centring: Centring::fit(&pairs.train) }))
     }
 
     fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let centring = Centring::load(&mut stored)?;
-        Ok(Box::new(C3 { centring, decoder_noise: self.decoder_noise }))
+        Ok(Box::new(C3 { centring: Centring::load(&mut stored)? }))
     }
 }
 
@@ -64,14 +69,6 @@ impl Method for C3 {
 
     fn text(&self, text: &Tensor) -> Tensor {
         self.centring.text(text)
-    }
-
-    fn moves_text(&self) -> bool {
-        true
-    }
-
-    fn decoder_noise(&self) -> Option<f64> {
-        Some(self.decoder_noise)
     }
 
     fn tensors(&self) -> Tensors {

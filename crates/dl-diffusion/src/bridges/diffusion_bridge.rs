@@ -131,6 +131,10 @@ impl MethodConfig for DiffusionBridgeConfig {
         Ok(self.train.validate()?)
     }
 
+    fn moves_text(&self) -> bool {
+        true
+    }
+
     fn fit(
         &self,
         pairs: &Pairs,
@@ -164,7 +168,7 @@ impl MethodConfig for DiffusionBridgeConfig {
             .entries
             .iter()
             .map(|&entry| tch::no_grad(|| model.cross(&pairs.validation.audio, entry)));
-        let (best, scores) = choose(self.select, &split, candidates)?;
+        let (best, scores) = choose(self.select, &pairs.validation, &split, candidates)?;
         let tried = self.entries.iter().copied().zip(scores).collect();
         model.report = Report { training, entry: self.entries[best], tried };
         Ok(Box::new(model))
@@ -174,6 +178,11 @@ impl MethodConfig for DiffusionBridgeConfig {
         let centring = Centring::load(&mut stored)?;
         let mut model = self.build(0, stored.dim, stored.device, centring)?;
         model.report = stored.report()?;
+        let entry = model.report.entry;
+        if !self.entries.contains(&entry) {
+            let problem = format!("its header chose entry {entry}, which is not in `entries`");
+            return Err(BridgeError::file(stored.path, problem));
+        }
         model.params.restore(&stored.tensors, stored.path)?;
         model.params.freeze();
         Ok(Box::new(model))
@@ -244,10 +253,6 @@ impl Method for DiffusionBridge {
         let clean = self.centring.text(text) * self.config.norm;
         let draw = noise.draw(0, clean.size()[1] as usize, clean.device());
         self.denoise(self.process.q_sample(&clean, level - 1, &draw), level)
-    }
-
-    fn moves_text(&self) -> bool {
-        true
     }
 
     fn tensors(&self) -> Tensors {

@@ -185,7 +185,7 @@ impl DiffusionLink {
         let rows = candidates
             .iter()
             .map(|candidate| tch::no_grad(|| sampler.run(candidate, &validation.audio, noise)));
-        let (best, scores) = choose(self.config.select, validation, rows)?;
+        let (best, scores) = choose(self.config.select, validation, validation, rows)?;
         self.report.chosen = candidates[best];
         self.report.tried = candidates.iter().copied().zip(scores).collect();
         Ok(())

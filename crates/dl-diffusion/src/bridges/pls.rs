@@ -62,7 +62,7 @@ impl MethodConfig for PlsConfig {
         let solutions = solve(&pairs.train.paired_audio(), &pairs.train.text, &counts)?;
         let audio = &pairs.validation.audio;
         let candidates = solutions.iter().map(|(weight, bias)| Ok(audio.matmul(weight) + bias));
-        let (best, scores) = choose(self.select, &pairs.validation, candidates)?;
+        let (best, scores) = choose(self.select, &pairs.validation, &pairs.validation, candidates)?;
         let (weight, bias) = &solutions[best];
         let tried = counts.iter().copied().zip(scores).collect();
         Ok(Box::new(Pls {
@@ -109,13 +109,17 @@ fn solve(x: &Tensor, y: &Tensor, counts: &[usize]) -> Result<Vec<(Tensor, Tensor
     let (x_mean, y_mean) = (mean(&x), mean(&y));
     let (mut x, y) = (x - &x_mean, y - &y_mean);
     let (mut weights, mut x_loadings, mut y_loadings) = (vec![], vec![], vec![]);
+    let mut first = 0.0_f64;
     let most = counts.iter().copied().max().unwrap_or(0);
     for _ in 0..most {
         // The fixed point of NIPALS: the first left singular vector of X'Y. Deflating X
         // alone gives the same scores as deflating both.
         let cross = x.tr().matmul(&y);
         let (u, s, _) = cross.f_svd(true, true)?;
-        if s.double_value(&[0]) < 1e-12 {
+        // What deflation leaves of nothing is rounding.
+        let largest = s.double_value(&[0]);
+        first = first.max(largest);
+        if largest <= first * 1e-12 {
             break;
         }
         let weight = u.narrow(1, 0, 1);

@@ -60,7 +60,7 @@ impl MethodConfig for ProjectionConfig {
         let support = pairs.train.text.shallow_clone();
         let audio = &pairs.validation.audio;
         let candidates = self.temperatures.iter().map(|&t| Ok(project(audio, &support, t)));
-        let (best, scores) = choose(self.select, &pairs.validation, candidates)?;
+        let (best, scores) = choose(self.select, &pairs.validation, &pairs.validation, candidates)?;
         let tried = self.temperatures.iter().copied().zip(scores).collect();
         let report = Report { temperature: self.temperatures[best], tried };
         Ok(Box::new(Projection { support, report }))

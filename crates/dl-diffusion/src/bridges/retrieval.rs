@@ -76,6 +76,10 @@ impl MethodConfig for RetrievalConfig {
 
     fn validate(&self) -> Result<(), BridgeError> {
         self.of.validate()?;
+        let kind = self.of.name();
+        let range = "a method that leaves captions where they are: in a space of its own the \
+                     audio embedding has no vote";
+        check(!self.of.moves_text(), "of", kind, range)?;
         check(!self.temperatures.is_empty(), "temperatures", "[]", "a list of at least one")?;
         self.temperatures.iter().try_for_each(|&t| check_temperature("temperatures", t))?;
         check(!self.audio_shares.is_empty(), "audio_shares", "[]", "a list of at least one")?;
@@ -90,11 +94,6 @@ impl MethodConfig for RetrievalConfig {
         context: &TrainContext<'_>,
     ) -> Result<Box<dyn Method>, BridgeError> {
         let inner = self.of.fit_method(pairs, context)?;
-        if inner.moves_text() {
-            let kind = self.of.name();
-            let problem = "works in a space of its own, where the audio embedding has no vote";
-            return Err(BridgeError::Input(format!("bridge `{kind}` under `retrieval` {problem}")));
-        }
         let split = &pairs.validation;
         let noise = RowNoise { seed: context.seed, items: &split.items };
         let rows = l2_normalise(&tch::no_grad(|| inner.apply(&split.audio, noise))?);
@@ -113,7 +112,7 @@ impl MethodConfig for RetrievalConfig {
                 None => rows.shallow_clone(),
             })
         });
-        let (best, scores) = choose(self.select, split, candidates)?;
+        let (best, scores) = choose(self.select, split, split, candidates)?;
         let chosen = votes[best];
         let tried = votes.into_iter().zip(scores).collect();
         let report = Report { chosen, tried, of: inner.report() };

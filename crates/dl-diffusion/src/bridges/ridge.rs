@@ -68,7 +68,7 @@ impl MethodConfig for RidgeConfig {
             .collect::<Result<Vec<_>, _>>()?;
         let audio = &pairs.validation.audio;
         let candidates = solutions.iter().map(|(weight, bias)| Ok(audio.matmul(weight) + bias));
-        let (best, scores) = choose(self.select, &pairs.validation, candidates)?;
+        let (best, scores) = choose(self.select, &pairs.validation, &pairs.validation, candidates)?;
         let (weight, bias) = &solutions[best];
         let tried = self.lambdas.iter().copied().zip(scores).collect();
         Ok(Box::new(Ridge {

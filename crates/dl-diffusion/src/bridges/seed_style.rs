@@ -11,9 +11,14 @@ use crate::{
     bridge::{Method, MethodConfig, Stored},
     bridges::diffusion_link::{DiffusionLinkConfig, default_training},
     error::BridgeError,
+    loss::{Distance, LossConfig, TopologyConfig},
     network::NetworkConfig,
     pairs::Pairs,
+    process::Prediction,
     samplers::SamplerConfig,
+    schedule::{ScheduleConfig, ScheduleKind},
+    scores::Criterion,
+    space::Scale,
 };
 
 /// What SEED leaves to the user.
@@ -51,9 +56,21 @@ impl SeedStyleConfig {
         DiffusionLinkConfig {
             network: self.network.clone(),
             train: self.train.clone(),
-            jitter: 0.0,
             candidates: vec![SamplerConfig::OneStep { level: self.level }],
-            ..DiffusionLinkConfig::default()
+            // Said in full, so that new defaults of Diffusion-Link leave SEED's recipe be.
+            schedule: ScheduleConfig { kind: ScheduleKind::ScaledLinear, ..Default::default() },
+            prediction: Prediction::X0,
+            scale: Scale::SqrtDim,
+            loss: LossConfig {
+                distance: Distance::L1,
+                text_identity: 1.0,
+                cross_sample: 1.0,
+                topology: TopologyConfig { weight: 0.0, ..TopologyConfig::default() },
+            },
+            jitter: 0.0,
+            max_level: ScheduleConfig::default().levels - 1,
+            ema: 0.0,
+            select: Criterion::default(),
         }
     }
 }

@@ -86,6 +86,14 @@ impl MethodConfig for TransportConfig {
         check(shrinkage > 0.0 && shrinkage.is_finite(), "shrinkage", shrinkage, "above 0")
     }
 
+    fn moves_text(&self) -> bool {
+        self.of.moves_text()
+    }
+
+    fn decoder_noise(&self) -> Option<f64> {
+        self.of.decoder_noise()
+    }
+
     fn fit(
         &self,
         pairs: &Pairs,
@@ -110,7 +118,7 @@ impl MethodConfig for TransportConfig {
             Ok(moved)
         });
         let target = split.with_text(l2_normalise(&inner.text(&split.text)));
-        let (best, scores) = choose(self.select, &target, candidates)?;
+        let (best, scores) = choose(self.select, split, &target, candidates)?;
         let strength = self.strengths[best];
         let tried = self.strengths.iter().copied().zip(scores).collect();
         let report = Report { strength, tried, of: inner.report() };
@@ -138,14 +146,6 @@ impl Method for Transport {
 
     fn decoder_text(&self, text: &Tensor, noise: RowNoise<'_>) -> Result<Tensor, BridgeError> {
         self.inner.decoder_text(text, noise)
-    }
-
-    fn moves_text(&self) -> bool {
-        self.inner.moves_text()
-    }
-
-    fn decoder_noise(&self) -> Option<f64> {
-        self.inner.decoder_noise()
     }
 
     fn tensors(&self) -> Tensors {

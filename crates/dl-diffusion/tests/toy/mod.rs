@@ -54,9 +54,3 @@ pub(crate) fn context(seed: u64) -> TrainContext<'static> {
         progress: &Silent,
     }
 }
-
-/// Mean cosine of each caption and its clip.
-pub(crate) fn paired_cosine(audio: &Array2<f32>, set: &EmbeddingSet) -> f32 {
-    let cosines = set.owners.iter().enumerate().map(|(m, &n)| audio.row(n).dot(&set.text.row(m)));
-    cosines.sum::<f32>() / set.owners.len() as f32
-}

@@ -1,33 +1,41 @@
 //! Distances between the two clouds of unit vectors.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::linear_algebra::trace_of_root;
 
-fn mean(rows: &Array2<f32>) -> Array1<f64> {
-    rows.mapv(f64::from).sum_axis(Axis(0)) / rows.nrows() as f64
+/// The Gaussian fitted to a cloud, of which a clip may be drawn several times.
+pub(super) struct Moments {
+    mean: Array1<f64>,
+    /// Unbiased: `[D, D]`.
+    covariance: Array2<f64>,
 }
 
-/// Unbiased covariance: `[D, D]`.
-fn covariance(rows: &Array2<f32>, mean: &Array1<f64>) -> Array2<f64> {
-    let centred = rows.mapv(f64::from) - mean;
-    centred.t().dot(&centred) / (rows.nrows() - 1) as f64
-}
+impl Moments {
+    /// Of `rows` `[N, D]`, each as often as `counts` says; at least two in all.
+    pub(super) fn of(rows: ArrayView2<'_, f64>, counts: &[usize]) -> Self {
+        let chosen: Vec<usize> = (0..counts.len()).filter(|&row| counts[row] > 0).collect();
+        let weights = Array1::from_iter(chosen.iter().map(|&row| counts[row] as f64));
+        let (rows, total) = (rows.select(Axis(0), &chosen), weights.sum());
+        let mean = weights.dot(&rows) / total;
+        let scaled = (rows - &mean) * &weights.mapv(f64::sqrt).insert_axis(Axis(1));
+        Self { mean, covariance: scaled.t().dot(&scaled) / (total - 1.0) }
+    }
 
-/// Euclidean distance of the means.
-pub(super) fn centroid_distance(audio: &Array2<f32>, text: &Array2<f32>) -> f64 {
-    let difference = mean(audio) - mean(text);
-    difference.dot(&difference).sqrt()
-}
+    /// Euclidean distance of the means.
+    pub(super) fn centroid_distance(&self, other: &Self) -> f64 {
+        let difference = &self.mean - &other.mean;
+        difference.dot(&difference).sqrt()
+    }
 
-/// Fréchet distance of Gaussian fits, see [`super::GapReport::frechet`].
-pub(super) fn frechet(audio: &Array2<f32>, text: &Array2<f32>) -> f64 {
-    let (mean_a, mean_t) = (mean(audio), mean(text));
-    let (a, t) = (covariance(audio, &mean_a), covariance(text, &mean_t));
-    let difference = &mean_a - &mean_t;
-    let traces = a.diag().sum() + t.diag().sum();
-    (difference.dot(&difference) + traces - 2.0 * trace_of_root(&a, &t)).max(0.0)
+    /// Fréchet distance of Gaussian fits, see [`super::GapReport::frechet`].
+    pub(super) fn frechet(&self, other: &Self) -> f64 {
+        let (a, b) = (&self.covariance, &other.covariance);
+        let traces = a.diag().sum() + b.diag().sum();
+        let centroids = self.centroid_distance(other);
+        (centroids * centroids + traces - 2.0 * trace_of_root(a, b)).max(0.0)
+    }
 }
 
 /// See [`super::GapReport::knn_mixing`]. Each point's own partner is a neighbour like any other.

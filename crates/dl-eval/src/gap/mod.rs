@@ -9,13 +9,15 @@ mod probe;
 mod retrieval;
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::EvalError;
+use crate::{EvalError, stats};
+use distribution::Moments;
 
 /// Changes whenever a definition does, so that figures kept under an older one are
 /// not taken for new.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Neighbours looked at for mixing.
 const NEIGHBOURS: usize = 10;
 /// Clips below which a distribution says nothing; also two per fold of the probe.
@@ -52,6 +54,19 @@ pub struct PerClip {
     pub t2a_r10: Vec<f64>,
     /// Reciprocal rank within ten (average precision with one relevant clip).
     pub t2a_map10: Vec<f64>,
+    /// Share of the clip's two points (audio and first caption) that a probe fitted to
+    /// other clips tells apart: 0, 0.5 or 1. Its mean is the separability.
+    pub probe_correct: Vec<f64>,
+}
+
+/// Figures of the whole set on resampled clips ([`stats::resampled_clips`]): `[resamples]`
+/// each. Both are larger on a resample than on the clips, see [`stats::centred`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resampled {
+    /// [`GapReport::centroid_distance`].
+    pub centroid_distance: Vec<f64>,
+    /// [`GapReport::frechet`].
+    pub frechet: Vec<f64>,
 }
 
 /// All columns of T1.
@@ -87,8 +102,7 @@ pub struct GapReport {
 pub fn evaluate(input: &GapInput<'_>) -> Result<GapReport, EvalError> {
     let captions = captions_of(input)?;
     let (audio, text) = (unit_rows("audio", input.audio)?, unit_rows("text", input.text)?);
-    let firsts: Vec<usize> = captions.iter().map(|list| list[0]).collect();
-    let first_text = text.select(Axis(0), &firsts);
+    let first_text = firsts(&text, &captions);
     let similarity = audio.dot(&text.t());
     let paired_cosine: Vec<f64> = captions
         .iter()
@@ -107,16 +121,45 @@ pub fn evaluate(input: &GapInput<'_>) -> Result<GapReport, EvalError> {
         t2a_r1: retrieval::by_clip(&t2a, &captions, |found| found.within(1)),
         t2a_r10: retrieval::by_clip(&t2a, &captions, |found| found.within(10)),
         t2a_map10: retrieval::by_clip(&t2a, &captions, |found| found.average_precision(10)),
+        probe_correct: probe::correct(&audio, &first_text),
         paired_cosine,
     };
+    let once = vec![1; audio.nrows()];
+    let moments = |rows: &Array2<f32>| Moments::of(rows.mapv(f64::from).view(), &once);
+    let (of_audio, of_text) = (moments(&audio), moments(&first_text));
     Ok(GapReport {
-        centroid_distance: distribution::centroid_distance(&audio, &first_text),
-        frechet: distribution::frechet(&audio, &first_text),
-        separability: probe::separability(&audio, &first_text),
+        centroid_distance: of_audio.centroid_distance(&of_text),
+        frechet: of_audio.frechet(&of_text),
+        separability: stats::mean(&per_clip.probe_correct),
         knn_mixing: distribution::knn_mixing(&audio, &first_text, NEIGHBOURS),
         relative_gap: distribution::relative_gap(&audio, &first_text, &per_clip.paired_cosine),
         per_clip,
     })
+}
+
+/// The figures of the whole set on `resamples` resamples of the clips, those of
+/// [`stats::resampled_clips`]: two systems over the same clips are compared on the same ones.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn resample(input: &GapInput<'_>, resamples: usize) -> Result<Resampled, EvalError> {
+    let captions = captions_of(input)?;
+    let audio = unit_rows("audio", input.audio)?.mapv(f64::from);
+    let text = firsts(&unit_rows("text", input.text)?, &captions).mapv(f64::from);
+    let figures: Vec<(f64, f64)> = (0..resamples as u64)
+        .into_par_iter()
+        .map(|resample| {
+            let mut counts = vec![0; audio.nrows()];
+            for clip in stats::resampled_clips(resample, counts.len()) {
+                counts[clip] += 1;
+            }
+            let moments = |rows: &Array2<f64>| Moments::of(rows.view(), &counts);
+            let (audio, text) = (moments(&audio), moments(&text));
+            (audio.centroid_distance(&text), audio.frechet(&text))
+        })
+        .collect();
+    let (centroid_distance, frechet) = figures.into_iter().unzip();
+    Ok(Resampled { centroid_distance, frechet })
 }
 
 /// The unit vector along which a linear probe tells audio (high) from text (low),
@@ -126,8 +169,7 @@ pub fn evaluate(input: &GapInput<'_>) -> Result<GapReport, EvalError> {
 /// As [`evaluate`].
 pub fn modality_direction(input: &GapInput<'_>) -> Result<Array1<f64>, EvalError> {
     let captions = captions_of(input)?;
-    let firsts: Vec<usize> = captions.iter().map(|list| list[0]).collect();
-    let text = unit_rows("text", input.text)?.select(Axis(0), &firsts);
+    let text = firsts(&unit_rows("text", input.text)?, &captions);
     Ok(probe::direction(&unit_rows("audio", input.audio)?, &text))
 }
 
@@ -153,6 +195,11 @@ fn captions_of(input: &GapInput<'_>) -> Result<Vec<Vec<usize>>, EvalError> {
         Some(clip) => Err(EvalError::NoReference(clip)),
         None => Ok(lists),
     }
+}
+
+/// Each clip's first caption: `[N, D]`.
+fn firsts(text: &Array2<f32>, captions: &[Vec<usize>]) -> Array2<f32> {
+    text.select(Axis(0), &captions.iter().map(|list| list[0]).collect::<Vec<_>>())
 }
 
 /// Rows scaled to unit norm.

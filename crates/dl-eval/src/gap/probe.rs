@@ -43,19 +43,27 @@ fn stack(audio: &Array2<f32>, text: &Array2<f32>, chosen: &[usize]) -> Array2<f6
         .mapv(f64::from)
 }
 
-/// Mean accuracy over the folds.
-pub(super) fn separability(audio: &Array2<f32>, text: &Array2<f32>) -> f64 {
+/// For each clip the share of its two points that a probe fitted to other clips puts on
+/// the right side: 0, 0.5 or 1. The mean is the accuracy.
+pub(super) fn correct(audio: &Array2<f32>, text: &Array2<f32>) -> Vec<f64> {
     let n = audio.nrows();
-    let correct: usize = (0..FOLDS)
+    let folds: Vec<Vec<(usize, f64)>> = (0..FOLDS)
         .into_par_iter()
         .map(|fold| {
             let (held, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| i % FOLDS == fold);
             let scores = Probe::fit(audio, text, &kept).scores(&stack(audio, text, &held));
-            let right = |(i, score): (usize, &f64)| (*score > 0.0) == (i < held.len());
-            scores.iter().enumerate().filter(|&pair| right(pair)).count()
+            let right = |point: usize, is_audio: bool| {
+                if (scores[point] > 0.0) == is_audio { 0.5 } else { 0.0 }
+            };
+            let both = |i: usize| right(i, true) + right(held.len() + i, false);
+            held.iter().enumerate().map(|(i, &clip)| (clip, both(i))).collect()
         })
-        .sum();
-    correct as f64 / (2 * n) as f64
+        .collect();
+    let mut correct = vec![0.0; n];
+    for (clip, share) in folds.into_iter().flatten() {
+        correct[clip] = share;
+    }
+    correct
 }
 
 /// The unit vector along which the probe, fitted to all rows, tells audio (high)
