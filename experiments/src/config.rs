@@ -41,6 +41,9 @@ pub struct SuiteConfig {
     pub encoders: BTreeMap<String, EncoderConfig>,
     /// All bridges, by the name that rows use.
     pub bridges: BTreeMap<String, BridgeConfig>,
+    /// Variants of bridges for the experiment `ablations`, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ablations: BTreeMap<String, AblationConfig>,
     /// The decoder, before any prefix.
     pub language_model: LmTrainConfig,
     /// The prefix mapper and how captions are decoded.
@@ -123,6 +126,44 @@ impl EncoderConfig {
         }
         Ok(config)
     }
+}
+
+/// Variants of one bridge: the values of a sweep, then those that are named. Every
+/// row is compared with the first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AblationConfig {
+    /// What varies, in a few words: the title of the table.
+    pub about: String,
+    /// The bridge of the suite that is varied.
+    pub of: String,
+    /// One key over several values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepConfig>,
+    /// Variants with a name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<VariantConfig>,
+}
+
+/// One key of a bridge over several values.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepConfig {
+    /// With dots, as `--set` takes it, from the bridge down.
+    pub key: String,
+    /// In the order of the rows.
+    pub values: Vec<toml::Value>,
+}
+
+/// A variant with a name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VariantConfig {
+    /// The row.
+    pub name: String,
+    /// `key=value`, as `--set` takes it, from the bridge down; none is the bridge itself.
+    #[serde(default)]
+    pub set: Vec<String>,
 }
 
 /// The prefix mapper and decoding.
@@ -235,6 +276,22 @@ impl SuiteConfig {
         for (name, bridge) in &self.bridges {
             bridge.validate().with_context(|| format!("bridges.{name}"))?;
         }
+        for (name, ablation) in &self.ablations {
+            let key = || format!("ablations.{name}");
+            let base = self.bridge(&ablation.of).with_context(key)?;
+            let sweep = ablation.sweep.iter();
+            let sweeps =
+                sweep.flat_map(|s| s.values.iter().map(|v| vec![format!("{}={v}", s.key)]));
+            let named = ablation.variants.iter().map(|variant| variant.set.clone());
+            let mut count = 0;
+            for set in sweeps.chain(named) {
+                variant_of(base, &set).with_context(key)?;
+                count += 1;
+            }
+            if count == 0 {
+                bail!("ablations.{name}: give a sweep or at least one variant");
+            }
+        }
         self.data.validate().context("data")?;
         self.encoder.validate("encoder")?;
         for (name, encoder) in &self.encoders {
@@ -274,6 +331,22 @@ impl SuiteConfig {
     pub fn runs_dir(&self) -> Result<PathBuf> {
         Ok(paths::in_repository(&self.runs)?.join(&self.name))
     }
+}
+
+/// A bridge with `sets` (`key=value`) on top, checked.
+pub fn variant_of(base: &BridgeConfig, sets: &[String]) -> Result<BridgeConfig> {
+    let mut document = toml::Table::try_from(base).context("cannot write the bridge as TOML")?;
+    for set in sets {
+        apply(&mut document, set)?;
+    }
+    let bridge: BridgeConfig = serde_path_to_error::deserialize(toml::Value::Table(document))
+        .map_err(|error| {
+            let place = error.path().to_string();
+            let problem = error.into_inner();
+            anyhow!("{}: {place}: {}", sets.join(", "), with_suggestion(problem.message()))
+        })?;
+    bridge.validate().with_context(|| sets.join(", "))?;
+    Ok(bridge)
 }
 
 /// Reads a TOML file of configuration with `sets` on top; faults name file and key.

@@ -1,13 +1,16 @@
-//! The figure of the migration: where audio points stand before and after a
+//! Figures. The migration: where audio points stand before and after a
 //! bridge. Across: the direction in which a linear probe, fitted on the
 //! validation split, tells audio from text. Up: the direction in which text and
-//! audio together vary most beside it.
+//! audio together vary most beside it. The sweep: the measures of the gap over the
+//! values of an ablation.
 
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 use plotters::prelude::*;
+
+use crate::record::Record;
 
 /// Points shown of each kind; more would only hide one another.
 const SHOWN: usize = 400;
@@ -81,6 +84,69 @@ pub fn migration(
             .border_style(BLACK.mix(0.3))
             .draw()
             .map_err(|e| fault(&e))?;
+        root.present().map_err(|e| fault(&e))?;
+    }
+    dl_core::atomic::write_bytes(path, svg.as_bytes())?;
+    Ok(())
+}
+
+/// The four measures of the gap over the values of a sweep, one panel each, with their
+/// intervals, into an SVG file. Values stand at equal distances, in their order.
+pub fn sweep(path: &Path, title: &str, axis: &str, points: &[(f64, &Record)]) -> Result<()> {
+    const PANELS: [(&str, &str); 4] = [
+        ("paired_cosine", "paired cosine (more is better)"),
+        ("centroid_distance", "centroid distance"),
+        ("frechet", "Fréchet distance"),
+        ("separability", "separability"),
+    ];
+    let fault = |error: &dyn std::fmt::Display| anyhow!("cannot draw the figure: {error}");
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (900, 560)).into_drawing_area();
+        root.fill(&WHITE).map_err(|e| fault(&e))?;
+        let inside = root.titled(title, ("sans-serif", 18)).map_err(|e| fault(&e))?;
+        for (area, (metric, name)) in inside.split_evenly((2, 2)).iter().zip(PANELS) {
+            let values: Vec<(f64, f64, f64, f64)> = points
+                .iter()
+                .enumerate()
+                .filter_map(|(place, (_, record))| {
+                    let estimate = record.metrics.get(metric)?;
+                    let (low, high) = estimate.interval.unwrap_or((estimate.value, estimate.value));
+                    Some((place as f64, estimate.value, low, high))
+                })
+                .collect();
+            let low = values.iter().map(|v| v.2).fold(f64::INFINITY, f64::min);
+            let high = values.iter().map(|v| v.3).fold(f64::NEG_INFINITY, f64::max);
+            let margin = 0.08 * (high - low).max(1e-9);
+            let mut chart = ChartBuilder::on(area)
+                .caption(name, ("sans-serif", 14))
+                .margin(8)
+                .x_label_area_size(34)
+                .y_label_area_size(52)
+                .build_cartesian_2d(-0.3..points.len() as f64 - 0.7, low - margin..high + margin)
+                .map_err(|e| fault(&e))?;
+            let tick = |x: &f64| {
+                let place = x.round();
+                let near = (x - place).abs() < 0.01 && place >= 0.0;
+                let value = points.get(place as usize).filter(|_| near).map(|(value, _)| value);
+                value.map_or_else(String::new, |value| format!("{value}"))
+            };
+            chart
+                .configure_mesh()
+                .x_desc(axis)
+                .x_labels(points.len() * 2)
+                .x_label_formatter(&tick)
+                .y_label_formatter(&|y| label(*y, 3))
+                .light_line_style(WHITE)
+                .draw()
+                .map_err(|e| fault(&e))?;
+            let line = values.iter().map(|&(x, y, ..)| (x, y));
+            chart.draw_series(LineSeries::new(line, BRIDGED)).map_err(|e| fault(&e))?;
+            let bars = values.iter().map(|&(x, y, low, high)| {
+                ErrorBar::new_vertical(x, low, y, high, BRIDGED.filled(), 8)
+            });
+            chart.draw_series(bars).map_err(|e| fault(&e))?;
+        }
         root.present().map_err(|e| fault(&e))?;
     }
     dl_core::atomic::write_bytes(path, svg.as_bytes())?;

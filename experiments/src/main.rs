@@ -6,6 +6,7 @@
 // no further than the crate.
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
 
+mod ablations;
 mod across_encoders;
 mod bridge;
 mod caption;

@@ -117,6 +117,17 @@ impl<'a> Pipeline<'a> {
         })
     }
 
+    /// The same stages under another configuration of the same corpus and encoder.
+    pub fn with_config<'b>(&self, config: &'b SuiteConfig) -> Result<Pipeline<'b>>
+    where
+        'a: 'b,
+    {
+        let other = Pipeline::new(config, self.reporter)?;
+        // What the frozen encoder made is not read again.
+        let _ = other.embeddings.set(self.embeddings()?.clone());
+        Ok(other)
+    }
+
     /// A stage of this suite.
     pub fn stage(&self, name: &str, key: &Fingerprint) -> Stage {
         self.store.stage(name, key)

@@ -24,6 +24,9 @@ pub struct RunInfo {
     pub experiment: String,
     /// Name of the configuration.
     pub suite: String,
+    /// Split measured: `test` everywhere but in ablations.
+    #[serde(default = "test_split", skip_serializing_if = "is_test")]
+    pub split: String,
     /// Clips measured.
     pub clips: usize,
     /// Their captions; 0 for sounds that have none.
@@ -49,6 +52,14 @@ pub struct RunInfo {
     pub device: String,
 }
 
+fn test_split() -> String {
+    "test".into()
+}
+
+fn is_test(split: &str) -> bool {
+    split == test_split()
+}
+
 /// The figures of one row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -70,6 +81,7 @@ impl RunInfo {
         Ok(Self {
             experiment: experiment.into(),
             suite: config.name.clone(),
+            split: test_split(),
             clips: test.len(),
             captions: test.captions.len(),
             id_hash: test.id_hash().short().into(),
@@ -88,8 +100,8 @@ impl RunInfo {
     pub fn notes(&self) -> Vec<String> {
         let seeds = self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         let items = match self.captions {
-            0 => format!("{} unmixed test recordings", self.clips),
-            captions => format!("{} test clips with {captions} captions", self.clips),
+            0 => format!("{} unmixed {} recordings", self.clips, self.split),
+            captions => format!("{} {} clips with {captions} captions", self.clips, self.split),
         };
         vec![format!(
             "{} suite: {items}, id hash {}; seeds {seeds}; 95 % bootstrap intervals over clips and \

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Result, bail};
 use dl_core::RunDir;
 
-use crate::{across_encoders, pipeline::Pipeline, recognition, record, report, t1, t2};
+use crate::{ablations, across_encoders, pipeline::Pipeline, recognition, record, report, t1, t2};
 
 /// One table or ablation.
 pub struct Experiment {
@@ -28,6 +28,11 @@ pub const EXPERIMENTS: &[Experiment] = &[
         name: "encoders",
         about: "T1 over the suite's encoder and over each of [encoders], on the same scenes",
         run: across_encoders::run,
+    },
+    Experiment {
+        name: "ablations",
+        about: "variants of bridges, each of [ablations], on the validation split",
+        run: ablations::run,
     },
     Experiment {
         name: "recognition",

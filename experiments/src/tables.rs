@@ -29,6 +29,15 @@ const T1: &[Head] = &[
     ("t2a_map10", "T→A mAP@10", 3),
 ];
 
+const ABLATION: &[Head] = &[
+    ("paired_cosine", "paired cosine ↑", 3),
+    ("centroid_distance", "centroid ↓", 3),
+    ("frechet", "Fréchet ↓", 3),
+    ("separability", "separability ↓", 3),
+    ("knn_mixing", "kNN mixing ↑", 3),
+    ("a2t_r10", "A→T R@10", 3),
+];
+
 const T2: &[Head] = &[
     ("bleu_1", "BLEU-1", 3),
     ("bleu_2", "BLEU-2", 3),
@@ -68,6 +77,12 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
             RECOGNITION,
             &[],
         )],
+        "ablations" => {
+            let mut names: Vec<&str> = records.iter().map(|record| record.table.as_str()).collect();
+            names.dedup();
+            let title = |name: &str| format!("Ablation: {}", name.replace('_', " "));
+            names.into_iter().map(|name| (name, title(name), ABLATION, t1_notes)).collect()
+        }
         other => bail!("no table is known for experiment '{other}'"),
     };
     let tables = specifications.into_iter().map(|(name, title, heads, notes)| {

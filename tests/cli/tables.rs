@@ -49,6 +49,26 @@ fn every_table_has_its_forms_and_t1_its_figure() {
 }
 
 #[test]
+fn ablations_are_measured_on_validation() {
+    let runs = trained_copy("ablations");
+    let out = run(experiments(&runs).args(["run", "ablations"])).ok().out;
+    for part in [
+        "Ablation: width",
+        "network.hidden = 16",
+        "network.hidden = 32",
+        "no text identity",
+        "16 validation clips",
+    ] {
+        assert!(out.contains(part), "{part} is not in\n{out}");
+    }
+    let folder = run_directory(&runs, "ablations");
+    assert!(fs::read_to_string(folder.join("width.svg")).unwrap().contains("network.hidden"));
+    let set = "ablations.width.sweep.key=network.hiden";
+    run(experiments(&runs).args(["run", "ablations", "--set", set]))
+        .fails_with(1, &["ablations.width", "network.hiden=16", "did you mean `hidden`?"]);
+}
+
+#[test]
 fn a_second_run_reads_everything_back() {
     let runs = trained_copy("second-run");
     let before = newest(&runs.join("tiny/stages"));

@@ -7,7 +7,7 @@ use dl_torch::{
     convert::{indices, tensor2},
     layers::l2_normalise,
 };
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::{bridge::BridgeData, error::BridgeError};
 
@@ -55,6 +55,20 @@ impl Split {
         }
     }
 
+    /// The clips in even (0) or odd (1) places, with their captions.
+    fn half(&self, parity: i64) -> Self {
+        let clips = Tensor::arange(self.audio.size()[0], (Kind::Int64, self.audio.device()));
+        let of = |place: &Tensor| place.remainder(2).eq(parity).nonzero().squeeze_dim(1);
+        let (kept, captions) = (of(&clips), of(&self.owners));
+        Self {
+            audio: self.audio.index_select(0, &kept),
+            text: self.text.index_select(0, &captions),
+            // Every second clip is kept, so places halve.
+            owners: self.owners.index_select(0, &captions).floor_divide_scalar(2),
+            items: self.items.iter().skip(parity as usize).step_by(2).copied().collect(),
+        }
+    }
+
     /// Each caption's audio embedding: `[captions, dim]`.
     pub fn paired_audio(&self) -> Tensor {
         self.audio.index_select(0, &self.owners)
@@ -67,6 +81,18 @@ impl Split {
 }
 
 impl Pairs {
+    /// The training clips in even or odd places and all validation clips, and the
+    /// training clips that are left out.
+    pub(crate) fn half(&self, parity: i64) -> (Self, Split) {
+        let half = Self {
+            train: self.train.half(parity),
+            validation: self.validation.with_text(self.validation.text.shallow_clone()),
+            dim: self.dim,
+            device: self.device,
+        };
+        (half, self.train.half(1 - parity))
+    }
+
     pub(crate) fn new(data: &BridgeData<'_>, device: Device) -> Result<Self, BridgeError> {
         for (set, name) in [(data.train, "training set"), (data.validation, "validation set")] {
             set.validate(Path::new(name))?;
@@ -86,5 +112,29 @@ impl Pairs {
             dim,
             device,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_keep_clips_and_captions_together() {
+        let column = |values: &[f32]| Tensor::from_slice(values).view([-1, 1]);
+        let split = Split {
+            audio: column(&[0.0, 1.0, 2.0]),
+            text: column(&[0.0, 20.0, 10.0, 21.0, 11.0]),
+            owners: Tensor::from_slice(&[0_i64, 2, 1, 2, 1]),
+            items: vec![7, 8, 9],
+        };
+        let (even, odd) = (split.half(0), split.half(1));
+        assert_eq!(Vec::<f32>::try_from(even.audio.squeeze()).unwrap(), [0.0, 2.0]);
+        assert_eq!(Vec::<f32>::try_from(even.text.squeeze()).unwrap(), [0.0, 20.0, 21.0]);
+        assert_eq!(Vec::<i64>::try_from(&even.owners).unwrap(), [0, 1, 1]);
+        assert_eq!(even.items, [7, 9]);
+        assert_eq!(Vec::<f32>::try_from(odd.text.squeeze()).unwrap(), [10.0, 11.0]);
+        assert_eq!(Vec::<i64>::try_from(&odd.owners).unwrap(), [0, 0]);
+        assert_eq!(odd.items, [8]);
     }
 }

@@ -107,6 +107,7 @@ fn info(
     RunInfo {
         experiment: "t1".into(),
         suite: args.pairs.name(),
+        split: "held-out".into(),
         clips: test.len(),
         captions: test.captions.len(),
         id_hash: test.id_hash().short().into(),
