@@ -7,7 +7,7 @@
 //! blocks, a frozen encoder's paired embeddings, cross-sample prediction and a
 //! topology loss are theirs; every number below is a choice of ours, most of it
 //! after SEED (arXiv 2505.16798), and those that differ from SEED were chosen on
-//! validation: width, rate, jitter of the audio side, and the samplers.
+//! validation: rate, weight decay, jitter of the audio side, and the samplers.
 
 mod training;
 
