@@ -5,6 +5,7 @@ pub mod c3;
 pub mod diffusion_bridge;
 pub mod diffusion_link;
 pub mod embedding_shift;
+mod linear;
 pub mod mlp_regression;
 pub mod nearest_neighbour;
 pub mod none;

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
+use super::linear::{CentredPairs, LinearMap};
 use crate::{
     bridge::{Method, MethodConfig, Stored},
     error::{BridgeError, check},
     pairs::Pairs,
     samplers::RowNoise,
-    scores::{Criterion, Scores, choose, mean},
+    scores::{Criterion, Scores, choose},
 };
 
 /// How many components to try.
@@ -40,10 +41,7 @@ struct Report {
 }
 
 struct Pls {
-    /// `[dim, dim]`: a row times it.
-    weight: Tensor,
-    /// `[dim]`.
-    bias: Tensor,
+    map: LinearMap,
     report: Report,
 }
 
@@ -59,39 +57,29 @@ impl MethodConfig for PlsConfig {
 
     fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
         let counts: Vec<usize> = self.components.iter().map(|&n| n.min(pairs.dim)).collect();
-        let solutions = solve(&pairs.train.paired_audio(), &pairs.train.text, &counts)?;
+        let mut maps = solve(CentredPairs::of(&pairs.train), &counts, pairs.device)?;
         let audio = &pairs.validation.audio;
-        let candidates = solutions.iter().map(|(weight, bias)| Ok(audio.matmul(weight) + bias));
+        let candidates = maps.iter().map(|map| Ok(map.apply(audio)));
         let (best, scores) = choose(self.select, &pairs.validation, &pairs.validation, candidates)?;
-        let (weight, bias) = &solutions[best];
         let tried = counts.iter().copied().zip(scores).collect();
         Ok(Box::new(Pls {
-            weight: weight.shallow_clone(),
-            bias: bias.shallow_clone(),
+            map: maps.swap_remove(best),
             report: Report { components: counts[best], tried },
         }))
     }
 
     fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let dim = stored.dim as i64;
-        Ok(Box::new(Pls {
-            weight: stored.take("weight", &[dim, dim])?,
-            bias: stored.take("bias", &[dim])?,
-            report: stored.report()?,
-        }))
+        Ok(Box::new(Pls { map: LinearMap::load(&mut stored)?, report: stored.report()? }))
     }
 }
 
 impl Method for Pls {
     fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        Ok(audio.matmul(&self.weight) + &self.bias)
+        Ok(self.map.apply(audio))
     }
 
     fn tensors(&self) -> Tensors {
-        Tensors::from([
-            ("weight".to_owned(), self.weight.shallow_clone()),
-            ("bias".to_owned(), self.bias.shallow_clone()),
-        ])
+        self.map.tensors()
     }
 
     fn report(&self) -> Value {
@@ -99,15 +87,14 @@ impl Method for Pls {
     }
 }
 
-/// Weight and bias for each number of components, in f32 on the device of `x`; both
-/// sides are `[pairs, dim]`. Components are found one after the other in f64 on the
-/// CPU, so the first n serve every candidate.
-fn solve(x: &Tensor, y: &Tensor, counts: &[usize]) -> Result<Vec<(Tensor, Tensor)>, BridgeError> {
-    let device = x.device();
-    let exact = |rows: &Tensor| rows.to_device(Device::Cpu).to_kind(Kind::Double);
-    let (x, y) = (exact(x), exact(y));
-    let (x_mean, y_mean) = (mean(&x), mean(&y));
-    let (mut x, y) = (x - &x_mean, y - &y_mean);
+/// The map for each number of components. Components are found one after the other, so
+/// the first n serve every candidate.
+fn solve(
+    pairs: CentredPairs,
+    counts: &[usize],
+    device: Device,
+) -> Result<Vec<LinearMap>, BridgeError> {
+    let CentredPairs { mut x, y, x_mean, y_mean } = pairs;
     let (mut weights, mut x_loadings, mut y_loadings) = (vec![], vec![], vec![]);
     let mut first = 0.0_f64;
     let most = counts.iter().copied().max().unwrap_or(0);
@@ -135,18 +122,16 @@ fn solve(x: &Tensor, y: &Tensor, counts: &[usize]) -> Result<Vec<(Tensor, Tensor
     counts
         .iter()
         .map(|&count| {
-            if weights.is_empty() {
+            let weight = if weights.is_empty() {
                 // One side never varies: the mean of the captions is all there is to say.
-                let weight = Tensor::zeros([x.size()[1], y.size()[1]], (Kind::Float, device));
-                return Ok((weight, y_mean.to_kind(Kind::Float).to_device(device)));
-            }
-            let (w, p) = (columns(&weights, count), columns(&x_loadings, count));
-            // The rotation W (P'W)^-1 takes rows to scores without deflation.
-            let scores = w.matmul(&p.tr().matmul(&w).f_inverse()?);
-            let weight = scores.matmul(&columns(&y_loadings, count).tr());
-            let bias = &y_mean - x_mean.unsqueeze(0).matmul(&weight).squeeze_dim(0);
-            let stored = |tensor: Tensor| tensor.to_kind(Kind::Float).to_device(device);
-            Ok((stored(weight), stored(bias)))
+                Tensor::zeros([x.size()[1], y.size()[1]], (Kind::Double, Device::Cpu))
+            } else {
+                let (w, p) = (columns(&weights, count), columns(&x_loadings, count));
+                // The rotation W (P'W)^-1 takes rows to scores without deflation.
+                let scores = w.matmul(&p.tr().matmul(&w).f_inverse()?);
+                scores.matmul(&columns(&y_loadings, count).tr())
+            };
+            Ok(LinearMap::around(&weight, &x_mean, &y_mean, device))
         })
         .collect()
 }

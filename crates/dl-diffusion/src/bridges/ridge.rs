@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
+use super::linear::{CentredPairs, LinearMap};
 use crate::{
     bridge::{Method, MethodConfig, Stored},
     error::{BridgeError, check},
@@ -42,10 +43,7 @@ struct Report {
 }
 
 struct Ridge {
-    /// `[dim, dim]`: a row times it.
-    weight: Tensor,
-    /// `[dim]`.
-    bias: Tensor,
+    map: LinearMap,
     report: Report,
 }
 
@@ -61,43 +59,33 @@ impl MethodConfig for RidgeConfig {
     }
 
     fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let solutions = self
-            .lambdas
-            .iter()
-            .map(|&lambda| solve(&pairs.train.paired_audio(), &pairs.train.text, lambda))
+        let train = CentredPairs::of(&pairs.train);
+        let lambdas = self.lambdas.iter();
+        let mut maps = lambdas
+            .map(|&lambda| solve(&train, lambda, pairs.device))
             .collect::<Result<Vec<_>, _>>()?;
         let audio = &pairs.validation.audio;
-        let candidates = solutions.iter().map(|(weight, bias)| Ok(audio.matmul(weight) + bias));
+        let candidates = maps.iter().map(|map| Ok(map.apply(audio)));
         let (best, scores) = choose(self.select, &pairs.validation, &pairs.validation, candidates)?;
-        let (weight, bias) = &solutions[best];
         let tried = self.lambdas.iter().copied().zip(scores).collect();
         Ok(Box::new(Ridge {
-            weight: weight.shallow_clone(),
-            bias: bias.shallow_clone(),
+            map: maps.swap_remove(best),
             report: Report { lambda: self.lambdas[best], tried },
         }))
     }
 
     fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let dim = stored.dim as i64;
-        Ok(Box::new(Ridge {
-            weight: stored.take("weight", &[dim, dim])?,
-            bias: stored.take("bias", &[dim])?,
-            report: stored.report()?,
-        }))
+        Ok(Box::new(Ridge { map: LinearMap::load(&mut stored)?, report: stored.report()? }))
     }
 }
 
 impl Method for Ridge {
     fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        Ok(audio.matmul(&self.weight) + &self.bias)
+        Ok(self.map.apply(audio))
     }
 
     fn tensors(&self) -> Tensors {
-        Tensors::from([
-            ("weight".to_owned(), self.weight.shallow_clone()),
-            ("bias".to_owned(), self.bias.shallow_clone()),
-        ])
+        self.map.tensors()
     }
 
     fn report(&self) -> Value {
@@ -105,22 +93,14 @@ impl Method for Ridge {
     }
 }
 
-/// Weight and bias in f32, on the device of `x`. Both sides are `[pairs, dim]`.
-fn solve(x: &Tensor, y: &Tensor, lambda: f64) -> Result<(Tensor, Tensor), BridgeError> {
-    let device = x.device();
-    let exact = |rows: &Tensor| rows.to_device(Device::Cpu).to_kind(Kind::Double);
-    let mean = |rows: &Tensor| rows.mean_dim(0, true, Kind::Double);
-    let (x, y) = (exact(x), exact(y));
-    let (x_mean, y_mean) = (mean(&x), mean(&y));
-    let (x, y) = (x - &x_mean, y - &y_mean);
-    let gram = x.tr().matmul(&x);
+fn solve(pairs: &CentredPairs, lambda: f64, device: Device) -> Result<LinearMap, BridgeError> {
+    let CentredPairs { x, y, x_mean, y_mean } = pairs;
+    let gram = x.tr().matmul(x);
     let dim = gram.size()[0];
     // The added constant keeps the matrix positive when the audio side never varies.
     let penalty = gram.trace() * (lambda / dim as f64) + 1e-12;
     let gram = gram + Tensor::eye(dim, (Kind::Double, Device::Cpu)) * penalty;
     let factor = gram.f_linalg_cholesky(false)?;
-    let weight = x.tr().matmul(&y).f_cholesky_solve(&factor, false)?;
-    let bias = (y_mean - x_mean.matmul(&weight)).squeeze_dim(0);
-    let stored = |tensor: Tensor| tensor.to_kind(Kind::Float).to_device(device);
-    Ok((stored(weight), stored(bias)))
+    let weight = x.tr().matmul(y).f_cholesky_solve(&factor, false)?;
+    Ok(LinearMap::around(&weight, x_mean, y_mean, device))
 }
