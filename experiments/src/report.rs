@@ -13,7 +13,7 @@ use dl_core::RunDir;
 use crate::{
     config::SuiteConfig,
     paths,
-    record::{self, FIGURE_FILE, METRICS_FILE, RUN_FILE, Record, RunInfo},
+    record::{self, METRICS_FILE, RUN_FILE, Record, RunInfo},
     tables,
 };
 
@@ -75,14 +75,19 @@ fn results(suite: &str) -> Result<PathBuf> {
     Ok(paths::repository()?.join("configs").join(suite).join("results"))
 }
 
-/// Copies what tables are built from, and the figure, into the repository.
+/// Copies what tables are built from, and the figures, into the repository.
 fn keep(run: &RunDir, info: &RunInfo) -> Result<()> {
     let target = results(&info.suite)?.join(&info.experiment);
-    let figure = run.file(FIGURE_FILE).is_file().then_some(FIGURE_FILE);
-    for name in ["config.toml", RUN_FILE, METRICS_FILE].into_iter().chain(figure) {
-        let bytes = fs::read(run.file(name))
-            .with_context(|| format!("cannot read {}", run.file(name).display()))?;
-        dl_core::atomic::write_bytes(&target.join(name), &bytes)?;
+    let directory = run.dir();
+    let listing =
+        fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    let names = listing.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let figures = names.filter(|name| name.ends_with(".svg"));
+    for name in ["config.toml", RUN_FILE, METRICS_FILE].map(String::from).into_iter().chain(figures)
+    {
+        let bytes = fs::read(run.file(&name))
+            .with_context(|| format!("cannot read {}", run.file(&name).display()))?;
+        dl_core::atomic::write_bytes(&target.join(&name), &bytes)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod bridge;
 pub mod bridges;
 mod error;
 pub mod loss;
+mod methods;
 pub mod network;
 pub mod pairs;
 pub mod process;
@@ -12,5 +13,6 @@ pub mod schedule;
 pub mod scores;
 pub mod space;
 
-pub use bridge::{Bridge, BridgeConfig, BridgeData, load};
+pub use bridge::{Bridge, BridgeData, load};
 pub use error::BridgeError;
+pub use methods::BridgeConfig;

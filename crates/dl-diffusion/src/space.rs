@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::{
-    bridge::Stored,
     error::{BridgeError, check},
+    methods::Stored,
     pairs::Split,
 };
 

@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 use crate::{
-    bridge::{Method, MethodConfig, Stored},
     bridges::diffusion_link::{check_jitter, default_training},
     error::{BridgeError, check},
     loss::Distance,
+    methods::{Method, MethodConfig, Stored},
     network::{Network, NetworkConfig, one_level},
     pairs::Pairs,
     samplers::RowNoise,

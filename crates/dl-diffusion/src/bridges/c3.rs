@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 use crate::{
-    bridge::{Method, MethodConfig, Stored},
     error::{BridgeError, check},
+    methods::{Method, MethodConfig, Stored},
     pairs::Pairs,
     samplers::RowNoise,
     space::Centring,

@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use crate::{
-    bridge::{Method, MethodConfig, Stored},
     bridges::diffusion_link::default_training,
     error::{BridgeError, check},
+    methods::{Method, MethodConfig, Stored},
     network::{Network, NetworkConfig, one_level},
     pairs::Pairs,
     process::{Prediction, Process},

@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 use crate::{
-    bridge::{Method, MethodConfig, Stored},
     error::{BridgeError, check},
     loss::LossConfig,
+    methods::{Method, MethodConfig, Stored},
     network::{Network, NetworkConfig, one_level},
     pairs::Pairs,
     process::{Prediction, Process},

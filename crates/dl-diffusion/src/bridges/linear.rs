@@ -3,7 +3,7 @@
 use dl_torch::tensor_file::Tensors;
 use tch::{Device, Kind, Tensor};
 
-use crate::{bridge::Stored, error::BridgeError, pairs::Split};
+use crate::{error::BridgeError, methods::Stored, pairs::Split};
 
 /// A row times `weight`, plus `bias`.
 pub(super) struct LinearMap {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 use crate::{
-    bridge::{Method, MethodConfig, Stored},
     error::BridgeError,
+    methods::{Method, MethodConfig, Stored},
     pairs::Pairs,
     samplers::RowNoise,
 };

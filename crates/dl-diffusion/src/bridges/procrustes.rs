@@ -9,8 +9,8 @@ use tch::Tensor;
 
 use super::linear::{CentredPairs, LinearMap};
 use crate::{
-    bridge::{Method, MethodConfig, Stored},
     error::BridgeError,
+    methods::{Method, MethodConfig, Stored},
     pairs::Pairs,
     samplers::RowNoise,
 };

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use crate::{
-    bridge::{Method, MethodConfig, Stored},
     error::{BridgeError, check},
+    methods::{Method, MethodConfig, Stored},
     pairs::Pairs,
     samplers::RowNoise,
     scores::{Criterion, Scores, choose},

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 use crate::{
-    bridge::{BridgeConfig, Inner, Method, MethodConfig, Stored},
     bridges::projection::{check_temperature, project},
     error::{BridgeError, check},
+    methods::{BridgeConfig, Inner, Method, MethodConfig, Stored},
     pairs::Pairs,
     samplers::RowNoise,
     scores::{Criterion, Scores, choose},

@@ -9,8 +9,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::linear::{CentredPairs, LinearMap};
 use crate::{
-    bridge::{Method, MethodConfig, Stored},
     error::{BridgeError, check},
+    methods::{Method, MethodConfig, Stored},
     pairs::Pairs,
     samplers::RowNoise,
     scores::{Criterion, Scores, choose},

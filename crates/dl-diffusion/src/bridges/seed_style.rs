@@ -8,10 +8,10 @@ use dl_torch::{TrainConfig, TrainContext, optim::AdamWConfig, train::RateSchedul
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    bridge::{Method, MethodConfig, Stored},
     bridges::diffusion_link::{DiffusionLinkConfig, default_training},
     error::BridgeError,
     loss::{Distance, LossConfig, TopologyConfig},
+    methods::{Method, MethodConfig, Stored},
     network::NetworkConfig,
     pairs::Pairs,
     process::Prediction,

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
-    bridge::{BridgeConfig, Inner, Method, MethodConfig, Stored},
     error::{BridgeError, check},
+    methods::{BridgeConfig, Inner, Method, MethodConfig, Stored},
     pairs::Pairs,
     samplers::RowNoise,
     scores::{Criterion, Scores, choose, covariance, mean, symmetric_power},
