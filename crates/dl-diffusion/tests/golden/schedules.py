@@ -27,7 +27,7 @@ library = {
 golden = {"levels": T, "kept": kept}
 for name, betas in [("linear", linear), ("scaled_linear", scaled), ("cosine", cosine), ("sigmoid", sigmoid)]:
     difference = np.abs(betas - library[name].numpy()).max()
-    assert difference < 3e-5, (name, difference)
+    assert difference < 1e-7, (name, difference)
     alpha_bars = np.cumprod(1 - betas)
     golden[name] = [float(alpha_bars[t]) for t in kept]
 json.dump(golden, open(sys.argv[1], "w"), indent=1)
