@@ -35,6 +35,10 @@ fn samplers(criterion: &mut Criterion) {
     group.sample_size(10);
     for (name, sampler) in cases {
         for batch in [1_usize, 64, 4096] {
+            if batch == 4096 && matches!(name.rsplit('_').next(), Some("20" | "50")) {
+                // A call takes up to twenty seconds and says what five steps say.
+                continue;
+            }
             let items: Vec<u64> = (0..batch as u64).collect();
             let noise = RowNoise { seed: 0, items: &items };
             let start = noise.draw(1, DIM, Device::Cpu);

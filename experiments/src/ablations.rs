@@ -2,7 +2,7 @@
 //! **validation** split, because defaults follow from them. The test split is not
 //! looked at.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dl_core::RunDir;
 use dl_diffusion::BridgeConfig;
 
@@ -30,7 +30,10 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
         let variants = variants(config, ablation).with_context(|| format!("ablations.{name}"))?;
         let mut all = config.clone();
         for variant in &variants {
-            all.bridges.insert(bridge_name(name, &variant.row), variant.config.clone());
+            let bridge = bridge_name(name, &variant.row);
+            if all.bridges.insert(bridge, variant.config.clone()).is_some() {
+                bail!("ablations.{name}: two variants are called '{}'", variant.row);
+            }
         }
         let with_variants = pipeline.with_config(&all)?;
         let mut rows: Vec<Row> = Vec::new();

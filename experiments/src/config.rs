@@ -245,12 +245,8 @@ impl SuiteConfig {
     }
 
     fn validate(&self) -> Result<()> {
-        if self.seeds.is_empty() {
-            bail!("seeds: give at least one");
-        }
-        if self.evaluation.resamples < 100 {
-            bail!("evaluation.resamples = {}: must be at least 100", self.evaluation.resamples);
-        }
+        check_seeds(&self.seeds).context("seeds")?;
+        check_resamples(self.evaluation.resamples).context("evaluation.resamples")?;
         if self.caption.neighbours == 0 {
             bail!("caption.neighbours = 0: must be at least 1");
         }
@@ -331,6 +327,25 @@ impl SuiteConfig {
     pub fn runs_dir(&self) -> Result<PathBuf> {
         Ok(paths::in_repository(&self.runs)?.join(&self.name))
     }
+}
+
+/// Seeds to average over: at least one, and none twice, which would pass for two.
+pub fn check_seeds(seeds: &[u64]) -> Result<()> {
+    if seeds.is_empty() {
+        bail!("give at least one");
+    }
+    match seeds.iter().enumerate().find(|&(place, seed)| seeds[..place].contains(seed)) {
+        Some((_, seed)) => bail!("{seed} is there twice"),
+        None => Ok(()),
+    }
+}
+
+/// Fewer resamples make no interval.
+pub fn check_resamples(resamples: usize) -> Result<()> {
+    if resamples < 100 {
+        bail!("{resamples}: must be at least 100");
+    }
+    Ok(())
 }
 
 /// A bridge with `sets` (`key=value`) on top, checked.

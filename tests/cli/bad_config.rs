@@ -25,10 +25,11 @@ fn a_wrong_type_is_named() {
 
 #[test]
 fn values_out_of_range_are_named() {
-    set("evaluation.resamples=5").fails_with(1, &["evaluation.resamples = 5", "at least 100"]);
+    set("evaluation.resamples=5").fails_with(1, &["evaluation.resamples: 5", "at least 100"]);
     set("encoder.heads.dim=0").fails_with(1, &["encoder.heads", "dim"]);
     set("rows.t1=['none', 'magic']").fails_with(1, &["rows.t1", "no [bridges.magic]"]);
     set("seeds=[]").fails_with(1, &["seeds", "at least one"]);
+    set("seeds=[1, 2, 1]").fails_with(1, &["seeds: 1 is there twice"]);
     set("experiments=['t9']").fails_with(1, &["experiments", "no experiment 't9'"]);
 }
 

@@ -176,7 +176,7 @@ fn methods_and_their_files_are_named_when_they_are_wrong() {
     // The default batch is larger than 60 pairs.
     files
         .fit("--method diffusion_link")
-        .fails_with(1, &["diffusion_link", "cannot fill a batch", "lower `batch`"]);
+        .fails_with(1, &["diffusion_link", "cannot fill a batch", "lower `train.batch`"]);
     files
         .fit("--method ridge --validation-share 0.001")
         .fails_with(1, &["--validation-share 0.001", "of 60 clips"]);
@@ -287,6 +287,28 @@ fn compare_measures_every_method_on_clips_that_no_fit_has_seen() {
     let changed = compare(&files, "again").ok();
     assert!(bridges("run") == bridges("again"));
     assert_ne!(said.out, changed.out);
+}
+
+#[test]
+fn a_bridge_over_halves_is_refused_early_and_leaves_nothing_beside_it() {
+    let files = Files::new("halves", pairs(90, 1));
+    let refused =
+        "compare --set @set.safetensors --methods ridge,transport --batch 60 --output @run";
+    files.bridge(refused).fails_with(1, &["transport", "training pairs cannot fill a batch of 60"]);
+    assert!(!files.at("run").exists(), "something was fitted first");
+    for (option, part) in [("--seeds 0,0", "--seeds: 0 is there twice"), ("--resamples 0", "100")] {
+        files
+            .bridge(&format!("compare --set @set.safetensors --output @run {option}"))
+            .fails_with(1, &[part]);
+    }
+    let config = "kind = 'transport'\n[of]\nkind = 'mlp_regression'\nnetwork = { hidden = 16 }\n\
+                  train = { steps = 5, batch = 16, checkpoint_every = 1 }\n";
+    fs::write(files.at("transport.toml"), config).unwrap();
+    files.bridge("fit --set @set.safetensors --config @transport.toml --output @a.bridge").ok();
+    let beside = fs::read_dir(&files.folder).unwrap().flatten().map(|entry| entry.file_name());
+    let left: Vec<_> =
+        beside.filter(|name| name.to_string_lossy().starts_with("a.bridge.")).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -174,6 +174,15 @@ impl Fitted {
             let rows = l2_normalise(&tensor2(rows, self.device));
             parts.push(array2(&l2_normalise(&tch::no_grad(|| map(&rows, items))?))?);
         }
+        let lost = |row: ndarray::ArrayView1<'_, f32>| !row.dot(&row).is_normal();
+        let rows = parts.iter().flat_map(|part| part.outer_iter());
+        if let Some((_, id)) = rows.zip(ids).find(|(row, _)| lost(*row)) {
+            return Err(BridgeError::Input(format!(
+                "{} leaves the embedding of '{id}' without a direction; leave that item out, or \
+                 take another method",
+                self.header.config.name()
+            )));
+        }
         if parts.is_empty() {
             return Ok(Array2::zeros((0, self.header.dim)));
         }

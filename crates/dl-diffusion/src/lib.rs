@@ -2,6 +2,7 @@
 
 mod bridge;
 pub mod bridges;
+mod draws;
 mod error;
 pub mod loss;
 mod methods;

@@ -73,12 +73,12 @@ impl Centring {
 
     /// Unit rows `[rows, dim]` of audio to unit rows.
     pub(crate) fn audio(&self, audio: &Tensor) -> Tensor {
-        l2_normalise(&(audio - &self.audio_mean))
+        centred(audio, &self.audio_mean)
     }
 
     /// Unit rows `[rows, dim]` of text to unit rows.
     pub(crate) fn text(&self, text: &Tensor) -> Tensor {
-        l2_normalise(&(text - &self.text_mean))
+        centred(text, &self.text_mean)
     }
 
     pub(crate) fn tensors(&self) -> Tensors {
@@ -87,4 +87,12 @@ impl Centring {
             ("text_mean".to_owned(), self.text_mean.shallow_clone()),
         ])
     }
+}
+
+/// Rows without `mean`, unit norm again. A row that lies on the mean, up to rounding, has
+/// no direction and becomes zero.
+fn centred(rows: &Tensor, mean: &Tensor) -> Tensor {
+    let difference = rows - mean;
+    let length = difference.square().sum_dim_intlist(-1, true, None::<Kind>).sqrt();
+    l2_normalise(&(difference * length.gt(1e-6).to_kind(Kind::Float)))
 }

@@ -99,11 +99,14 @@ fn a_shift_by_hand() {
     };
     let data = BridgeData { train: &set, validation: &set };
     let bridge = config("embedding_shift").fit(&data, &context(0)).unwrap();
-    let got = bridge.apply(&set.audio, &set.ids, 0).unwrap();
     // The means are (1/2, 1/2) and (-1/2, 1/2): the shift is (-1, 0).
-    let expected = toy::unit(array([[1e-9, 0.0], [-1.0, 1.0]]));
-    assert!((got[[1, 0]] - expected[[1, 0]]).abs() < 1e-6, "{got}");
-    assert!((got[[1, 1]] - expected[[1, 1]]).abs() < 1e-6, "{got}");
+    let second = set.audio.slice(s![1..2, ..]).to_owned();
+    let got = bridge.apply(&second, &set.ids[1..2], 0).unwrap();
+    let root = 0.5_f32.sqrt();
+    assert!((got[[0, 0]] + root).abs() < 1e-6 && (got[[0, 1]] - root).abs() < 1e-6, "{got}");
+    // It takes the first clip to the origin.
+    let error = fault(bridge.apply(&set.audio, &set.ids, 0));
+    assert!(error.contains("embedding_shift leaves the embedding of 'a' without a dir"), "{error}");
 }
 
 #[test]
@@ -247,6 +250,11 @@ fn unusable_embeddings_are_named() {
     }
     let error = fault(config("diffusion_link").fit(&data, &context(0)));
     assert!(error.contains("40 training items cannot fill a batch of 64"), "{error}");
+    // Every training embedding is the mean, which centring takes away.
+    let same = EmbeddingSet { audio: Array2::ones((40, toy::DIM)), ..train.clone() };
+    let centred = config("c3").fit(&BridgeData { train: &same, ..data }, &context(0)).unwrap();
+    let error = fault(centred.apply(&same.audio, &same.ids, 0));
+    assert!(error.contains("c3 leaves the embedding of 'train 0' without a direction"), "{error}");
     let empty = bridge.apply(&Array2::zeros((0, toy::DIM)), &[], 0).unwrap();
     assert_eq!(empty.dim(), (0, toy::DIM));
 }

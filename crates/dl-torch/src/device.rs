@@ -114,6 +114,7 @@ pub const LIBTORCH_VERSION: &str = "2.11.0";
 pub fn describe(device: Device) -> String {
     let threads = tch::get_num_threads();
     match device {
+        Device::Cpu if threads == 1 => "cpu, 1 thread".into(),
         Device::Cpu => format!("cpu, {threads} threads"),
         other => format!("{other:?}"),
     }

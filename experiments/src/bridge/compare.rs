@@ -3,13 +3,14 @@
 
 use std::{collections::BTreeMap, io::Write};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use dl_core::{EmbeddingSet, RunDir};
 use dl_diffusion::{BridgeConfig, BridgeData};
 use serde::Serialize;
 
 use super::{CompareArgs, check_output, fit, methods, pairs};
 use crate::{
+    config,
     record::{self, RunInfo},
     report,
     t1::{self, Measurer, Row},
@@ -36,6 +37,8 @@ pub fn run(args: &CompareArgs, reporter: &Reporter) -> Result<()> {
     if args.output.is_file() {
         bail!("--output {}: is a file; name a folder", args.output.display());
     }
+    config::check_seeds(&args.seeds).context("--seeds")?;
+    config::check_resamples(args.resamples).context("--resamples")?;
     let mut bridges = methods::chosen(args.methods.as_deref(), args.config.as_deref())?;
     for (_, config) in &mut bridges {
         *config = methods::with_training(config, args.steps, args.batch)?;
@@ -46,7 +49,7 @@ pub fn run(args: &CompareArgs, reporter: &Reporter) -> Result<()> {
     let (test, rest) = pairs::split(&all, args.test_share, FEWEST_TO_MEASURE, stream, option)?;
     let (validation, train) = fit::cut_validation(&rest, args.validation_share)?;
     for (name, config) in &bridges {
-        methods::check_batch(name, config, train.captions.len())?;
+        methods::check_batch(name, config, &train, "--batch")?;
     }
     let device = args.device.resolve()?;
     let run = RunDir::open(&args.output);

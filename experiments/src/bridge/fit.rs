@@ -20,6 +20,7 @@ pub fn run(args: &FitArgs, reporter: &Reporter) -> Result<()> {
     let config = methods::configured(args.method.as_deref(), args.config.as_deref())?;
     let pairs = args.pairs.read()?;
     let (validation, train) = cut_validation(&pairs, args.validation_share)?;
+    methods::check_batch(config.name(), &config, &train, "`train.batch` (--config)")?;
     let device = args.device.resolve()?;
     let data = BridgeData { train: &train, validation: &validation };
     let fitted = fit(&config, &data, args.seed, device, &args.output, reporter)?;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
+use dl_core::EmbeddingSet;
 use dl_diffusion::BridgeConfig;
 use serde::Deserialize;
 use serde_json::Value;
@@ -100,23 +101,39 @@ pub fn with_training(
     Ok(serde_json::from_value(value)?)
 }
 
-/// Refuses, before anything is fitted, a batch that the pairs cannot fill.
-pub fn check_batch(name: &str, config: &BridgeConfig, pairs: usize) -> Result<()> {
+/// Refuses, before anything is fitted, a batch that the pairs cannot fill. `transport` fits
+/// what it stands on to half of the clips too. `option` is where the user sets the batch.
+pub fn check_batch(
+    name: &str,
+    config: &BridgeConfig,
+    train: &EmbeddingSet,
+    option: &str,
+) -> Result<()> {
     let value = serde_json::to_value(config)?;
-    let methods = std::iter::successors(Some(&value), |method| method.get("of"));
-    let batches = methods.filter_map(|method| method["train"]["batch"].as_u64());
-    match batches.max() {
-        Some(batch) if batch > pairs as u64 => bail!(
-            "{name}: {pairs} training pairs cannot fill a batch of {batch}; give --batch {pairs} or \
-             less, or more pairs"
-        ),
-        _ => Ok(()),
+    let mut pairs = train.captions.len();
+    let mut level = Some(&value);
+    while let Some(method) = level {
+        if method["kind"] == "transport" {
+            let odd = train.owners.iter().filter(|&owner| owner % 2 == 1).count();
+            pairs = pairs.min(odd.min(train.captions.len() - odd));
+        }
+        if let Some(batch) = method["train"]["batch"].as_u64()
+            && batch > pairs as u64
+        {
+            bail!(
+                "{name}: {pairs} training pairs cannot fill a batch of {batch}; lower {option} to \
+                 {pairs} or less, or give more pairs"
+            );
+        }
+        level = method.get("of");
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::Array2;
 
     #[test]
     fn every_method_has_a_name_and_takes_numbers_of_training() {
@@ -133,8 +150,18 @@ mod tests {
             assert_eq!(of(&short, "steps"), of(&config, "steps").map(|_| 7), "{name}");
             assert_eq!(of(&short, "batch"), of(&config, "batch").map(|_| 9), "{name}");
             assert_eq!(with_training(&config, None, None).unwrap(), config);
-            assert!(check_batch(name, &short, 9).is_ok());
-            assert_eq!(check_batch(name, &short, 8).is_err(), of(&config, "batch").is_some());
+            let set = |clips: usize| EmbeddingSet {
+                ids: (0..clips).map(|clip| clip.to_string()).collect(),
+                audio: Array2::zeros((clips, 2)),
+                captions: vec![String::new(); clips],
+                text: Array2::zeros((clips, 2)),
+                owners: (0..clips).collect(),
+                provenance: Default::default(),
+            };
+            let needed = if name == "transport" { 18 } else { 9 };
+            assert!(check_batch(name, &short, &set(needed), "").is_ok(), "{name}");
+            let refused = check_batch(name, &short, &set(needed - 1), "").is_err();
+            assert_eq!(refused, of(&config, "batch").is_some(), "{name}");
         }
         let error = named("diffusion_lnik").unwrap_err().to_string();
         assert!(error.ends_with("did you mean diffusion_link?"), "{error}");

@@ -21,6 +21,7 @@ use tch::Tensor;
 
 use crate::{
     bridges::diffusion_link::{check_jitter, default_training},
+    draws::uniform_rows,
     error::{BridgeError, check},
     loss::Distance,
     methods::{Method, MethodConfig, Stored},
@@ -169,11 +170,7 @@ impl BrownianBridge {
         if config.jitter > 0.0 {
             audio = l2_normalise(&(audio + draws.select(1, 1) * config.jitter));
         }
-        let mut times = vec![0.0_f32; items.len()];
-        for (time, &item) in times.iter_mut().zip(&items) {
-            // Other numbers than the normal ones, which begin at the same key.
-            noise.fill_uniform(!item, step, std::slice::from_mut(time));
-        }
+        let times = uniform_rows(noise, &items, step, 1);
         let times = Tensor::from_slice(&times).to_device(pairs.device).unsqueeze(1);
         let factor = config.scale.factor(dim);
         let target = split.text.index_select(0, &rows) * factor;

@@ -19,6 +19,7 @@ use tch::{Kind, Tensor};
 
 use crate::{
     bridges::diffusion_link::default_training,
+    draws::uniform_rows,
     error::{BridgeError, check},
     methods::{Method, MethodConfig, Stored},
     network::{Network, NetworkConfig, one_level},
@@ -200,16 +201,9 @@ impl DiffusionBridge {
         let eps = Tensor::from_slice(&noise.normal_rows(&items, step, dim as usize))
             .view([rows, dim])
             .to_device(device);
-        let mut shares = vec![0.0_f32; items.len()];
-        for (share, &item) in shares.iter_mut().zip(&items) {
-            // Other numbers than the normal ones, which begin at the same key.
-            noise.fill_uniform(!item, step, std::slice::from_mut(share));
-        }
-        let levels = self.process.len();
-        let levels: Vec<i64> = shares
-            .iter()
-            .map(|&u| ((f64::from(u) * levels as f64) as i64).min(levels as i64 - 1))
-            .collect();
+        let span = self.process.len() as f64;
+        let shares = uniform_rows(noise, &items, step, 1);
+        let levels: Vec<i64> = shares.iter().map(|&u| (f64::from(u) * span) as i64).collect();
         let levels = Tensor::from_slice(&levels).to_device(device);
         let coefficients = self.process.coefficients(Kind::Float, device);
         let x_t = coefficients.q_sample(clean, &levels, &eps);

@@ -100,8 +100,9 @@ impl MethodConfig for TransportConfig {
         pairs: &Pairs,
         context: &TrainContext<'_>,
     ) -> Result<Box<dyn Method>, BridgeError> {
-        let inner = self.of.fit_method(pairs, context)?;
+        // The halves first: pairs too few for them are refused before the long fit.
         let mut halves = Vec::new();
+        let mut checkpoints = Vec::new();
         for parity in [0, 1] {
             let (half, left_out) = pairs.half(parity);
             let suffix = format!("half-{parity}");
@@ -113,7 +114,9 @@ impl MethodConfig for TransportConfig {
             let bridge = self.of.fit_method(&half, &context)?;
             let noise = RowNoise { seed: context.seed, items: &left_out.items };
             halves.push(tch::no_grad(|| bridge.apply(&left_out.audio, noise))?);
+            checkpoints.extend(context.checkpoint);
         }
+        let inner = self.of.fit_method(pairs, context)?;
         let held_out = l2_normalise(&Tensor::cat(&halves, 0));
         let wanted = covariance(&exact(&inner.text(&pairs.train.text)));
         let map = |strength| Map::fit(&held_out, &wanted, strength, self.shrinkage);
@@ -128,7 +131,13 @@ impl MethodConfig for TransportConfig {
         let strength = self.strengths[best];
         let tried = self.strengths.iter().copied().zip(scores).collect();
         let report = Report { strength, tried, of: inner.report() };
-        Ok(Box::new(Transport { map: map(strength)?, inner, report }))
+        let map = map(strength)?;
+        for checkpoint in checkpoints {
+            // Only the caller's own checkpoint is known to it. One that cannot be removed
+            // harms nothing.
+            let _ = std::fs::remove_file(checkpoint);
+        }
+        Ok(Box::new(Transport { map, inner, report }))
     }
 
     fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {

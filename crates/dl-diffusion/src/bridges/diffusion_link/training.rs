@@ -10,6 +10,7 @@ use tch::{Kind, Tensor};
 
 use super::{DiffusionLinkConfig, Sampling};
 use crate::{
+    draws::uniform_rows,
     error::BridgeError,
     loss::{Branch, topology},
     network::Network,
@@ -154,15 +155,12 @@ impl Trainer<'_> {
         let items: Vec<u64> = batch.iter().map(|&pair| pair as u64).collect();
         let normal = self.noise.normal_rows(&items, step, blocks * dim);
         let span = (self.config.max_level + 1) as f64;
-        let mut levels = vec![0_i64; 2 * items.len()];
-        for (row, &item) in items.iter().enumerate() {
-            let mut uniform = [0.0_f32; 2];
-            // Other numbers than the normal ones, which begin at the same key.
-            self.noise.fill_uniform(!item, step, &mut uniform);
-            for (side, u) in uniform.into_iter().enumerate() {
-                levels[side * items.len() + row] = (f64::from(u) * span) as i64;
-            }
-        }
+        let uniform = uniform_rows(&self.noise, &items, step, 2);
+        // Of all text rows first, then of all audio rows.
+        let levels: Vec<i64> = (0..2)
+            .flat_map(|side| uniform.iter().skip(side).step_by(2))
+            .map(|&u| (f64::from(u) * span) as i64)
+            .collect();
         let rows = items.len() as i64;
         let device = self.pairs.device;
         Draws {
