@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dl_diffusion::{
-    network::{Network, NetworkConfig, one_level},
+    network::{Network, NetworkConfig},
     process::{Prediction, Process},
     samplers::{Denoiser, RowNoise, SamplerConfig},
     schedule::ScheduleConfig,
@@ -19,8 +19,9 @@ fn samplers(criterion: &mut Criterion) {
     let params = Params::new(0, Device::Cpu);
     let network = Network::new(&params.root(), DIM, &NetworkConfig::default(), true);
     params.freeze();
+    network.freeze();
     let process = Process::new(&ScheduleConfig::default().build().expect("defaults are valid"));
-    let forward = |x: &Tensor, level: usize| network.forward(x, &one_level(level, Device::Cpu));
+    let forward = |x: &Tensor, level: usize| network.forward_at(x, level);
     let denoiser =
         Denoiser { process: &process, prediction: Prediction::X0, network: &forward, norm: None };
     let mut cases = vec![("one_step".to_owned(), SamplerConfig::OneStep { level: 50 })];

@@ -44,6 +44,9 @@ pub struct SuiteConfig {
     /// Variants of bridges for the experiment `ablations`, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ablations: BTreeMap<String, AblationConfig>,
+    /// The experiment `transfer`, where there are other corpora to apply bridges to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<TransferConfig>,
     /// The decoder, before any prefix.
     pub language_model: LmTrainConfig,
     /// The prefix mapper and how captions are decoded.
@@ -128,15 +131,18 @@ impl EncoderConfig {
     }
 }
 
-/// Variants of one bridge: the values of a sweep, then those that are named. Every
-/// row is compared with the first.
+/// Variants: the values of a sweep, then those that are named. Every row is compared
+/// with the first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AblationConfig {
     /// What varies, in a few words: the title of the table.
     pub about: String,
-    /// The bridge of the suite that is varied.
+    /// The bridge of the suite that is varied, or that the varied decoder is used with.
     pub of: String,
+    /// What the keys belong to.
+    #[serde(default, skip_serializing_if = "Vary::is_bridge")]
+    pub vary: Vary,
     /// One key over several values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepConfig>,
@@ -145,11 +151,31 @@ pub struct AblationConfig {
     pub variants: Vec<VariantConfig>,
 }
 
-/// One key of a bridge over several values.
+/// What an ablation changes, and so what it measures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vary {
+    /// The bridge; the gap is measured.
+    #[default]
+    Bridge,
+    /// The number of training clips that the bridge is given (key `clips`); the gap is
+    /// measured.
+    Pairs,
+    /// The captioner, trained on text and used through the bridge; captions are scored.
+    Captioner,
+}
+
+impl Vary {
+    fn is_bridge(&self) -> bool {
+        *self == Self::Bridge
+    }
+}
+
+/// One key over several values.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepConfig {
-    /// With dots, as `--set` takes it, from the bridge down.
+    /// With dots, as `--set` takes it, from the bridge (the captioner) down.
     pub key: String,
     /// In the order of the rows.
     pub values: Vec<toml::Value>,
@@ -161,9 +187,20 @@ pub struct SweepConfig {
 pub struct VariantConfig {
     /// The row.
     pub name: String,
-    /// `key=value`, as `--set` takes it, from the bridge down; none is the bridge itself.
+    /// `key=value`, as `--set` takes it, from the bridge (the captioner) down; none is
+    /// the bridge (the captioner) itself.
     #[serde(default)]
     pub set: Vec<String>,
+}
+
+/// Bridges fitted on the suite's corpus and applied to others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferConfig {
+    /// Bridges, in order; `rows.compare` is among them.
+    pub rows: Vec<String>,
+    /// The other corpora, by name.
+    pub to: BTreeMap<String, CorpusConfig>,
 }
 
 /// The prefix mapper and decoding.
@@ -178,6 +215,14 @@ pub struct CaptionerConfig {
     /// (two bridges, each fitted on half of the training clips).
     #[serde(default)]
     pub out_of_fold: bool,
+}
+
+impl CaptionerConfig {
+    /// Checks every range.
+    pub fn validate(&self) -> Result<()> {
+        self.prefix.validate().context("prefix")?;
+        self.decode.validate().context("decode")
+    }
 }
 
 /// Which bridges stand in which table, in order. The first row is the baseline.
@@ -273,19 +318,18 @@ impl SuiteConfig {
             bridge.validate().with_context(|| format!("bridges.{name}"))?;
         }
         for (name, ablation) in &self.ablations {
-            let key = || format!("ablations.{name}");
-            let base = self.bridge(&ablation.of).with_context(key)?;
-            let sweep = ablation.sweep.iter();
-            let sweeps =
-                sweep.flat_map(|s| s.values.iter().map(|v| vec![format!("{}={v}", s.key)]));
-            let named = ablation.variants.iter().map(|variant| variant.set.clone());
-            let mut count = 0;
-            for set in sweeps.chain(named) {
-                variant_of(base, &set).with_context(key)?;
-                count += 1;
+            crate::ablations::variants(self, ablation)
+                .with_context(|| format!("ablations.{name}"))?;
+        }
+        if let Some(transfer) = &self.transfer {
+            for row in &transfer.rows {
+                self.bridge(row).context("transfer.rows")?;
             }
-            if count == 0 {
-                bail!("ablations.{name}: give a sweep or at least one variant");
+            if !transfer.rows.contains(&self.rows.compare) {
+                bail!("transfer.rows: must contain rows.compare, which is {}", self.rows.compare);
+            }
+            for (name, corpus) in &transfer.to {
+                corpus.validate().with_context(|| format!("transfer.to.{name}"))?;
             }
         }
         self.data.validate().context("data")?;
@@ -294,8 +338,7 @@ impl SuiteConfig {
             encoder.validate(&format!("encoders.{name}"))?;
         }
         self.language_model.validate().context("language_model")?;
-        self.captioner.prefix.validate().context("captioner.prefix")?;
-        self.captioner.decode.validate().context("captioner.decode")?;
+        self.captioner.validate().context("captioner")?;
         self.caption.clip.validate().context("caption.clip")
     }
 
@@ -348,20 +391,17 @@ pub fn check_resamples(resamples: usize) -> Result<()> {
     Ok(())
 }
 
-/// A bridge with `sets` (`key=value`) on top, checked.
-pub fn variant_of(base: &BridgeConfig, sets: &[String]) -> Result<BridgeConfig> {
-    let mut document = toml::Table::try_from(base).context("cannot write the bridge as TOML")?;
+/// A part of the configuration with `sets` (`key=value`) on top, not yet checked.
+pub fn variant_of<T: Serialize + DeserializeOwned>(base: &T, sets: &[String]) -> Result<T> {
+    let mut document = toml::Table::try_from(base).context("cannot write it as TOML")?;
     for set in sets {
         apply(&mut document, set)?;
     }
-    let bridge: BridgeConfig = serde_path_to_error::deserialize(toml::Value::Table(document))
-        .map_err(|error| {
-            let place = error.path().to_string();
-            let problem = error.into_inner();
-            anyhow!("{}: {place}: {}", sets.join(", "), with_suggestion(problem.message()))
-        })?;
-    bridge.validate().with_context(|| sets.join(", "))?;
-    Ok(bridge)
+    serde_path_to_error::deserialize(toml::Value::Table(document)).map_err(|error| {
+        let place = error.path().to_string();
+        let problem = error.into_inner();
+        anyhow!("{}: {place}: {}", sets.join(", "), with_suggestion(problem.message()))
+    })
 }
 
 /// Reads a TOML file of configuration with `sets` on top; faults name file and key.

@@ -90,27 +90,46 @@ pub fn migration(
     Ok(())
 }
 
-/// The four measures of the gap over the values of a sweep, one panel each, with their
-/// intervals, into an SVG file. Values stand at equal distances, in their order.
-pub fn sweep(path: &Path, title: &str, axis: &str, points: &[(f64, &Record)]) -> Result<()> {
-    const PANELS: [(&str, &str); 4] = [
-        ("paired_cosine", "paired cosine (more is better)"),
-        ("centroid_distance", "centroid distance"),
-        ("frechet", "Fréchet distance"),
-        ("separability", "separability"),
-    ];
+/// Metrics and what stands above their panels.
+pub type Panels = &'static [(&'static str, &'static str); 4];
+
+/// The four measures of the gap.
+pub const GAP_PANELS: Panels = &[
+    ("paired_cosine", "paired cosine (more is better)"),
+    ("centroid_distance", "centroid distance"),
+    ("frechet", "Fréchet distance"),
+    ("separability", "separability"),
+];
+
+/// Of captions.
+pub const CAPTION_PANELS: Panels = &[
+    ("cider_d", "CIDEr-D (more is better)"),
+    ("bleu_4", "BLEU-4 (more is better)"),
+    ("rouge_l", "ROUGE-L (more is better)"),
+    ("own_label", "share of captions that name a sound of the clip"),
+];
+
+/// Four metrics over the values of a sweep, one panel each, with their intervals, into
+/// an SVG file. Values stand at equal distances, in their order.
+pub fn sweep(
+    path: &Path,
+    title: &str,
+    axis: &str,
+    panels: Panels,
+    points: &[(f64, &Record)],
+) -> Result<()> {
     let fault = |error: &dyn std::fmt::Display| anyhow!("cannot draw the figure: {error}");
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (900, 560)).into_drawing_area();
         root.fill(&WHITE).map_err(|e| fault(&e))?;
         let inside = root.titled(title, ("sans-serif", 18)).map_err(|e| fault(&e))?;
-        for (area, (metric, name)) in inside.split_evenly((2, 2)).iter().zip(PANELS) {
+        for (area, (metric, name)) in inside.split_evenly((2, 2)).iter().zip(panels) {
             let values: Vec<(f64, f64, f64, f64)> = points
                 .iter()
                 .enumerate()
                 .filter_map(|(place, (_, record))| {
-                    let estimate = record.metrics.get(metric)?;
+                    let estimate = record.metrics.get(*metric)?;
                     let (low, high) = estimate.interval.unwrap_or((estimate.value, estimate.value));
                     Some((place as f64, estimate.value, low, high))
                 })

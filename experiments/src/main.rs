@@ -30,6 +30,7 @@ mod t1;
 mod t2;
 mod table;
 mod tables;
+mod transfer;
 mod ui;
 
 use std::process::ExitCode;

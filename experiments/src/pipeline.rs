@@ -4,7 +4,7 @@
 
 use std::{cell::OnceCell, rc::Rc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dl_core::{EmbeddingSet, Fingerprint, Stage, Store};
 use dl_data::{Corpus, Split};
 use dl_diffusion::{Bridge, BridgeData};
@@ -100,6 +100,8 @@ pub struct Pipeline<'a> {
     frozen: OnceCell<Frozen>,
     embeddings: OnceCell<Splits<EmbeddingSet>>,
     language_model: OnceCell<Rc<LanguageModel>>,
+    /// What bridges are fitted on, where it is not the suite's own training split.
+    pairs: Option<Fingerprint>,
 }
 
 impl<'a> Pipeline<'a> {
@@ -114,6 +116,7 @@ impl<'a> Pipeline<'a> {
             frozen: OnceCell::new(),
             embeddings: OnceCell::new(),
             language_model: OnceCell::new(),
+            pairs: None,
         })
     }
 
@@ -125,6 +128,40 @@ impl<'a> Pipeline<'a> {
         let other = Pipeline::new(config, self.reporter)?;
         // What the frozen encoder made is not read again.
         let _ = other.embeddings.set(self.embeddings()?.clone());
+        Ok(other)
+    }
+
+    /// The same stages, but bridges get the first `clips` training clips only.
+    pub fn with_clips(mut self, clips: usize) -> Result<Self> {
+        let train = &self.embeddings()?.train;
+        if clips > train.len() {
+            bail!("clips = {clips}: there are {} training clips", train.len());
+        }
+        let train = train.select(&(0..clips).collect::<Vec<_>>());
+        let sets = self.embeddings.take().context("the embeddings are made")?;
+        let _ = self.embeddings.set(Splits { train, ..sets });
+        self.pairs = Some(Fingerprint::of(&clips));
+        Ok(self)
+    }
+
+    /// The same stages over the corpus of another configuration, embedded by this
+    /// suite's encoder: heads are those that were trained on this suite's corpus.
+    pub fn over<'b>(&self, config: &'b SuiteConfig) -> Result<Pipeline<'b>>
+    where
+        'a: 'b,
+    {
+        let mut other = Pipeline::new(config, self.reporter)?;
+        self.embeddings()?;
+        let key = self.encoder_key()?;
+        let sets = match &self.config.encoder {
+            EncoderConfig::Towers(_) => {
+                let heads = self.store.stage("encoder", &key).file(HEADS);
+                other.headed(&Heads::load(&heads, self.device)?, &key)?
+            }
+            EncoderConfig::Clap(_) | EncoderConfig::Torchscript(_) => other.make_embeddings()?,
+        };
+        let _ = other.embeddings.set(sets);
+        other.pairs = Some(key);
         Ok(other)
     }
 
@@ -244,17 +281,11 @@ impl<'a> Pipeline<'a> {
             return read_sets(&stage, "");
         }
         let features = self.features()?;
-        let provenance = |split: &str| dl_core::Provenance {
-            split: split.into(),
-            encoder: key.to_string(),
-            corpus: self.corpus.get().map(|c| c.fingerprint().to_string()).unwrap_or_default(),
-            bridges: Vec::new(),
-        };
         let EncoderConfig::Towers(parts) = &self.config.encoder else {
             let sets = Splits {
-                train: features.train.into_set(provenance("train")),
-                validation: features.validation.into_set(provenance("validation")),
-                test: features.test.into_set(provenance("test")),
+                train: features.train.into_set(self.provenance("train", &key)?),
+                validation: features.validation.into_set(self.provenance("validation", &key)?),
+                test: features.test.into_set(self.provenance("test", &key)?),
             };
             write_sets(&stage, "", &sets)?;
             stage.finish(&"embeddings of every split by the encoder")?;
@@ -268,14 +299,29 @@ impl<'a> Pipeline<'a> {
             &context,
         )?;
         heads.save(&stage.file(HEADS))?;
-        let sets = Splits {
-            train: features.train.embed(&heads, provenance("train"))?,
-            validation: features.validation.embed(&heads, provenance("validation"))?,
-            test: features.test.embed(&heads, provenance("test"))?,
-        };
+        let sets = self.headed(&heads, &key)?;
         write_sets(&stage, "", &sets)?;
         stage.finish(&report)?;
         Ok(sets)
+    }
+
+    /// The features of every split through `heads`, which with their towers go by `key`.
+    fn headed(&self, heads: &Heads, key: &Fingerprint) -> Result<Splits<EmbeddingSet>> {
+        let features = self.features()?;
+        Ok(Splits {
+            train: features.train.embed(heads, self.provenance("train", key)?)?,
+            validation: features.validation.embed(heads, self.provenance("validation", key)?)?,
+            test: features.test.embed(heads, self.provenance("test", key)?)?,
+        })
+    }
+
+    fn provenance(&self, split: &str, encoder: &Fingerprint) -> Result<dl_core::Provenance> {
+        Ok(dl_core::Provenance {
+            split: split.into(),
+            encoder: encoder.to_string(),
+            corpus: self.corpus()?.fingerprint().to_string(),
+            bridges: Vec::new(),
+        })
     }
 
     /// A bridge fitted with `seed`, from its file when it has been fitted before.
@@ -303,7 +349,10 @@ impl<'a> Pipeline<'a> {
     /// Where a bridge is kept, and what it is kept under.
     pub fn bridge_stage(&self, name: &str, seed: u64) -> Result<(Stage, Fingerprint)> {
         let config = Fingerprint::of(&(self.config.bridge(name)?, seed));
-        let key = Fingerprint::combine([&self.encoder_key()?, &config]);
+        let mut key = Fingerprint::combine([&self.encoder_key()?, &config]);
+        if let Some(pairs) = &self.pairs {
+            key = Fingerprint::combine([&key, pairs]);
+        }
         Ok((self.store.stage(&format!("bridge-{name}"), &key), key))
     }
 
@@ -314,22 +363,23 @@ impl<'a> Pipeline<'a> {
         if stage.is_done() && done.is_file() {
             return read_sets(&stage, "bridged-");
         }
-        let bridge = self.bridge(name, seed)?;
-        let moves_text = self.config.bridge(name)?.moves_text();
-        let across = |set: &EmbeddingSet| -> Result<EmbeddingSet> {
-            let mut bridged = set.with_audio(bridge.apply(&set.audio, &set.ids, seed)?, name);
-            if moves_text {
-                bridged.text = bridge.text(&set.text)?;
-            }
-            Ok(bridged)
-        };
         let sets = self.embeddings()?;
         let bridged = Splits {
-            train: across(&sets.train)?,
-            validation: across(&sets.validation)?,
-            test: across(&sets.test)?,
+            train: self.across(name, seed, &sets.train)?,
+            validation: self.across(name, seed, &sets.validation)?,
+            test: self.across(name, seed, &sets.test)?,
         };
         write_sets(&stage, "bridged-", &bridged)?;
+        Ok(bridged)
+    }
+
+    /// Any set of the suite's encoder after a bridge.
+    pub fn across(&self, name: &str, seed: u64, set: &EmbeddingSet) -> Result<EmbeddingSet> {
+        let bridge = self.bridge(name, seed)?;
+        let mut bridged = set.with_audio(bridge.apply(&set.audio, &set.ids, seed)?, name);
+        if self.config.bridge(name)?.moves_text() {
+            bridged.text = bridge.text(&set.text)?;
+        }
         Ok(bridged)
     }
 
@@ -519,15 +569,15 @@ impl<'a> Pipeline<'a> {
         Ok(captioner)
     }
 
-    /// Captions of the test split, decoded from `inputs` (`[clips, dim]`), which
-    /// `key` stands for.
+    /// Captions of the clips of `set`, decoded from its audio embeddings by the decoder
+    /// of `bridge`; `inputs` is a name for the set.
     pub fn captions(
         &self,
         protocol: Protocol,
         bridge: &str,
         seed: u64,
         inputs: &str,
-        audio: impl FnOnce() -> Result<Array2<f32>>,
+        set: impl FnOnce() -> Result<EmbeddingSet>,
     ) -> Result<Vec<Prediction>> {
         let (_, captioner) = self.captioner_stage(protocol, bridge, seed)?;
         let config = Fingerprint::of(&(&self.config.captioner.decode, inputs));
@@ -537,15 +587,11 @@ impl<'a> Pipeline<'a> {
         if stage.is_done() {
             return Ok(stage.summary()?);
         }
-        let captions = self
-            .captioner(protocol, bridge, seed)?
-            .caption(&audio()?, &self.config.captioner.decode)?;
-        let ids = &self.embeddings()?.test.ids;
-        let predictions: Vec<Prediction> = ids
-            .iter()
-            .zip(captions)
-            .map(|(id, caption)| Prediction { id: id.clone(), caption })
-            .collect();
+        let captioner = self.captioner(protocol, bridge, seed)?;
+        let EmbeddingSet { ids, audio, .. } = set()?;
+        let captions = captioner.caption(&audio, &self.config.captioner.decode)?;
+        let predictions: Vec<Prediction> =
+            ids.into_iter().zip(captions).map(|(id, caption)| Prediction { id, caption }).collect();
         stage.finish(&predictions)?;
         Ok(predictions)
     }

@@ -5,7 +5,9 @@ use std::io::Write;
 use anyhow::{Result, bail};
 use dl_core::RunDir;
 
-use crate::{ablations, across_encoders, pipeline::Pipeline, recognition, record, report, t1, t2};
+use crate::{
+    ablations, across_encoders, pipeline::Pipeline, recognition, record, report, t1, t2, transfer,
+};
 
 /// One table or ablation.
 pub struct Experiment {
@@ -31,8 +33,13 @@ pub const EXPERIMENTS: &[Experiment] = &[
     },
     Experiment {
         name: "ablations",
-        about: "variants of bridges, each of [ablations], on the validation split",
+        about: "variants, each of [ablations], on the validation split",
         run: ablations::run,
+    },
+    Experiment {
+        name: "transfer",
+        about: "bridges fitted here and applied to each corpus of [transfer], as T1",
+        run: transfer::run,
     },
     Experiment {
         name: "recognition",

@@ -13,7 +13,7 @@ use dl_eval::{
 use ndarray::{Array2, Axis};
 
 use crate::{
-    config::Protocol,
+    config::{Protocol, SuiteConfig},
     pipeline::{Pipeline, Prediction},
     record::{self, Record, RunInfo},
     table::{Estimate, Versus},
@@ -26,7 +26,7 @@ const TABLES: [(Protocol, &str); 2] =
     [(Protocol::ZeroShot, "t2_zero_shot"), (Protocol::Supervised, "t2_supervised")];
 
 /// The scores of one row under one seed.
-struct Scores {
+pub struct Scores {
     bleu: Bleu,
     rouge_l: Vec<f64>,
     cider_d: Vec<f64>,
@@ -37,7 +37,7 @@ struct Scores {
 }
 
 /// A row of a table: its name and one entry for each seed.
-type Row = (String, Vec<Scores>);
+pub type Row = (String, Vec<Scores>);
 
 /// A figure with a value for each clip.
 type ByClip = fn(&Scores) -> &Vec<f64>;
@@ -61,7 +61,7 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
                 let predictions = captions(pipeline, protocol, name, seed, test)?;
                 let file = format!("predictions/{table}-{}-{seed}.csv", file_name(name));
                 write_predictions(&run, &file, &predictions, test)?;
-                seeds.push(score(pipeline.corpus()?, test, &predictions)?);
+                seeds.push(score(pipeline.corpus()?, Split::Test, test, &predictions)?);
             }
             scored.push((name.to_owned(), seeds));
         }
@@ -71,30 +71,41 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
     let ceiling = all_rows().find(|(row, _)| row == CEILING).map(|(_, seeds)| seeds.as_slice());
     let mut records = Vec::new();
     for (table, rows) in &tables {
-        let record = |row: &str, seed, metrics| Record {
-            table: (*table).into(),
-            row: row.replace('_', " "),
-            seed,
-            metrics,
-        };
-        let tests = tests(rows, &config.rows.compare)?;
-        for ((row, seeds), versus) in rows.iter().zip(tests) {
-            let baseline = &rows[0].1;
-            for (index, &seed) in config.seeds.iter().enumerate() {
-                let [own, baseline] = [seeds, baseline].map(|of| std::slice::from_ref(&of[index]));
-                let ceiling = ceiling.map(|ceiling| std::slice::from_ref(&ceiling[index]));
-                records.push(record(row, Some(seed), averaged(own, baseline, ceiling, 0)));
-            }
-            let resamples = config.evaluation.resamples;
-            let mut metrics = averaged(seeds, baseline, ceiling, resamples);
-            if let Some(estimate) = metrics.get_mut("cider_d") {
-                estimate.versus = versus;
-            }
-            records.push(record(row, None, metrics));
-        }
+        records.extend(tabulate(table, rows, ceiling, config)?);
     }
     record::finish(&run, &RunInfo::new(pipeline, "t2", test)?, &records)?;
     Ok(run)
+}
+
+/// The records of all rows: one for each seed, and the mean over seeds with intervals and
+/// with the tests against the row that the suite compares with.
+pub fn tabulate(
+    table: &str,
+    rows: &[Row],
+    ceiling: Option<&[Scores]>,
+    config: &SuiteConfig,
+) -> Result<Vec<Record>> {
+    let record = |row: &str, seed, metrics| Record {
+        table: table.into(),
+        row: row.replace('_', " "),
+        seed,
+        metrics,
+    };
+    let mut records = Vec::new();
+    for ((row, seeds), versus) in rows.iter().zip(tests(rows, &config.rows.compare)?) {
+        let baseline = &rows[0].1;
+        for (index, &seed) in config.seeds.iter().enumerate() {
+            let [own, baseline] = [seeds, baseline].map(|of| std::slice::from_ref(&of[index]));
+            let ceiling = ceiling.map(|ceiling| std::slice::from_ref(&ceiling[index]));
+            records.push(record(row, Some(seed), averaged(own, baseline, ceiling, 0)));
+        }
+        let mut metrics = averaged(seeds, baseline, ceiling, config.evaluation.resamples);
+        if let Some(estimate) = metrics.get_mut("cider_d") {
+            estimate.versus = versus;
+        }
+        records.push(record(row, None, metrics));
+    }
+    Ok(records)
 }
 
 fn captions(
@@ -105,9 +116,10 @@ fn captions(
     test: &EmbeddingSet,
 ) -> Result<Vec<Prediction>> {
     if row == CEILING {
-        return pipeline.captions(protocol, "none", seed, CEILING, || Ok(first_captions(test)));
+        let with_text = || Ok(test.with_audio(first_captions(test), CEILING));
+        return pipeline.captions(protocol, "none", seed, CEILING, with_text);
     }
-    pipeline.captions(protocol, row, seed, row, || Ok(pipeline.bridged(row, seed)?.test.audio))
+    pipeline.captions(protocol, row, seed, row, || Ok(pipeline.bridged(row, seed)?.test))
 }
 
 fn first_captions(set: &EmbeddingSet) -> Array2<f32> {
@@ -135,12 +147,18 @@ fn write_predictions(
     Ok(())
 }
 
-fn score(corpus: &dyn Corpus, test: &EmbeddingSet, predictions: &[Prediction]) -> Result<Scores> {
+/// Scores the captions of a split's clips, in the order of `set`.
+pub fn score(
+    corpus: &dyn Corpus,
+    split: Split,
+    set: &EmbeddingSet,
+    predictions: &[Prediction],
+) -> Result<Scores> {
     let items: Vec<Item> = predictions
         .iter()
-        .zip(test.captions_of())
+        .zip(set.captions_of())
         .map(|(prediction, captions)| {
-            let references: Vec<&String> = captions.iter().map(|&c| &test.captions[c]).collect();
+            let references: Vec<&String> = captions.iter().map(|&c| &set.captions[c]).collect();
             Item::new(&prediction.caption, &references)
         })
         .collect();
@@ -148,7 +166,7 @@ fn score(corpus: &dyn Corpus, test: &EmbeddingSet, predictions: &[Prediction]) -
         predictions.iter().map(|prediction| tokenize(&prediction.caption)).collect();
     let variety = diversity::diversity(&tokens);
     let clips: BTreeMap<&str, &Clip> =
-        corpus.clips(Split::Test).iter().map(|clip| (clip.id.as_str(), clip)).collect();
+        corpus.clips(split).iter().map(|clip| (clip.id.as_str(), clip)).collect();
     let names_one = |prediction: &Prediction| {
         let named = corpus.named_labels(&prediction.caption);
         let own = clips.get(prediction.id.as_str()).map(|clip| clip.labels.as_slice());

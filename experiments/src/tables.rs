@@ -81,6 +81,23 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
             let mut names: Vec<&str> = records.iter().map(|record| record.table.as_str()).collect();
             names.dedup();
             let title = |name: &str| format!("Ablation: {}", name.replace('_', " "));
+            let of_captions = |name: &str| {
+                let mut own = records.iter().filter(|record| record.table == name);
+                own.any(|record| record.metrics.contains_key("cider_d"))
+            };
+            let specify = |name| match of_captions(name) {
+                true => (name, title(name), T2, CAPTION_ABLATION_NOTES),
+                false => (name, title(name), ABLATION, t1_notes),
+            };
+            names.into_iter().map(specify).collect()
+        }
+        "transfer" => {
+            let mut names: Vec<&str> = records.iter().map(|record| record.table.as_str()).collect();
+            names.dedup();
+            let title = |name: &str| {
+                let to = name.trim_start_matches("transfer_").replace('_', " ");
+                format!("T1 on {to}, bridges fitted on {} and there", info.suite)
+            };
             names.into_iter().map(|name| (name, title(name), ABLATION, t1_notes)).collect()
         }
         other => bail!("no table is known for experiment '{other}'"),
@@ -136,6 +153,10 @@ const T2_NOTES: &[&str] =
     &["Gain: CIDEr-D relative to the first row. Distinct: share of captions that are unlike all \
      others. METEOR, SPICE and SPIDEr are not computed yet. \"text (ceiling)\" decodes the first \
      caption's own embedding in place of the audio."];
+
+const CAPTION_ABLATION_NOTES: &[&str] =
+    &["Zero-shot captions. Gain: CIDEr-D relative to the first \
+     row. Distinct: share of captions that are unlike all others."];
 
 /// What the marks of a table mean, where it has any.
 fn test_note(info: &RunInfo, table: &Table) -> Option<String> {

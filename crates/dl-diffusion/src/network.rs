@@ -6,12 +6,17 @@
 //! which takes it from RCG. Two linear layers of each block's end and of the
 //! output begin at zero, so that an untrained network predicts zero.
 
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
+};
+
 use dl_torch::{
     Path,
     layers::{Init, LayerNorm, Linear},
 };
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::error::{BridgeError, check};
 
@@ -56,7 +61,13 @@ pub struct Network {
     blocks: Vec<Block>,
     output_norm: LayerNorm,
     output: Linear,
+    /// What the blocks add at a level, by level; not set while weights may change.
+    known: OnceCell<RefCell<HashMap<usize, Shifts>>>,
 }
+
+/// What each block adds between its layers: `[1 or rows, hidden]`; empty without a time
+/// vector.
+type Shifts = Vec<Tensor>;
 
 #[derive(Debug)]
 struct Time {
@@ -102,17 +113,48 @@ impl Network {
             blocks,
             output_norm: LayerNorm::new(&(path / "output_norm"), hidden, OUTPUT_EPSILON),
             output: Linear::new(&(path / "output"), hidden, dim, Init::Zeros),
+            known: OnceCell::new(),
         }
     }
 
-    /// `x` is `[rows, dim]`; `levels` i64 `[rows]`, or `[1]` when all rows stand at
-    /// one level (the time vector is then computed once). Without a time vector
-    /// `levels` is not looked at. Returns `[rows, dim]`.
+    /// From now on the weights stay as they are, so that what the network makes of a
+    /// level (a quarter of its weights) is computed once for each level.
+    pub fn freeze(&self) {
+        let _ = self.known.set(RefCell::default());
+    }
+
+    /// `x` is `[rows, dim]`, `levels` i64 `[rows]`, at which nothing is looked without a
+    /// time vector. Returns `[rows, dim]`.
     pub fn forward(&self, x: &Tensor, levels: &Tensor) -> Tensor {
-        let time = self.time.as_ref().map(|time| time.forward(levels).silu());
+        self.forward_shifted(x, &self.shifts(levels))
+    }
+
+    /// All rows at one level: `[rows, dim]` to `[rows, dim]`.
+    pub fn forward_at(&self, x: &Tensor, level: usize) -> Tensor {
+        let make = || self.shifts(&Tensor::from_slice(&[level as i64]).to_device(x.device()));
+        match self.known.get() {
+            Some(known) => {
+                let mut known = known.borrow_mut();
+                self.forward_shifted(x, known.entry(level).or_insert_with(make))
+            }
+            None => self.forward_shifted(x, &make()),
+        }
+    }
+
+    fn shifts(&self, levels: &Tensor) -> Shifts {
+        let Some(time) = &self.time else { return Vec::new() };
+        let time = time.forward(levels).silu();
+        self.blocks
+            .iter()
+            .flat_map(|block| &block.time)
+            .map(|linear| linear.forward(&time))
+            .collect()
+    }
+
+    fn forward_shifted(&self, x: &Tensor, shifts: &[Tensor]) -> Tensor {
         let mut h = self.input.forward(x);
-        for block in &self.blocks {
-            h = block.forward(&h, time.as_ref());
+        for (place, block) in self.blocks.iter().enumerate() {
+            h = block.forward(&h, shifts.get(place));
         }
         self.output.forward(&self.output_norm.forward(&h).silu())
     }
@@ -126,11 +168,10 @@ impl Time {
 }
 
 impl Block {
-    /// `time` is the time vector after its activation, which all blocks share.
-    fn forward(&self, x: &Tensor, time: Option<&Tensor>) -> Tensor {
+    fn forward(&self, x: &Tensor, shift: Option<&Tensor>) -> Tensor {
         let mut h = self.linear_in.forward(&self.norm_in.forward(x).silu());
-        if let (Some(linear), Some(time)) = (&self.time, time) {
-            h += linear.forward(time);
+        if let Some(shift) = shift {
+            h += shift;
         }
         x + self.linear_out.forward(&self.norm_out.forward(&h).silu())
     }
@@ -144,9 +185,4 @@ pub fn sinusoidal(levels: &Tensor, size: i64) -> Tensor {
     let frequencies = (Tensor::arange(half, options) * (-MAX_PERIOD.ln() / half as f64)).exp();
     let angles = levels.to_kind(Kind::Double).unsqueeze(1) * frequencies.unsqueeze(0);
     Tensor::cat(&[angles.cos(), angles.sin()], 1).to_kind(Kind::Float)
-}
-
-/// One level for all rows.
-pub fn one_level(level: usize, device: Device) -> Tensor {
-    Tensor::from_slice(&[level as i64]).to_device(device)
 }

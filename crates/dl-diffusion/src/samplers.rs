@@ -2,7 +2,8 @@
 //!
 //! How Diffusion-Link samples is not public. All ways here add noise to the audio
 //! embedding up to a level t* and denoise from there: in one network call (SEED's
-//! official mode), or in a few steps. Candidates are compared on validation.
+//! official mode), in a few steps, or in one call for each of many noisings, averaged
+//! (ours). Candidates are compared on validation.
 
 mod ddim;
 mod ddpm;
@@ -27,6 +28,17 @@ pub enum SamplerConfig {
     OneStep {
         /// t*.
         level: usize,
+    },
+    /// The mean of what one network call predicts from each of several independent
+    /// noisings: for each embedding the posterior mean given its neighbourhood, whose
+    /// width t* sets. A single call from the same level is noisier, one from a lower
+    /// level follows the training clips more closely than new ones deserve.
+    #[serde(rename = "mean_of_draws")]
+    MeanOfDraws {
+        /// t*.
+        level: usize,
+        /// Noisings, each with its network call, at least 1.
+        draws: usize,
     },
     /// DDIM (Song et al. 2021).
     #[serde(rename = "ddim")]
@@ -103,13 +115,17 @@ impl SamplerConfig {
             Self::Ddim { eta, .. } => {
                 check((0.0..=1.0).contains(&eta), "sampler.eta", eta, "in [0, 1]")
             }
+            Self::MeanOfDraws { draws, .. } => {
+                check(draws > 0, "sampler.draws", draws, "at least 1")
+            }
             _ => Ok(()),
         }
     }
 
     /// Noises clean rows up to the start level and denoises them: `[rows, dim]` to
     /// `[rows, dim]`, in the kind of `start`. `noise` gives standard normal rows:
-    /// draw 0 for the start, draw k for the k-th step of a sampler that adds noise.
+    /// draw 0 for the start, draw k for the k-th step of a sampler that adds noise and
+    /// for the k-th noising of a mean.
     ///
     /// # Errors
     /// [`BridgeError::Config`] when the sampler does not fit the process.
@@ -120,8 +136,18 @@ impl SamplerConfig {
         noise: &dyn Fn(u64) -> Tensor,
     ) -> Result<Tensor, BridgeError> {
         let (level, _) = self.span();
-        let x_t = denoiser.process.respaced(level, 1)?.q_sample(start, 0, &noise(0));
-        self.denoise(denoiser, x_t, noise)
+        let one = |draw: u64| -> Result<Tensor, BridgeError> {
+            let x_t = denoiser.process.respaced(level, 1)?.q_sample(start, 0, &noise(draw));
+            self.denoise(denoiser, x_t, noise)
+        };
+        let mut x0 = one(0)?;
+        if let Self::MeanOfDraws { draws, .. } = *self {
+            for draw in 1..draws {
+                x0 += one(draw as u64)?;
+            }
+            x0 /= draws as f64;
+        }
+        Ok(x0)
     }
 
     /// Denoises rows that stand at the start level already: as [`Self::sample`]
@@ -139,7 +165,9 @@ impl SamplerConfig {
         let kept = denoiser.process.respaced(level, steps)?;
         Ok(match *self {
             // One step is DDIM over a single kept level.
-            Self::OneStep { .. } => ddim::denoise(&kept, denoiser, x_t, 0.0, noise),
+            Self::OneStep { .. } | Self::MeanOfDraws { .. } => {
+                ddim::denoise(&kept, denoiser, x_t, 0.0, noise)
+            }
             Self::Ddim { eta, .. } => ddim::denoise(&kept, denoiser, x_t, eta, noise),
             Self::Ddpm { .. } => ddpm::denoise(&kept, denoiser, x_t, noise),
             Self::DpmSolverPp2m { .. } => dpm_solver::denoise(&kept, denoiser, x_t),
@@ -149,7 +177,7 @@ impl SamplerConfig {
     /// Start level and number of steps.
     fn span(&self) -> (usize, usize) {
         match *self {
-            Self::OneStep { level } => (level, 1),
+            Self::OneStep { level } | Self::MeanOfDraws { level, .. } => (level, 1),
             Self::Ddim { level, steps, .. }
             | Self::Ddpm { level, steps }
             | Self::DpmSolverPp2m { level, steps } => (level, steps),

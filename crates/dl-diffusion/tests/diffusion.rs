@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dl_diffusion::{
     BridgeError,
-    network::{Network, NetworkConfig, one_level, sinusoidal},
+    network::{Network, NetworkConfig, sinusoidal},
     process::{Prediction, Process},
     samplers::{Denoiser, RowNoise, SamplerConfig},
     schedule::{Schedule, ScheduleConfig, ScheduleKind},
@@ -124,10 +124,17 @@ fn the_network_matches_pytorch() {
     params.restore(&weights, path).unwrap();
     let difference = largest_difference(&network.forward(&x, &levels), &y);
     assert!(difference < 1e-5, "{difference}");
-    // One level for all rows is the same as the level repeated.
-    let once = network.forward(&x, &one_level(7, Device::Cpu));
-    let repeated = network.forward(&x, &Tensor::from_slice(&[7_i64; 4]));
-    assert!(largest_difference(&once, &repeated) < 1e-6);
+    // One level for all rows is the same as the level repeated, and a frozen network
+    // remembers each level as its own.
+    let repeated = |level: i64| network.forward(&x, &Tensor::from_slice(&[level; 4]));
+    let fresh = network.forward_at(&x, 7);
+    assert!(largest_difference(&fresh, &repeated(7)) < 1e-6);
+    network.freeze();
+    for level in [7, 50, 7] {
+        let known = network.forward_at(&x, level);
+        assert!(largest_difference(&known, &repeated(level as i64)) < 1e-6);
+    }
+    assert!(network.forward_at(&x, 7).equal(&fresh), "bits differ");
 }
 
 #[test]
@@ -206,6 +213,23 @@ fn one_step_is_the_prediction_at_its_level() {
     let output = sampler.sample(&denoiser, &start, &|_| noise.shallow_clone()).unwrap();
     let expected = process.q_sample(&start, 50, &noise) * 2.0 + 50.0;
     assert!(largest_difference(&output, &expected) < 1e-12);
+}
+
+#[test]
+fn the_mean_of_draws_is_the_mean_of_single_steps() {
+    let process = Process::new(&ScheduleConfig::default().build().unwrap());
+    let network = |x: &Tensor, _: usize| x.square();
+    let denoiser =
+        Denoiser { process: &process, prediction: Prediction::X0, network: &network, norm: None };
+    let start = Tensor::from_slice(&[1.0_f64, -1.0]).view([1, 2]);
+    let noise = |draw: u64| Tensor::from_slice(&[0.5 * draw as f64, -1.0]).view([1, 2]);
+    let sampler = SamplerConfig::MeanOfDraws { level: 400, draws: 3 };
+    let output = sampler.sample(&denoiser, &start, &noise).unwrap();
+    let single = |draw| process.q_sample(&start, 400, &noise(draw)).square();
+    let expected = (single(0) + single(1) + single(2)) / 3.0;
+    assert!(largest_difference(&output, &expected) < 1e-12);
+    let error = SamplerConfig::MeanOfDraws { level: 400, draws: 0 }.validate(1000).unwrap_err();
+    assert!(error.to_string().contains("draws"), "{error}");
 }
 
 #[test]

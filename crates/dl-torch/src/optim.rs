@@ -68,17 +68,13 @@ impl AdamW {
     /// returns the norm before.
     pub fn clip_gradients(&self, limit: f64) -> f64 {
         tch::no_grad(|| {
-            let squares: Vec<Tensor> = self
-                .slots
-                .iter()
-                .map(|slot| slot.parameter.grad())
-                .filter(Tensor::defined)
-                .map(|gradient| gradient.square().sum(tch::Kind::Double))
-                .collect();
-            if squares.is_empty() {
+            let norms = self.slots.iter().map(|slot| slot.parameter.grad());
+            let norms: Vec<Tensor> =
+                norms.filter(Tensor::defined).map(|gradient| gradient.norm()).collect();
+            if norms.is_empty() {
                 return 0.0;
             }
-            let norm = Tensor::stack(&squares, 0).sum(tch::Kind::Double).sqrt().double_value(&[]);
+            let norm = Tensor::stack(&norms, 0).to_kind(tch::Kind::Double).norm().double_value(&[]);
             if norm > limit {
                 for slot in &self.slots {
                     let mut gradient = slot.parameter.grad();
@@ -92,26 +88,33 @@ impl AdamW {
     }
 
     /// One update at learning rate `rate` from the gradients at hand.
+    ///
+    /// The corrections of both moments are folded into the denominator,
+    /// m' / (sqrt(v') + e) = m (sqrt(1 - b2^t) / (1 - b1^t)) / (sqrt(v) + e sqrt(1 - b2^t)),
+    /// since an update costs the passes it makes over memory.
     pub fn step(&mut self, rate: f64) {
         self.steps += 1;
         let AdamWConfig { weight_decay, beta1, beta2, epsilon } = self.config;
         let correction1 = 1.0 - beta1.powf(self.steps as f64);
-        let correction2 = 1.0 - beta2.powf(self.steps as f64);
+        let correction2 = (1.0 - beta2.powf(self.steps as f64)).sqrt();
         tch::no_grad(|| {
             for slot in &mut self.slots {
                 let gradient = slot.parameter.grad();
                 if !gradient.defined() {
                     continue;
                 }
-                let _ = slot.parameter.g_mul_scalar_(1.0 - rate * weight_decay);
                 let _ = slot.first.lerp_(&gradient, 1.0 - beta1);
                 let _ = slot.second.lerp_(&gradient.square(), 1.0 - beta2);
+                if rate == 0.0 {
+                    continue;
+                }
+                if weight_decay > 0.0 {
+                    let _ = slot.parameter.g_mul_scalar_(1.0 - rate * weight_decay);
+                }
                 let mut denominator = slot.second.sqrt();
-                let _ = denominator.g_mul_scalar_(1.0 / correction2.sqrt());
-                let _ = denominator.g_add_scalar_(epsilon);
-                let mut update = &slot.first / denominator;
-                let _ = update.g_mul_scalar_(rate / correction1);
-                let _ = slot.parameter.g_sub_(&update);
+                let _ = denominator.g_add_scalar_(epsilon * correction2);
+                let _ = denominator.g_mul_scalar_(-correction1 / (rate * correction2));
+                let _ = slot.parameter.addcdiv_(&slot.first, &denominator);
             }
         });
     }

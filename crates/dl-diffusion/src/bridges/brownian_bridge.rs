@@ -25,7 +25,7 @@ use crate::{
     error::{BridgeError, check},
     loss::Distance,
     methods::{Method, MethodConfig, Stored},
-    network::{Network, NetworkConfig, one_level},
+    network::{Network, NetworkConfig},
     pairs::Pairs,
     samplers::RowNoise,
     scores::{Criterion, Scores, choose},
@@ -141,6 +141,7 @@ impl MethodConfig for BrownianBridgeConfig {
             validate,
         )?;
         model.params.freeze();
+        model.network.freeze();
         let candidates = self.steps.iter().map(|&steps| Ok(tch::no_grad(|| rows(steps))));
         let (best, scores) = choose(self.select, validation, validation, candidates)?;
         let tried = self.steps.iter().copied().zip(scores).collect();
@@ -153,6 +154,7 @@ impl MethodConfig for BrownianBridgeConfig {
         model.report = stored.report()?;
         model.params.restore(&stored.tensors, stored.path)?;
         model.params.freeze();
+        model.network.freeze();
         Ok(Box::new(model))
     }
 }
@@ -190,7 +192,7 @@ impl BrownianBridge {
         let mut x = audio * self.config.scale.factor(dim);
         for step in 0..steps {
             let (now, next) = (step as f64 / steps as f64, (step + 1) as f64 / steps as f64);
-            let answer = self.network.forward(&x, &one_level((now * LEVELS) as usize, device));
+            let answer = self.network.forward_at(&x, (now * LEVELS) as usize);
             if step + 1 == steps {
                 return answer;
             }

@@ -22,7 +22,7 @@ use crate::{
     draws::uniform_rows,
     error::{BridgeError, check},
     methods::{Method, MethodConfig, Stored},
-    network::{Network, NetworkConfig, one_level},
+    network::{Network, NetworkConfig},
     pairs::Pairs,
     process::{Prediction, Process},
     samplers::{Denoiser, RowNoise, SamplerConfig},
@@ -164,6 +164,7 @@ impl MethodConfig for DiffusionBridgeConfig {
             validate,
         )?;
         model.params.freeze();
+        model.network.freeze();
         let split = pairs.validation.with_text(model.centring.text(&pairs.validation.text));
         let candidates = self
             .entries
@@ -186,6 +187,7 @@ impl MethodConfig for DiffusionBridgeConfig {
         }
         model.params.restore(&stored.tensors, stored.path)?;
         model.params.freeze();
+        model.network.freeze();
         Ok(Box::new(model))
     }
 }
@@ -215,7 +217,7 @@ impl DiffusionBridge {
     /// Denoises rows of norm `norm` that are taken to stand at level `entry`.
     fn denoise(&self, rows: Tensor, entry: usize) -> Result<Tensor, BridgeError> {
         let device = rows.device();
-        let network = |x: &Tensor, level: usize| self.network.forward(x, &one_level(level, device));
+        let network = |x: &Tensor, level: usize| self.network.forward_at(x, level);
         let denoiser = Denoiser {
             process: &self.process,
             prediction: Prediction::X0,

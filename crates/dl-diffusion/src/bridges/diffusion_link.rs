@@ -23,7 +23,7 @@ use crate::{
     error::{BridgeError, check},
     loss::LossConfig,
     methods::{Method, MethodConfig, Stored},
-    network::{Network, NetworkConfig, one_level},
+    network::{Network, NetworkConfig},
     pairs::Pairs,
     process::{Prediction, Process},
     samplers::{Denoiser, RowNoise, SamplerConfig},
@@ -76,7 +76,12 @@ impl Default for DiffusionLinkConfig {
             max_level: 999,
             ema: 0.0,
             train: default_training(),
-            candidates: vec![SamplerConfig::OneStep { level: 50 }, ddim(100, 4), ddim(200, 8)],
+            candidates: vec![
+                SamplerConfig::OneStep { level: 50 },
+                SamplerConfig::MeanOfDraws { level: 400, draws: 16 },
+                ddim(100, 4),
+                ddim(200, 8),
+            ],
             select: Criterion::RemainingGap,
         }
     }
@@ -165,6 +170,7 @@ impl MethodConfig for DiffusionLinkConfig {
         let network = Network::new(&params.root(), stored.dim, &self.network, true);
         params.restore(&stored.tensors, stored.path)?;
         params.freeze();
+        network.freeze();
         Ok(Box::new(DiffusionLink {
             process: Process::new(&self.schedule.build()?),
             config: self.clone(),
@@ -224,7 +230,7 @@ impl Sampling<'_> {
         noise: RowNoise<'_>,
     ) -> Result<Tensor, BridgeError> {
         let (dim, device) = (audio.size()[1] as usize, audio.device());
-        let network = |x: &Tensor, level: usize| self.network.forward(x, &one_level(level, device));
+        let network = |x: &Tensor, level: usize| self.network.forward_at(x, level);
         let denoiser = Denoiser {
             process: self.process,
             prediction: self.config.prediction,

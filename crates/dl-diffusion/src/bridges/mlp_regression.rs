@@ -15,7 +15,7 @@ use crate::{
     error::BridgeError,
     loss::Distance,
     methods::{Method, MethodConfig, Stored},
-    network::{Network, NetworkConfig, one_level},
+    network::{Network, NetworkConfig},
     pairs::Pairs,
     samplers::RowNoise,
     scores::{Criterion, Scores},
@@ -127,7 +127,7 @@ impl MethodConfig for MlpRegressionConfig {
 impl MlpRegression {
     /// Unit rows to scaled predictions.
     fn predict(&self, audio: &Tensor) -> Tensor {
-        self.network.forward(&(audio * self.factor), &one_level(0, audio.device()))
+        self.network.forward_at(&(audio * self.factor), 0)
     }
 }
 

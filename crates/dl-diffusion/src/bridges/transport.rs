@@ -43,7 +43,7 @@ impl Default for TransportConfig {
     fn default() -> Self {
         Self {
             of: Box::default(),
-            strengths: vec![0.0, 0.5, 1.0],
+            strengths: vec![0.0, 0.25, 0.5, 0.75, 1.0],
             shrinkage: 0.01,
             select: Criterion::default(),
         }

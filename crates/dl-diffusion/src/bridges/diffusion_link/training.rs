@@ -75,7 +75,9 @@ pub(super) fn train(
             Some((name.to_owned(), value))
         })
         .collect();
-    Ok(Trained { network: mean.unwrap_or(network), weights, report })
+    let network = mean.unwrap_or(network);
+    network.freeze();
+    Ok(Trained { network, weights, report })
 }
 
 /// The criterion of the best candidate at the present weights. The noise is that
