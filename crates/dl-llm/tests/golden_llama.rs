@@ -43,7 +43,7 @@ fn distance(a: &Tensor, b: &Tensor) -> f64 {
 
 fn logits(llama: &Llama, embeds: &Tensor) -> Tensor {
     let places = positions(0, embeds.size()[1], Device::Cpu);
-    llama.logits(&llama.forward_embeds(embeds, &places, None, None).unwrap())
+    llama.logits(&llama.forward_embeds(embeds, &places, None, None, None).unwrap())
 }
 
 /// The logits have a standard deviation of 2; f32 sums in another order move them
@@ -73,6 +73,7 @@ fn left_padding_equals_the_reference_where_something_stands() {
             &expected["positions"],
             Some(&readable),
             None,
+            None,
         );
         let difference = lm.llama().logits(&hidden.unwrap()) - &expected["padded"];
         let worst = difference.abs().amax(-1, false).masked_select(&readable).max();
@@ -91,7 +92,7 @@ fn a_cache_changes_nothing() {
     for (start, len) in [(0, 3), (3, 1), (4, 1), (5, 2)] {
         let part = embeds.narrow(1, start, len);
         let places = positions(start, len, Device::Cpu);
-        let hidden = llama.forward_embeds(&part, &places, None, Some(&mut cache)).unwrap();
+        let hidden = llama.forward_embeds(&part, &places, None, Some(&mut cache), None).unwrap();
         let worst = distance(&llama.logits(&hidden), &whole.narrow(1, start, len));
         assert!(worst < TOLERANCE, "from {start}: {worst:e}");
         assert_eq!(cache.len(), start + len);
@@ -99,8 +100,9 @@ fn a_cache_changes_nothing() {
     // Rows of the cache can change places.
     cache.select(&Tensor::from_slice(&[1_i64, 1, 0]));
     let next = Tensor::ones([3, 1, 16], (Kind::Float, Device::Cpu));
-    let hidden =
-        llama.forward_embeds(&next, &positions(7, 1, Device::Cpu), None, Some(&mut cache)).unwrap();
+    let hidden = llama
+        .forward_embeds(&next, &positions(7, 1, Device::Cpu), None, Some(&mut cache), None)
+        .unwrap();
     let longer = Tensor::cat(&[embeds.i((1..2, .., ..)), next.i((0..1, .., ..))], 1);
     let worst = distance(
         &llama.logits(&hidden.i((0..2, 0, ..))),
