@@ -8,7 +8,10 @@ use dl_torch::{
 };
 use tch::{Device, Kind, Tensor};
 
-use crate::LlamaConfig;
+use crate::{
+    LlamaConfig,
+    lora::{LayerLora, LoraTarget, project},
+};
 
 /// Rotary tables for every position: `[max_positions, head_dim]` each.
 #[derive(Debug)]
@@ -129,21 +132,24 @@ impl Attention {
     }
 
     /// `x` is `[batch, len, hidden]`; `mask` is added to the scores,
-    /// `[batch or 1, 1, len, past + len]`.
+    /// `[batch or 1, 1, len, past + len]`; `lora` adapts the projections.
     pub(crate) fn forward(
         &self,
         x: &Tensor,
         angles: &Angles,
         mask: Option<&Tensor>,
         past: Option<&LayerCache>,
+        lora: Option<&LayerLora>,
     ) -> (Tensor, LayerCache) {
         let (batch, len) = (x.size()[0], x.size()[1]);
         let split = |projected: Tensor, heads: i64| {
             projected.view([batch, len, heads, self.head_dim]).transpose(1, 2)
         };
-        let query = angles.apply(&split(self.query.forward(x), self.heads));
-        let mut keys = angles.apply(&split(self.key.forward(x), self.kv_heads));
-        let mut values = split(self.value.forward(x), self.kv_heads);
+        let query =
+            angles.apply(&split(project(&self.query, lora, LoraTarget::Query, x), self.heads));
+        let mut keys =
+            angles.apply(&split(project(&self.key, lora, LoraTarget::Key, x), self.kv_heads));
+        let mut values = split(project(&self.value, lora, LoraTarget::Value, x), self.kv_heads);
         if let Some(past) = past {
             keys = Tensor::cat(&[&past.keys, &keys], 2);
             values = Tensor::cat(&[&past.values, &values], 2);
@@ -159,7 +165,8 @@ impl Attention {
             false,
         );
         let joined = mixed.transpose(1, 2).reshape([batch, len, self.heads * self.head_dim]);
-        (self.output.forward(&joined), LayerCache { keys, values })
+        let output = project(&self.output, lora, LoraTarget::Output, &joined);
+        (output, LayerCache { keys, values })
     }
 
     /// Key-value head h serves query heads h * heads / kv_heads and onwards.

@@ -1,5 +1,5 @@
-//! The captioner: a frozen language model and the prefix mapper that steers it.
-//! What it is trained on makes the protocol: the text embeddings of the captions
+//! The captioner: a frozen language model, the prefix mapper that steers it and,
+//! where they are asked for, low-rank matrices that adapt it. What it is trained on makes the protocol: the text embeddings of the captions
 //! themselves (zero-shot), or the (bridged) audio embeddings of their clips
 //! (supervised).
 
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, IndexOp, Kind, Tensor};
 
 use crate::{
-    DecodeConfig, KvCache, LanguageModel, Llama, LlmError, PrefixConfig, StepModel, Vocabulary,
+    DecodeConfig, KvCache, LanguageModel, Llama, LlmError, Lora, PrefixConfig, StepModel,
+    Vocabulary,
     captions::{Before, Captions, mean_loss},
     decode,
     llama::positions,
@@ -82,19 +83,29 @@ struct About {
 pub struct Captioner {
     lm: Rc<LanguageModel>,
     mapper: Mapper,
+    lora: Option<Lora>,
     params: Params,
     config: PrefixConfig,
     dim: i64,
 }
 
 impl Captioner {
-    fn new(lm: Rc<LanguageModel>, dim: i64, config: &PrefixConfig, seed: u64) -> Self {
+    fn new(
+        lm: Rc<LanguageModel>,
+        dim: i64,
+        config: &PrefixConfig,
+        seed: u64,
+    ) -> Result<Self, LlmError> {
+        config.validate()?;
         let params = Params::new(seed, lm.device());
         let mapper = Mapper::new(&params.root(), dim, config, lm.llama());
-        Self { lm, mapper, params, config: config.clone(), dim }
+        let adapt = |lora| Lora::new(&(params.root() / "lora"), lora, lm.llama().config());
+        let lora = config.lora.as_ref().map(adapt).transpose()?;
+        Ok(Self { lm, mapper, lora, params, config: config.clone(), dim })
     }
 
-    /// Trains a prefix for `lm`, which stays as it is.
+    /// Trains a prefix, and the low-rank matrices of `config`, for `lm`, which stays
+    /// as it is.
     ///
     /// # Errors
     /// [`LlmError`] for a bad configuration, pairs that do not fit, or a training
@@ -106,15 +117,14 @@ impl Captioner {
         config: &PrefixConfig,
         context: &TrainContext<'_>,
     ) -> Result<(Self, TrainReport), LlmError> {
-        config.validate()?;
         let dim = train.embeddings.ncols();
         train.check("training pairs", dim)?;
         validation.check("validation pairs", dim)?;
-        let captioner = Self::new(Rc::clone(lm), dim as i64, config, context.seed);
+        let captioner = Self::new(Rc::clone(lm), dim as i64, config, context.seed)?;
         let (data, embeddings) = captioner.resident(train)?;
         let (held_out, held_out_embeddings) = captioner.resident(validation)?;
         let noise = Noise::new(context.seed, "prefix/noise");
-        let llama = lm.llama();
+        let (llama, lora) = (lm.llama(), captioner.lora.as_ref());
         let report = train::fit(
             &captioner.params,
             &config.train,
@@ -124,7 +134,7 @@ impl Captioner {
                 let own = embeddings.index_select(0, &convert::indices(rows, lm.device()));
                 let own = captioner.mapper.harden(&own, rows, step, noise);
                 let prefix = captioner.mapper.forward(&own, llama);
-                data.batch(rows).loss(llama, prefix, config.label_smoothing)
+                data.batch(rows).loss(llama, lora, prefix, config.label_smoothing)
             },
             || captioner.loss(&held_out, &held_out_embeddings),
         )?;
@@ -141,7 +151,7 @@ impl Captioner {
     fn loss(&self, captions: &Captions, embeddings: &Tensor) -> Result<f64, LlmError> {
         let llama = self.lm.llama();
         tch::no_grad(|| {
-            mean_loss(captions, llama, self.config.train.batch, |rows| {
+            mean_loss(captions, llama, self.lora.as_ref(), self.config.train.batch, |rows| {
                 let rows = convert::indices(rows, llama.device());
                 Ok(self.mapper.forward(&embeddings.index_select(0, &rows), llama))
             })
@@ -194,7 +204,7 @@ impl Captioner {
             let found = tch::no_grad(|| {
                 let rows_tensor = convert::tensor2(rows, self.lm.device());
                 let prefix = self.mapper.forward(&rows_tensor, self.lm.llama());
-                let mut steps = Steps::new(self.lm.llama(), prefix)?;
+                let mut steps = Steps::new(self.lm.llama(), self.lora.as_ref(), prefix)?;
                 decode::search(&mut steps, rows.nrows(), &vocabulary, config)
             })?;
             for tokens in found {
@@ -232,7 +242,7 @@ impl Captioner {
         Self::load_prefix(&lm, &directory.join(PREFIX))
     }
 
-    /// Writes the prefix alone, for a language model kept elsewhere.
+    /// Writes the prefix, and the low-rank matrices with it, alone, for a language model kept elsewhere.
     ///
     /// # Errors
     /// [`LlmError`] when the disk refuses.
@@ -263,7 +273,8 @@ impl Captioner {
             let problem = "trained with another language model; load that one or train again";
             return Err(LlmError::file(path, problem));
         }
-        let captioner = Self::new(Rc::clone(lm), about.dim, &about.config, 0);
+        let captioner = Self::new(Rc::clone(lm), about.dim, &about.config, 0)
+            .map_err(|error| LlmError::file(path, error.to_string()))?;
         captioner.params.restore(&tensors, path)?;
         captioner.params.freeze();
         Ok(captioner)
@@ -273,11 +284,12 @@ impl Captioner {
 /// The decoder as the search sees it: what it has read so far is in the cache.
 struct Steps<'a> {
     llama: &'a Llama,
+    lora: Option<&'a Lora>,
     cache: KvCache,
 }
 
 impl<'a> Steps<'a> {
-    fn new(llama: &'a Llama, prefix: Before) -> Result<Self, LlmError> {
+    fn new(llama: &'a Llama, lora: Option<&'a Lora>, prefix: Before) -> Result<Self, LlmError> {
         let mut cache = KvCache::default();
         match prefix {
             Before::Nothing => {}
@@ -285,10 +297,10 @@ impl<'a> Steps<'a> {
             Before::Embeds(embeds) => {
                 let places = positions(0, embeds.size()[1], llama.device());
                 // Only what it leaves in the cache is wanted.
-                let _ = llama.forward_embeds(&embeds, &places, None, Some(&mut cache))?;
+                let _ = llama.forward_embeds(&embeds, &places, None, Some(&mut cache), lora)?;
             }
         }
-        Ok(Self { llama, cache })
+        Ok(Self { llama, lora, cache })
     }
 }
 
@@ -303,7 +315,8 @@ impl StepModel for Steps<'_> {
         let ids = Tensor::from_slice(&ids).unsqueeze(1).to_device(device);
         let places = positions(self.cache.len(), 1, device);
         let embeds = self.llama.embed(&ids);
-        let hidden = self.llama.forward_embeds(&embeds, &places, None, Some(&mut self.cache))?;
+        let cache = Some(&mut self.cache);
+        let hidden = self.llama.forward_embeds(&embeds, &places, None, cache, self.lora)?;
         let scores = self.llama.logits(&hidden.i((.., 0, ..))).log_softmax(-1, Kind::Float);
         Ok(convert::array2(&scores)?)
     }

@@ -3,7 +3,7 @@
 use dl_torch::convert;
 use tch::{Device, IndexOp, Kind, Tensor};
 
-use crate::{CaptionTokenizer, KvCache, Llama, LlmError, llama::positions};
+use crate::{CaptionTokenizer, KvCache, Llama, LlmError, Lora, llama::positions};
 
 /// Targets with this value count for nothing.
 const IGNORED: i64 = -100;
@@ -88,10 +88,12 @@ pub(crate) enum Before {
 }
 
 impl CaptionBatch {
-    /// The summed cross-entropy of all tokens (nats), and their number.
+    /// The summed cross-entropy of all tokens (nats), and their number; `lora` as
+    /// in [`Llama::forward_embeds`].
     pub(crate) fn loss_sum(
         &self,
         llama: &Llama,
+        lora: Option<&Lora>,
         before: Before,
         label_smoothing: f64,
     ) -> Result<(Tensor, i64), LlmError> {
@@ -102,17 +104,17 @@ impl CaptionBatch {
         // that counts can see it.
         let hidden = match before {
             Before::Nothing => {
-                llama.forward_embeds(&tokens, &positions(0, len, device), None, None)?
+                llama.forward_embeds(&tokens, &positions(0, len, device), None, None, lora)?
             }
             Before::Embeds(prefix) => {
                 let prefix_len = prefix.size()[1];
                 let all = Tensor::cat(&[prefix, tokens], 1);
                 let places = positions(0, prefix_len + len, device);
-                llama.forward_embeds(&all, &places, None, None)?.i((.., prefix_len.., ..))
+                llama.forward_embeds(&all, &places, None, None, lora)?.i((.., prefix_len.., ..))
             }
             Before::Cache(mut cache) => {
                 let places = positions(cache.len(), len, device);
-                llama.forward_embeds(&tokens, &places, None, Some(&mut cache))?
+                llama.forward_embeds(&tokens, &places, None, Some(&mut cache), lora)?
             }
         };
         let targets = self.targets.flatten(0, 1);
@@ -133,10 +135,11 @@ impl CaptionBatch {
     pub(crate) fn loss(
         &self,
         llama: &Llama,
+        lora: Option<&Lora>,
         before: Before,
         label_smoothing: f64,
     ) -> Result<Tensor, LlmError> {
-        let (sum, tokens) = self.loss_sum(llama, before, label_smoothing)?;
+        let (sum, tokens) = self.loss_sum(llama, lora, before, label_smoothing)?;
         Ok(sum / tokens as f64)
     }
 }
@@ -146,13 +149,14 @@ impl CaptionBatch {
 pub(crate) fn mean_loss(
     captions: &Captions,
     llama: &Llama,
+    lora: Option<&Lora>,
     batch: usize,
     mut before: impl FnMut(&[usize]) -> Result<Before, LlmError>,
 ) -> Result<f64, LlmError> {
     let order: Vec<usize> = (0..captions.len()).collect();
     let (mut sum, mut count) = (0.0, 0);
     for rows in order.chunks(batch) {
-        let (loss, tokens) = captions.batch(rows).loss_sum(llama, before(rows)?, 0.0)?;
+        let (loss, tokens) = captions.batch(rows).loss_sum(llama, lora, before(rows)?, 0.0)?;
         sum += loss.double_value(&[]);
         count += tokens;
     }

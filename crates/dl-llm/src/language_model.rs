@@ -130,11 +130,11 @@ impl LanguageModel {
         let hints = Hints { config, noise: Noise::new(context.seed, "language model/hints") };
         let batch = config.train.batch;
         let with_hints = || {
-            mean_loss(&held_out, &llama, batch, |rows| {
+            mean_loss(&held_out, &llama, None, batch, |rows| {
                 hints.of_size(config.hint_tokens, u64::MAX, &held_out, rows, &llama)
             })
         };
-        let without = || mean_loss(&held_out, &llama, batch, |_| Ok(Before::Nothing));
+        let without = || mean_loss(&held_out, &llama, None, batch, |_| Ok(Before::Nothing));
         let report = train::fit(
             &params,
             &config.train,
@@ -142,7 +142,7 @@ impl LanguageModel {
             data.len(),
             |step, rows| {
                 let before = hints.at(step, &data, rows, &llama)?;
-                data.batch(rows).loss(&llama, before, 0.0)
+                data.batch(rows).loss(&llama, None, before, 0.0)
             },
             || {
                 Ok::<_, LlmError>(
@@ -242,7 +242,8 @@ impl LanguageModel {
     pub fn perplexity(&self, captions: &[String]) -> Result<f64, LlmError> {
         let limit = self.llama.config().max_positions as usize;
         let data = Captions::new(captions, &self.tokenizer, limit, self.device())?;
-        let loss = tch::no_grad(|| mean_loss(&data, &self.llama, 64, |_| Ok(Before::Nothing)));
+        let loss =
+            tch::no_grad(|| mean_loss(&data, &self.llama, None, 64, |_| Ok(Before::Nothing)));
         Ok(loss?.exp())
     }
 }

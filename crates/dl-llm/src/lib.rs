@@ -10,6 +10,7 @@ mod decode;
 mod error;
 mod language_model;
 mod llama;
+mod lora;
 mod prefix;
 mod tokenizer;
 
@@ -20,5 +21,6 @@ pub use decode::{DecodeConfig, StepModel, Vocabulary, search};
 pub use error::LlmError;
 pub use language_model::{LanguageModel, LmReport, LmTrainConfig};
 pub use llama::{Llama, positions};
+pub use lora::{Lora, LoraConfig, LoraTarget};
 pub use prefix::{PrefixConfig, PrefixKind};
 pub use tokenizer::{CaptionTokenizer, Marks, TokenizerConfig};

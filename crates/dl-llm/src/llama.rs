@@ -10,7 +10,7 @@ use dl_torch::{
 use tch::Tensor;
 
 use crate::{
-    LlamaConfig, LlmError,
+    LlamaConfig, LlmError, Lora,
     attention::{Attention, KvCache, Rotary, attention_mask},
 };
 
@@ -107,17 +107,20 @@ impl Llama {
     ///
     /// `positions` are `[len]` or `[batch, len]`. `readable` (bool, `[batch, cached +
     /// len]`) is false at padding; without it everything before may be attended to.
-    /// Attention is causal always. `cache` grows by `len`.
+    /// Attention is causal always. `cache` grows by `len`. `lora` adapts the
+    /// projections; whoever continues a cache passes what began it.
     ///
     /// # Errors
-    /// [`TorchError::Torch`] when the sequence is longer than `max_positions` or
-    /// the shapes do not fit.
+    /// [`LlmError::Input`] when the sequence is longer than `max_positions` or
+    /// `lora` is for a decoder of another shape, [`TorchError::Torch`] when
+    /// `embeds` are not three-dimensional.
     pub fn forward_embeds(
         &self,
         embeds: &Tensor,
         positions: &Tensor,
         readable: Option<&Tensor>,
         cache: Option<&mut KvCache>,
+        lora: Option<&Lora>,
     ) -> Result<Tensor, LlmError> {
         let (_, len, _) = embeds.size3().map_err(TorchError::from)?;
         let past = cache.as_ref().map_or(0, |cache| cache.len());
@@ -128,6 +131,7 @@ impl Llama {
                  the captions or the prefix"
             )));
         }
+        let adapters = lora.map(|lora| lora.layers(&self.config)).transpose()?;
         let angles = self.rotary.at(positions);
         let mask = attention_mask(past, len, readable, embeds.device());
         let mut fresh = KvCache::default();
@@ -135,7 +139,9 @@ impl Llama {
         for (index, block) in self.blocks.iter().enumerate() {
             let past = cache.as_ref().and_then(|cache| cache.layers.get(index));
             let normed = block.input_norm.forward(&x);
-            let (attended, layer) = block.attention.forward(&normed, &angles, mask.as_ref(), past);
+            let lora = adapters.map(|layers| &layers[index]);
+            let (attended, layer) =
+                block.attention.forward(&normed, &angles, mask.as_ref(), past, lora);
             // Not `x += ..`, which writes into what the backward pass still needs.
             x = &x + attended;
             x = &x + block.feed_forward(&x);
@@ -164,7 +170,7 @@ impl Llama {
     /// As [`Llama::forward_embeds`].
     pub fn forward(&self, tokens: &Tensor) -> Result<Tensor, LlmError> {
         let positions = positions(0, tokens.size()[1], tokens.device());
-        Ok(self.logits(&self.forward_embeds(&self.embed(tokens), &positions, None, None)?))
+        Ok(self.logits(&self.forward_embeds(&self.embed(tokens), &positions, None, None, None)?))
     }
 }
 

@@ -11,7 +11,9 @@ use dl_torch::{
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use crate::{KvCache, Llama, LlmError, attention::LayerCache, captions::Before, error::check};
+use crate::{
+    KvCache, Llama, LlmError, LoraConfig, attention::LayerCache, captions::Before, error::check,
+};
 
 /// Where the prefix enters the decoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,10 @@ pub struct PrefixConfig {
     pub label_smoothing: f64,
     /// Captions are cut to this many tokens, the end mark included.
     pub max_tokens: usize,
+    /// Low-rank matrices in the decoder's attention, trained with the mapper; none
+    /// leaves the decoder as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
     /// Steps, batch and rates.
     pub train: TrainConfig,
 }
@@ -59,6 +65,7 @@ impl Default for PrefixConfig {
             renormalise: true,
             label_smoothing: 0.0,
             max_tokens: 40,
+            lora: None,
             train: TrainConfig {
                 steps: 250,
                 batch: 64,
@@ -86,6 +93,7 @@ impl PrefixConfig {
         let smoothing = (0.0..1.0).contains(&self.label_smoothing);
         check(smoothing, "label_smoothing", self.label_smoothing, "in [0, 1)")?;
         check(self.max_tokens > 1, "max_tokens", self.max_tokens, "at least 2")?;
+        self.lora.as_ref().map_or(Ok(()), LoraConfig::validate)?;
         Ok(self.train.validate()?)
     }
 }

@@ -17,9 +17,10 @@ use common::World;
 use dl_core::{Fingerprint, Progress, Silent};
 use dl_llm::{
     CaptionPairs, Captioner, DecodeConfig, LanguageModel, LlamaConfig, LmReport, LmTrainConfig,
-    PrefixConfig, PrefixKind, PrefixSensitivity,
+    LoraConfig, PrefixConfig, PrefixKind, PrefixSensitivity,
 };
-use dl_torch::{TrainConfig, TrainContext};
+use dl_torch::{TrainConfig, TrainContext, tensor_file};
+use serde_json::json;
 use tch::Device;
 
 const DIM: usize = 32;
@@ -199,6 +200,99 @@ fn deep_prefixes_and_noise_train_save_and_load() {
     let config = DecodeConfig { beams: 2, ..DecodeConfig::default() };
     let captions = |captioner: &Captioner| captioner.caption(&test.embeddings, &config).unwrap();
     assert_eq!(captions(&loaded), captions(&captioner));
+}
+
+/// The captions read backwards: what a language model from elsewhere has learnt.
+fn backwards(world: &World) -> Vec<String> {
+    let turn = |caption: &String| caption.split(' ').rev().collect::<Vec<_>>().join(" ");
+    world.captions.iter().map(turn).collect()
+}
+
+#[test]
+fn low_rank_matrices_teach_a_frozen_model_another_manner_of_speaking() {
+    let (train, test) = (world(256, "train"), world(64, "test"));
+    let (captions, held_out) = (backwards(&train), backwards(&test));
+    let (lm, _) =
+        LanguageModel::train(&captions, &held_out, &lm_config(100), &context("backwards")).unwrap();
+    let lm = Rc::new(lm);
+    let before = lm.fingerprint().unwrap();
+    for kind in [PrefixKind::Input, PrefixKind::Deep] {
+        let train_with = |lora| {
+            let config = PrefixConfig { lora, ..prefix_config(kind, 60) };
+            let (train, test) = (pairs(&train), pairs(&test));
+            Captioner::train_prefix(&lm, train, test, &config, &context("lora")).unwrap()
+        };
+        let (plain, alone) = train_with(None);
+        let (captioner, both) = train_with(Some(LoraConfig::default()));
+        let (alone, best) = (alone.best_validation, both.best_validation);
+        assert!(best < alone - 0.4, "{kind:?}: prefix alone {alone}, with matrices {best}");
+        // One language model serves both, and neither has changed it.
+        assert_eq!(lm.fingerprint().unwrap(), before, "the language model is frozen");
+        let own =
+            |captioner: &Captioner| captioner.prefix_sensitivity(pairs(&test), 0).unwrap().own;
+        assert!((own(&plain) - alone).abs() < 1e-6);
+        let directory = tempfile::tempdir().unwrap();
+        captioner.save(directory.path()).unwrap();
+        let loaded = Captioner::load(directory.path(), Device::Cpu).unwrap();
+        assert!((own(&loaded) - best).abs() < 1e-6, "{} is not {best}", own(&loaded));
+        let config = DecodeConfig { beams: 2, ..DecodeConfig::default() };
+        let captions =
+            |captioner: &Captioner| captioner.caption(&test.embeddings, &config).unwrap();
+        assert_eq!(captions(&loaded), captions(&captioner));
+        // The words come through the matrices: without them the same prefix says others.
+        let path = directory.path().join("prefix.safetensors");
+        let (mut tensors, metadata) = tensor_file::read(&path, Device::Cpu).unwrap();
+        for (_, up) in tensors.iter_mut().filter(|(name, _)| name.contains("lora_B")) {
+            *up = up.zeros_like();
+        }
+        tensor_file::write(&path, &tensors, metadata).unwrap();
+        let without = Captioner::load_prefix(&lm, &path).unwrap();
+        assert_ne!(captions(&without), captions(&captioner));
+    }
+}
+
+/// The prefix file with its configuration changed as `change` says.
+fn edited(path: &Path, change: impl FnOnce(&mut serde_json::Value)) -> tempfile::TempDir {
+    let (tensors, mut metadata) = tensor_file::read(path, Device::Cpu).unwrap();
+    let mut about = serde_json::from_str(&metadata["prefix"]).unwrap();
+    change(&mut about);
+    metadata.insert("prefix".into(), about.to_string());
+    let directory = tempfile::tempdir().unwrap();
+    tensor_file::write(&directory.path().join("prefix.safetensors"), &tensors, metadata).unwrap();
+    directory
+}
+
+#[test]
+fn matrices_that_do_not_fit_their_configuration_are_refused() {
+    let (lm, test) = (Rc::clone(load().language_model()), world(32, "test"));
+    let config =
+        PrefixConfig { lora: Some(LoraConfig::default()), ..prefix_config(PrefixKind::Deep, 1) };
+    let (captioner, _) =
+        Captioner::train_prefix(&lm, pairs(&test), pairs(&test), &config, &context("fit")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("prefix.safetensors");
+    captioner.save_prefix(&path).unwrap();
+    let refused = |lora: serde_json::Value, message: &str| {
+        let directory = edited(&path, |about| about["config"]["lora"] = lora);
+        let path = directory.path().join("prefix.safetensors");
+        let error = Captioner::load_prefix(&lm, &path).unwrap_err().to_string();
+        assert!(error.contains("prefix.safetensors") && error.contains(message), "{error}");
+    };
+    refused(json!(null), "lora_A.weight` is unknown");
+    refused(json!({ "rank": 4 }), "lora_A.weight` is [8, 64], expected [4, 64]");
+    refused(json!({ "rank": -4 }), "lora.rank = -4: must be at least 1");
+    refused(json!({ "targets": ["query", "key", "value"] }), "k_proj.lora_A.weight` is missing");
+    refused(json!({ "targets": ["gate"] }), "unknown variant `gate`");
+}
+
+#[test]
+fn a_configuration_without_matrices_is_written_as_before() {
+    let text = serde_json::to_string(&PrefixConfig::default()).unwrap();
+    assert!(!text.contains("lora"), "{text}");
+    let with = PrefixConfig { lora: Some(LoraConfig::default()), ..PrefixConfig::default() };
+    let value = serde_json::to_value(&with).unwrap();
+    assert_eq!(value["lora"], json!({ "rank": 8, "alpha": 32.0, "targets": ["query", "value"] }));
+    assert_eq!(serde_json::from_value::<PrefixConfig>(value).unwrap(), with);
 }
 
 #[test]
