@@ -35,10 +35,9 @@ fn the_unet_matches_the_package() {
         UnetConfig { width: 8, multipliers: vec![1, 2], sinusoid: 8, ..Default::default() };
     let unet = Unet::new(&params.root(), 16, &config).unwrap();
     params.restore(&weights, path).unwrap();
-    // Outputs up to 10 in size.
     let difference = largest_difference(&unet.forward(&x, &levels), &y);
-    println!("largest difference {difference:e}, output {}", y.abs().max().double_value(&[]));
-    assert!(difference < 1e-5, "{difference}");
+    // Outputs up to 3.5 in size.
+    assert!(difference < 5e-6, "{difference}");
     // One level for all rows is the same as the level repeated.
     let once = unet.forward(&x, &Tensor::from_slice(&[7_i64]));
     let repeated = unet.forward(&x, &Tensor::from_slice(&[7_i64; 4]));
@@ -98,8 +97,6 @@ fn diffusion_bridge_with_a_unet_fits_survives_its_file_and_does_not_hang_on_batc
     let bridge = config().fit(&data, &context(0)).unwrap();
     let test = set("test", 64, 1);
     let together = bridge.apply(&test.audio, &test.ids, 5).unwrap();
-    let scores = bridge.summary()["bridge"]["scores"].clone();
-    println!("{scores}");
 
     let file = tempfile::NamedTempFile::new().unwrap();
     bridge.save(file.path()).unwrap();
@@ -113,13 +110,13 @@ fn diffusion_bridge_with_a_unet_fits_survives_its_file_and_does_not_hang_on_batc
         let one = test.audio.slice(s![row..=row, ..]).to_owned();
         let alone = bridge.apply(&one, &test.ids[row..=row], 5).unwrap();
         let worst = (&alone.row(0) - &together.row(row)).mapv(f32::abs);
-        assert!(worst.iter().all(|&x| x < 1e-5), "row {row}: {worst}");
+        assert!(worst.iter().all(|&x| x < 1e-6), "row {row}: {worst}");
     }
     let order: Vec<usize> = (0..64).rev().collect();
     let ids: Vec<String> = order.iter().map(|&row| test.ids[row].clone()).collect();
     let reversed = bridge.apply(&test.audio.select(Axis(0), &order), &ids, 5).unwrap();
     let worst = (reversed - together.select(Axis(0), &order)).mapv(f32::abs);
-    assert!(worst.iter().all(|&x| x < 1e-5));
+    assert!(worst.iter().all(|&x| x < 1e-6));
 }
 
 #[test]

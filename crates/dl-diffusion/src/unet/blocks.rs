@@ -25,7 +25,9 @@ impl ChannelNorm {
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
-        let norm = x.norm_scalaropt_dim(2, [1], true).clamp_min(SMALLEST_NORM);
+        // By its square, whose gradient has no pole where all channels are zero.
+        let square = x.square().sum_dim_intlist(1, true, None::<Kind>);
+        let norm = square.clamp_min(SMALLEST_NORM * SMALLEST_NORM).sqrt();
         x * (norm.reciprocal() * self.root) * &self.gain
     }
 }

@@ -19,7 +19,7 @@ with torch.no_grad():
         # Gains about 1; what mixes, by the root of what it mixes; rounded to f32.
         inputs = parameter[0].numel() if parameter.dim() > 1 else 4
         drawn = torch.randn_like(parameter)
-        drawn = 1 + 0.3 * drawn if name.endswith(".g") else 0.5 * drawn / inputs**0.5
+        drawn = 1 + 0.3 * drawn if name.endswith(".g") else drawn / inputs**0.5
         parameter.copy_(drawn.float())
     x = torch.randn(ROWS, DIM).float()
     levels = torch.tensor([0, 7, 50, 999])
