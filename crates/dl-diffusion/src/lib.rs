@@ -2,6 +2,7 @@
 
 mod bridge;
 pub mod bridges;
+pub mod denoising_network;
 mod draws;
 mod error;
 pub mod loss;
@@ -13,6 +14,7 @@ pub mod samplers;
 pub mod schedule;
 pub mod scores;
 pub mod space;
+pub mod unet;
 
 pub use bridge::{Bridge, BridgeData, load};
 pub use error::BridgeError;

@@ -1,5 +1,6 @@
 //! Layers that more than one crate uses. Initial values follow PyTorch's
-//! defaults (`torch.nn.Linear`, `LayerNorm`, `Embedding`) unless said otherwise.
+//! defaults (`torch.nn.Linear`, `Conv1d`, `LayerNorm`, `Embedding`) unless said
+//! otherwise.
 
 use tch::{Kind, Tensor};
 
@@ -69,6 +70,42 @@ impl Linear {
     /// `[.., in]` to `[.., out]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, self.bias.as_ref())
+    }
+}
+
+/// Convolution over the last dimension, zeros beyond both ends; weights
+/// `[out, in, kernel]`. Begins uniform within 1/sqrt(in kernel), weights and bias.
+#[derive(Debug)]
+pub struct Conv1d {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    stride: i64,
+    padding: i64,
+}
+
+impl Conv1d {
+    /// With a bias and stride 1. `kernel` is odd; the length stays.
+    pub fn new(path: &Path<'_>, inputs: i64, outputs: i64, kernel: i64) -> Self {
+        let layer = Self::without_bias(path, inputs, outputs, kernel);
+        let bound = 1.0 / ((inputs * kernel) as f64).sqrt();
+        Self { bias: Some(path.uniform("bias", &[outputs], bound)), ..layer }
+    }
+
+    /// With a bias, stride 2 and a kernel of 4: halves an even length.
+    pub fn halving(path: &Path<'_>, inputs: i64, outputs: i64) -> Self {
+        Self { stride: 2, padding: 1, ..Self::new(path, inputs, outputs, 4) }
+    }
+
+    /// As [`Conv1d::new`], without a bias.
+    pub fn without_bias(path: &Path<'_>, inputs: i64, outputs: i64, kernel: i64) -> Self {
+        let bound = 1.0 / ((inputs * kernel) as f64).sqrt();
+        let weight = path.uniform("weight", &[outputs, inputs, kernel], bound);
+        Self { weight, bias: None, stride: 1, padding: kernel / 2 }
+    }
+
+    /// `[rows, in, length]` to `[rows, out, length]`, or half the length.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.conv1d(&self.weight, self.bias.as_ref(), self.stride, self.padding, 1, 1)
     }
 }
 

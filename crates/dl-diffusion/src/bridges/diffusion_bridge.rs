@@ -6,7 +6,8 @@
 //! network call the rows are brought back to norm 5. Decoders live in the centred
 //! space and train on captions that went the same way from level A.
 //!
-//! The network is ours (three residual MLP blocks), not the code's 1-D U-Net.
+//! The network is a choice: the code's 1-D U-Net (`kind = "unet"`), or, unless the
+//! configuration says so, our three residual MLP blocks in its place.
 
 use dl_core::noise::Noise;
 use dl_torch::{
@@ -19,10 +20,10 @@ use tch::{Kind, Tensor};
 
 use crate::{
     bridges::diffusion_link::default_training,
+    denoising_network::{DenoisingNetwork, DenoisingNetworkConfig},
     draws::uniform_rows,
     error::{BridgeError, check},
     methods::{Method, MethodConfig, Stored},
-    network::{Network, NetworkConfig},
     pairs::Pairs,
     process::{Prediction, Process},
     samplers::{Denoiser, RowNoise, SamplerConfig},
@@ -39,8 +40,8 @@ pub struct DiffusionBridgeConfig {
     pub schedule: ScheduleConfig,
     /// Norm of the centred embeddings, above 0.
     pub norm: f64,
-    /// Size of the network.
-    pub network: NetworkConfig,
+    /// Which network, and its size.
+    pub network: DenoisingNetworkConfig,
     /// Length, batches and rates. The code's rate is 8e-5 over 3,000,000 steps of 64.
     pub train: TrainConfig,
     /// Entry levels M (as numbers of levels) that validation chooses among; M = 600
@@ -59,7 +60,7 @@ impl Default for DiffusionBridgeConfig {
         Self {
             schedule: ScheduleConfig { kind: ScheduleKind::Cosine, ..ScheduleConfig::default() },
             norm: 5.0,
-            network: NetworkConfig::default(),
+            network: DenoisingNetworkConfig::default(),
             train: TrainConfig {
                 schedule: RateSchedule::Constant,
                 learning_rate: 3e-4,
@@ -86,7 +87,7 @@ struct DiffusionBridge {
     config: DiffusionBridgeConfig,
     process: Process,
     params: Params,
-    network: Network,
+    network: DenoisingNetwork,
     centring: Centring,
     report: Report,
 }
@@ -103,7 +104,7 @@ impl DiffusionBridgeConfig {
         Ok(DiffusionBridge {
             config: self.clone(),
             process: Process::new(&self.schedule.build()?),
-            network: Network::new(&params.root(), dim, &self.network, true),
+            network: self.network.build(&params.root(), dim)?,
             params,
             centring,
             report: Report::default(),
