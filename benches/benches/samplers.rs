@@ -1,7 +1,7 @@
 //! Embeddings per second of the samplers with the network of the paper's size
 //! (D = 512, 9.7 million parameters), over batch and steps.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dl_diffusion::{
@@ -34,6 +34,8 @@ fn samplers(criterion: &mut Criterion) {
     }
     let mut group = criterion.benchmark_group("samplers");
     group.sample_size(10);
+    // Thirty cases: half a second and two are enough for each.
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     for (name, sampler) in cases {
         for batch in [1_usize, 64, 4096] {
             if batch == 4096 && matches!(name.rsplit('_').next(), Some("20" | "50")) {

@@ -158,4 +158,5 @@ def main() -> None:
             print(f"| {name} | {batch} |  | {own * 1e3:.2f} |  |  | {batch / own:.0f} |")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -200,6 +200,7 @@ pub struct TransferConfig {
     /// Bridges, in order; `rows.compare` is among them.
     pub rows: Vec<String>,
     /// The other corpora, by name.
+    #[serde(default)]
     pub to: BTreeMap<String, CorpusConfig>,
 }
 

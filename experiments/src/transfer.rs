@@ -15,7 +15,10 @@ use crate::{
 pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
     let config = pipeline.config;
     let transfer = config.transfer.as_ref().filter(|transfer| !transfer.to.is_empty());
-    let transfer = transfer.context("name the other corpora under [transfer.to]")?;
+    let transfer = transfer.context(
+        "there is no other corpus: name one, for example with \
+         --set 'transfer.to.other={kind=\"recorded\",roots=[\"my/folder\"]}'",
+    )?;
     let run = record::open(pipeline, "transfer")?;
     let resamples = config.evaluation.resamples;
     let compare = format!("{}, fitted here", config.rows.compare);

@@ -58,6 +58,10 @@ fn ablations_are_measured_on_validation() {
         "network.hidden = 32",
         "no text identity",
         "16 validation clips",
+        "clips = 32",
+        "prefix.noise = 0.04",
+        "with LoRA",
+        "CIDEr-D",
     ] {
         assert!(out.contains(part), "{part} is not in\n{out}");
     }
@@ -66,6 +70,36 @@ fn ablations_are_measured_on_validation() {
     let set = "ablations.width.sweep.key=network.hiden";
     run(experiments(&runs).args(["run", "ablations", "--set", set]))
         .fails_with(1, &["ablations.width", "network.hiden=16", "did you mean `hidden`?"]);
+    let set = "ablations.decoder.sweep.key=prefix.noises";
+    run(experiments(&runs).args(["run", "ablations", "--set", set]))
+        .fails_with(1, &["ablations.decoder", "prefix.noises=0", "did you mean `noise`?"]);
+    for (set, said) in [
+        ("ablations.pairs.sweep.key=size", "the key is `clips`"),
+        ("ablations.pairs.sweep.values=[65]", "there are 64 training clips"),
+    ] {
+        run(experiments(&runs).args(["run", "ablations", "--set", set]))
+            .fails_with(1, &["ablations.pairs", said]);
+    }
+}
+
+#[test]
+fn bridges_are_applied_to_another_corpus() {
+    let runs = trained_copy("transfer");
+    let out = run(experiments(&runs).args(["run", "transfer"])).ok().out;
+    for part in [
+        "T1 on birds, bridges fitted on tiny and there",
+        "projection, fitted here",
+        "diffusion link, fitted there",
+        "16 test clips",
+    ] {
+        assert!(out.contains(part), "{part} is not in\n{out}");
+    }
+    // Nothing is fitted to the unbridged row, so it stands there once.
+    assert!(!out.contains("none, fitted"), "{out}");
+    run(experiments(&runs).args(["run", "transfer", "--set", "transfer.rows=['none']"]))
+        .fails_with(1, &["transfer.rows", "diffusion_link"]);
+    run(experiments(&runs).args(["run", "transfer", "--set", "transfer.to={}"]))
+        .fails_with(1, &["there is no other corpus", "--set 'transfer.to.other="]);
 }
 
 #[test]
