@@ -72,7 +72,7 @@ impl DenoisingNetworkConfig {
         Ok(match self {
             Self::Unet(config) => DenoisingNetwork::Unet(Box::new(Unet::new(path, dim, config)?)),
             Self::ResidualMlp(config) => {
-                DenoisingNetwork::ResidualMlp(Network::new(path, dim, config, true))
+                DenoisingNetwork::ResidualMlp(Box::new(Network::new(path, dim, config, true)))
             }
         })
     }
@@ -82,7 +82,7 @@ impl DenoisingNetworkConfig {
 #[derive(Debug)]
 pub(crate) enum DenoisingNetwork {
     Unet(Box<Unet>),
-    ResidualMlp(Network),
+    ResidualMlp(Box<Network>),
 }
 
 impl DenoisingNetwork {
