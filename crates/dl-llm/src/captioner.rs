@@ -1,5 +1,6 @@
 //! The captioner: a frozen language model, the prefix mapper that steers it and,
-//! where they are asked for, low-rank matrices that adapt it. What it is trained on makes the protocol: the text embeddings of the captions
+//! where they are asked for, low-rank matrices that adapt it.
+//! What it is trained on makes the protocol: the text embeddings of the captions
 //! themselves (zero-shot), or the (bridged) audio embeddings of their clips
 //! (supervised).
 
@@ -242,7 +243,8 @@ impl Captioner {
         Self::load_prefix(&lm, &directory.join(PREFIX))
     }
 
-    /// Writes the prefix, and the low-rank matrices with it, alone, for a language model kept elsewhere.
+    /// Writes the prefix alone, and the low-rank matrices with it, for a language model
+    /// kept elsewhere.
     ///
     /// # Errors
     /// [`LlmError`] when the disk refuses.
