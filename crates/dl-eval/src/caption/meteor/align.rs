@@ -15,40 +15,8 @@ use super::{
 /// Paths that go on at each word of the reference.
 const BEAM: usize = 40;
 
-/// One bit a word: those of the reference, then those of the candidate.
-#[derive(Clone)]
-struct Used {
-    bits: Vec<u64>,
-    reference: usize,
-}
-
-impl Used {
-    fn new(reference: usize, candidate: usize) -> Self {
-        Self { bits: vec![0; (reference + candidate).div_ceil(64)], reference }
-    }
-
-    fn places(&self, found: &Match) -> impl Iterator<Item = usize> + use<> {
-        let offset = self.reference;
-        found.reference.range().chain(found.candidate.range().map(move |place| place + offset))
-    }
-
-    fn holds(&self, place: usize) -> bool {
-        self.bits[place / 64] >> (place % 64) & 1 == 1
-    }
-
-    fn overlaps(&self, found: &Match) -> bool {
-        self.places(found).any(|place| self.holds(place))
-    }
-
-    fn add(&mut self, found: &Match) {
-        for place in self.places(found) {
-            self.bits[place / 64] |= 1 << (place % 64);
-        }
-    }
-}
-
 /// A way through the reference so far.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Path {
     weight: usize,
     chunks: usize,
@@ -57,16 +25,12 @@ struct Path {
     next: usize,
     /// The candidate's word after the last match, while a chunk is open.
     open: Option<usize>,
-    used: Used,
     /// The last link of its chain of matches.
     last: Option<usize>,
 }
 
-/// Matches of all paths: each with the link before it.
-type Links = Vec<(Match, Option<usize>)>;
-
 impl Path {
-    fn take(&mut self, found: Match, links: &mut Links) {
+    fn take(&mut self, found: &Match) {
         let half = if found.matcher == Matcher::Exact { 1 } else { 2 };
         self.weight += found.candidate.length / half + found.reference.length / half;
         if self.open.is_some_and(|open| open != found.candidate.start) {
@@ -74,12 +38,54 @@ impl Path {
         }
         self.next = found.reference.end();
         self.open = Some(found.candidate.end());
-        links.push((found, self.last));
-        self.last = Some(links.len() - 1);
     }
 
     fn close_chunk(&mut self) {
         self.chunks += usize::from(self.open.take().is_some());
+    }
+
+    /// Ascends from good to bad. Sorting keeps the order of equal paths.
+    fn rank(&self) -> (Reverse<usize>, usize, usize) {
+        (Reverse(self.weight), self.chunks, self.distance)
+    }
+}
+
+/// The paths that go on, and which words of the candidate each has used: a bit a
+/// word. Those of the reference need no bits, since paths go from left to right.
+struct Beam {
+    paths: Vec<Path>,
+    used: Vec<u64>,
+    /// Numbers in `used` of each path.
+    stride: usize,
+    /// Matches of all paths: each with the link before it.
+    links: Vec<(Match, Option<usize>)>,
+}
+
+/// A path one word longer: from which it comes and with which match, if any.
+type Grown = (Path, usize, Option<Match>);
+
+impl Beam {
+    fn overlaps(&self, path: usize, span: Span) -> bool {
+        let used = &self.used[path * self.stride..];
+        span.range().any(|word| used[word / 64] >> (word % 64) & 1 == 1)
+    }
+
+    /// Keeps the best.
+    fn replace(&mut self, grown: &mut Vec<Grown>) {
+        grown.sort_by_key(|(path, ..)| path.rank());
+        grown.truncate(BEAM);
+        let before = std::mem::take(&mut self.used);
+        self.paths.clear();
+        for (mut path, from, found) in grown.drain(..) {
+            let row = self.used.len();
+            self.used.extend(&before[from * self.stride..][..self.stride]);
+            if let Some(found) = found {
+                found.candidate.range().for_each(|w| self.used[row + w / 64] |= 1 << (w % 64));
+                self.links.push((found, path.last));
+                path.last = Some(self.links.len() - 1);
+            }
+            self.paths.push(path);
+        }
     }
 }
 
@@ -87,69 +93,58 @@ fn distance(found: &Match) -> usize {
     found.reference.start.abs_diff(found.candidate.start)
 }
 
-fn best_first(paths: &mut [Path]) {
-    paths.sort_by_key(|path| (Reverse(path.weight), path.chunks, path.distance));
-}
-
 /// Matches that no other overlaps are taken before the search: by first word.
 fn settled(stage: &Stage, candidate: usize) -> Vec<Option<Match>> {
-    let mut cover = [vec![0; stage.matches.len()], vec![0; candidate]];
-    for found in stage.matches.iter().flatten() {
-        found.reference.range().for_each(|place| cover[0][place] += 1);
-        found.candidate.range().for_each(|place| cover[1][place] += 1);
+    let mut cover = [vec![0; stage.by_word().len()], vec![0; candidate]];
+    for found in stage.all() {
+        cover[0][found.reference.range()].iter_mut().for_each(|count| *count += 1);
+        cover[1][found.candidate.range()].iter_mut().for_each(|count| *count += 1);
     }
     let alone = |found: &&Match| {
         let once = |side: usize, span: Span| cover[side][span.range()].iter().all(|&n| n == 1);
         once(0, found.reference) && once(1, found.candidate)
     };
-    stage.matches.iter().map(|found| found.first().filter(alone).copied()).collect()
+    stage.by_word().map(|found| found.first().filter(alone).copied()).collect()
 }
 
 /// The chosen matches, from left to right in the reference.
 fn search(stage: &Stage, candidate: usize) -> Vec<Match> {
     let settled = settled(stage, candidate);
-    let mut used = Used::new(settled.len(), candidate);
-    settled.iter().flatten().for_each(|found| used.add(found));
-    let start = Path { weight: 0, chunks: 0, distance: 0, next: 0, open: None, used, last: None };
-    let mut links = Links::new();
-    let mut paths = vec![start];
-    for (current, matches) in stage.matches.iter().enumerate() {
-        best_first(&mut paths);
-        paths.truncate(BEAM);
-        let mut longer = Vec::with_capacity(paths.len() + matches.len());
-        for mut path in paths {
+    let start = Path { weight: 0, chunks: 0, distance: 0, next: 0, open: None, last: None };
+    let stride = candidate.div_ceil(64);
+    let mut beam = Beam { paths: vec![start], used: vec![0; stride], stride, links: Vec::new() };
+    let mut grown: Vec<Grown> = Vec::new();
+    for (current, matches) in stage.by_word().enumerate() {
+        for (index, &path) in beam.paths.iter().enumerate() {
+            let mut path = path;
             if path.next > current {
-                longer.push(path);
+                grown.push((path, index, None));
                 continue;
             }
             if let Some(found) = settled[current] {
-                path.take(found, &mut links);
+                path.take(&found);
                 path.distance += distance(&found);
-                longer.push(path);
+                grown.push((path, index, Some(found)));
                 continue;
             }
             for &found in matches {
-                if !path.used.overlaps(&found) {
-                    let mut with = path.clone();
-                    with.used.add(&found);
-                    with.take(found, &mut links);
-                    longer.push(with);
+                if !beam.overlaps(index, found.candidate) {
+                    let mut with = path;
+                    with.take(&found);
+                    grown.push((with, index, Some(found)));
                     path.distance += distance(&found);
                 }
             }
             path.close_chunk();
             path.next += 1;
-            longer.push(path);
+            grown.push((path, index, None));
         }
-        paths = longer;
+        beam.replace(&mut grown);
     }
-    best_first(&mut paths);
-    paths.truncate(BEAM);
-    paths.iter_mut().for_each(Path::close_chunk);
-    best_first(&mut paths);
-    let mut link = paths.first().and_then(|path| path.last);
+    beam.paths.iter_mut().for_each(Path::close_chunk);
+    let mut link = beam.paths.iter().min_by_key(|path| path.rank()).and_then(|path| path.last);
     let mut chosen = Vec::new();
-    while let Some((found, before)) = link.map(|link| links[link]) {
+    while let Some((found, before)) = link.map(|link| beam.links[link]) {
         chosen.push(found);
         link = before;
     }

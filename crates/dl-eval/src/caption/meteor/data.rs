@@ -11,7 +11,7 @@
 //! within a level by parent and word: the children of a node stand together,
 //! ordered by word. Node 0 is the empty phrase.
 
-use std::{fs::File, io, path::Path};
+use std::{cmp::Ordering, fs::File, io, path::Path};
 
 use memmap2::Mmap;
 
@@ -41,16 +41,14 @@ pub(super) enum Section {
     ChildStarts,
     /// By node: its last word.
     NodeWords,
-    /// Nodes of the phrases that have paraphrases, ascending.
-    Sources,
-    /// By place in `Sources`: where its paraphrases begin.
-    TargetStarts,
-    /// Paraphrases, as nodes, ascending for each source.
-    Targets,
+    /// By node: where its paraphrases begin.
+    ParaphraseStarts,
+    /// Paraphrases, as nodes, ascending for each node.
+    Paraphrases,
 }
 
 /// How many sections there are.
-pub(super) const SECTIONS: usize = Section::Targets as usize + 1;
+pub(super) const SECTIONS: usize = Section::Paraphrases as usize + 1;
 /// Bytes before the first section.
 pub(super) const HEAD: usize = 16 + 16 * SECTIONS;
 
@@ -182,7 +180,7 @@ impl MeteorData {
     /// The number of a word of the tables.
     pub(super) fn word(&self, text: &str) -> Option<u32> {
         let words = self.numbers(Section::WordStarts).len().saturating_sub(1);
-        let found = search(words, |word| self.text(word as u32).cmp(text.as_bytes()))?;
+        let found = search(words, |word| self.text(word as u32).cmp(text.as_bytes())).ok()?;
         Some(found as u32)
     }
 
@@ -224,10 +222,7 @@ impl MeteorData {
 
     /// The paraphrases of the phrase `node`, as nodes, ascending.
     pub(super) fn paraphrases(&self, node: u32) -> Numbers<'_> {
-        match self.numbers(Section::Sources).find(node) {
-            Some(source) => self.list(Section::TargetStarts, Section::Targets, source),
-            None => Numbers(&[]),
-        }
+        self.list(Section::ParaphraseStarts, Section::Paraphrases, node as usize)
     }
 }
 
@@ -259,20 +254,28 @@ impl<'a> Numbers<'a> {
 
     /// The place of `number` in an ascending list.
     pub(super) fn find(self, number: u32) -> Option<usize> {
-        search(self.len(), |index| self.get(index).unwrap_or(u32::MAX).cmp(&number))
+        search(self.len(), |index| self.get(index).unwrap_or(u32::MAX).cmp(&number)).ok()
+    }
+
+    /// Drops members of an ascending list from its front until `number` or more
+    /// comes, and says whether `number` is in the list.
+    pub(super) fn skip_to(&mut self, number: u32) -> bool {
+        let found = search(self.len(), |index| self.get(index).unwrap_or(u32::MAX).cmp(&number));
+        *self = self.range(found.unwrap_or_else(|place| place), self.len());
+        found.is_ok()
     }
 }
 
-/// Binary search over `0..length`.
-fn search(length: usize, order: impl Fn(usize) -> std::cmp::Ordering) -> Option<usize> {
+/// Binary search over `0..length`: the place, or where it would be.
+fn search(length: usize, order: impl Fn(usize) -> Ordering) -> Result<usize, usize> {
     let (mut low, mut high) = (0, length);
     while low < high {
         let middle = low + (high - low) / 2;
         match order(middle) {
-            std::cmp::Ordering::Less => low = middle + 1,
-            std::cmp::Ordering::Greater => high = middle,
-            std::cmp::Ordering::Equal => return Some(middle),
+            Ordering::Less => low = middle + 1,
+            Ordering::Greater => high = middle,
+            Ordering::Equal => return Ok(middle),
         }
     }
-    None
+    Err(low)
 }

@@ -20,6 +20,8 @@ pub(super) struct Word {
     pub(super) synsets: Vec<u32>,
     /// Its number in the tables.
     pub(super) number: Option<u32>,
+    /// The phrase of this word alone.
+    pub(super) node: Option<u32>,
     /// Whether it counts less.
     pub(super) function: bool,
 }
@@ -70,7 +72,8 @@ fn look_up(text: &str, stemmer: &English, data: Option<&MeteorData>) -> Word {
     synsets.sort_unstable();
     synsets.dedup();
     let function = number.is_some_and(|n| data.is_function(n));
-    Word { key, stem, synsets, number, function }
+    let node = number.and_then(|word| data.child(0, word));
+    Word { key, stem, synsets, number, node, function }
 }
 
 /// Endings and what stands for them in a base form, in the order of the jar (that

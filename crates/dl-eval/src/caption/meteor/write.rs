@@ -128,25 +128,13 @@ pub(super) fn write(tables: Tables, output: &Path) -> Result<(), MeteorDataError
     let bases = renumber(tables.bases, &|base| words[base as usize]);
 
     let (nodes, [child_starts, node_words]) = order(&tables.nodes, &words);
-    let mut paraphrases: Vec<(u32, u32)> = tables
-        .paraphrases
-        .into_iter()
-        .map(|(source, target)| (nodes[source as usize], nodes[target as usize]))
-        .collect();
-    paraphrases.sort_unstable();
-    let (mut sources, mut target_starts) = (Vec::new(), Vec::new());
-    for (place, &(source, _)) in (0..).zip(&paraphrases) {
-        if sources.last() != Some(&source) {
-            sources.push(source);
-            target_starts.push(place);
-        }
-    }
-    target_starts.push(paraphrases.len() as u32);
-    let targets = paraphrases.into_iter().map(|(_, target)| target).collect();
+    let new = |(phrase, other): (u32, u32)| (nodes[phrase as usize], nodes[other as usize]);
+    let paraphrases = lists(tables.paraphrases.into_iter().map(new).collect(), nodes.len());
 
     let bytes = |numbers: Vec<u32>| numbers.into_iter().flat_map(u32::to_le_bytes).collect();
     let [synset_starts, synsets] = synsets.map(bytes);
     let [base_starts, bases] = bases.map(bytes);
+    let [paraphrase_starts, paraphrases] = paraphrases.map(bytes);
     let sections: [(Section, Vec<u8>); SECTIONS] = [
         (Section::WordStarts, bytes(word_starts)),
         (Section::WordText, text),
@@ -157,9 +145,8 @@ pub(super) fn write(tables: Tables, output: &Path) -> Result<(), MeteorDataError
         (Section::Bases, bases),
         (Section::ChildStarts, bytes(child_starts)),
         (Section::NodeWords, bytes(node_words)),
-        (Section::Sources, bytes(sources)),
-        (Section::TargetStarts, bytes(target_starts)),
-        (Section::Targets, bytes(targets)),
+        (Section::ParaphraseStarts, paraphrase_starts),
+        (Section::Paraphrases, paraphrases),
     ];
     dl_core::atomic::write(output, |file| {
         file.write_all(MAGIC)?;
