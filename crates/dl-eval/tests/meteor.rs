@@ -104,6 +104,9 @@ fn synonyms_paraphrases_and_function_words_by_hand() {
     // Through base forms: dogs, dog (set 2); went, go (set 5). 0.8 each, all matched.
     assert_score(all, "dogs", &["hound"], 0.8);
     assert_score(all, "he went", &["he move"], 0.9);
+    for regular in ["moves", "moved", "moving", "mover"] {
+        assert_score(all, regular, &["went"], 0.8);
+    }
     // Two words for one: 1 + 2 * 0.6 of 3 words, 1 + 0.6 of 2; all matched.
     let mean = 1.0 / (0.15 / (2.2 / 3.0) + 0.85 / 0.8);
     assert_score(all, "rain at once", &["rain suddenly"], mean);

@@ -62,12 +62,13 @@ def sentence(rng, plans):
 def sets():
     rng = random.Random(15)
     draw = lambda: (rng.randrange(len(WHO)), rng.randrange(len(DOES)), rng.randrange(len(HOW)))
-    for _ in range(100):
+    for _ in range(85):
         plans = [draw() for _ in range(rng.randint(1, 4))]
         yield sentence(rng, plans), [sentence(rng, plans) for _ in range(rng.randint(1, 5))]
-    # Many ways to align: few words, often.
-    for _ in range(25):
-        words = rng.sample("a the dog dogs barks barking and man men talking talks".split(), rng.randint(2, 6))
+    # Many ways to align: few words, often, some of them alike in several ways.
+    alike = "a an the one dog dogs hound barks barking and bark man men talking talks speaking runs running run while as"
+    for _ in range(40):
+        words = rng.sample(alike.split(), rng.randint(2, 9))
         text = lambda: " ".join(rng.choice(words) for _ in range(rng.randint(1, 40)))
         yield text(), [text() for _ in range(rng.randint(1, 3))]
     # What the normalisation cuts.

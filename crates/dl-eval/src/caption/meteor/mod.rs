@@ -1,5 +1,27 @@
 //! METEOR 1.5 for English (Denkowski and Lavie, 2014, "Meteor Universal"), equal to
-//! the jar that the COCO caption tools run.
+//! the jar that pycocoevalcap 1.2 runs (`-l en -norm`). Range 0 to 1.
+//!
+//! - **Formula.** Words and phrases of candidate and reference are aligned, each at
+//!   most once. Matches count 1.0 (exact), 0.6 (stem), 0.8 (synonym) or 0.6
+//!   (paraphrase), content words 0.75 and function words 0.25. From the weighted
+//!   precision P and recall R, `F = 1 / (0.15 / P + 0.85 / R)`. With `c` runs of
+//!   matches and `m`, the mean of the matched words of both sides, the score is
+//!   `F (1 - 0.6 (c / m)^0.2)`. A pair that is matched whole in one run has no penalty.
+//! - **Several references.** The best score; of equal ones the first.
+//! - **Corpus.** The formula on counts summed over items, each item with its best
+//!   reference: not the mean of the items.
+//! - **What the jar does besides.** It cuts the tokens once more (hyphens,
+//!   apostrophes, abbreviations); compares 32-bit hashes of words; and finds the
+//!   alignment with a beam of 40 in which a single word counts only when it matches
+//!   exactly. All of this is kept, since the numbers depend on it.
+//! - **Not measured.** Grammar; a negation; meaning beyond the tables, which were
+//!   made for the translation of news. Numbers of other programs called METEOR
+//!   (NLTK's, version 1.0) differ by up to 0.3.
+//!
+//! The tables are not part of this crate: WordNet's synonyms come under its own
+//! licence, the rest with METEOR under the LGPL. [`MeteorData::convert`] reads them
+//! from the package `pycocoevalcap`. Without them [`Matchers::ExactStem`] gives
+//! numbers of another name.
 
 mod align;
 mod convert;
