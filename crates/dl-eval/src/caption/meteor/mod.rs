@@ -47,7 +47,7 @@ pub enum Matchers<'a> {
     /// All four, and function words count less: METEOR 1.5.
     All(&'a MeteorData),
     /// Exact words and stems, without any data; every word counts alike. Not METEOR:
-    /// its numbers are lower, and comparable to none but its own.
+    /// its numbers are comparable to none but its own.
     ExactStem,
 }
 
