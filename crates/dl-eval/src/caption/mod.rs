@@ -4,6 +4,7 @@
 pub mod bleu;
 pub mod cider_d;
 pub mod diversity;
+pub mod meteor;
 pub mod rouge_l;
 mod tokenize;
 
