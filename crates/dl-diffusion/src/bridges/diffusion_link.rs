@@ -7,7 +7,8 @@
 //! blocks, a frozen encoder's paired embeddings, cross-sample prediction and a
 //! topology loss are theirs; every number below is a choice of ours, most of it
 //! after SEED (arXiv 2505.16798), and those that differ from SEED were chosen on
-//! validation: rate, weight decay, jitter of the audio side, and the samplers.
+//! validation: the cosine schedule, rate, weight decay, jitter of the audio side, and
+//! the samplers.
 
 mod training;
 
@@ -27,7 +28,7 @@ use crate::{
     pairs::Pairs,
     process::{Prediction, Process},
     samplers::{Denoiser, RowNoise, SamplerConfig},
-    schedule::ScheduleConfig,
+    schedule::{ScheduleConfig, ScheduleKind},
     scores::{Criterion, Scores, choose},
     space::Scale,
 };
@@ -67,7 +68,7 @@ impl Default for DiffusionLinkConfig {
     fn default() -> Self {
         let ddim = |level, steps| SamplerConfig::Ddim { level, steps, eta: 0.0 };
         Self {
-            schedule: ScheduleConfig::default(),
+            schedule: ScheduleConfig { kind: ScheduleKind::Cosine, ..ScheduleConfig::default() },
             prediction: Prediction::X0,
             scale: Scale::SqrtDim,
             network: NetworkConfig::default(),
