@@ -40,15 +40,19 @@ fn training(criterion: &mut Criterion) {
     let data = BridgeData { train: &train, validation: &validation };
     let mut group = criterion.benchmark_group("bridge_training");
     group.sample_size(10);
-    for steps in [2_u64, 10] {
+    let cases = [("", "f32"), ("bf16_", "bf16")];
+    for ((prefix, precision), steps) in
+        cases.into_iter().flat_map(|case| [(case, 2_u64), (case, 10)])
+    {
         let config: BridgeConfig = serde_json::from_value(serde_json::json!({
             "kind": "diffusion_link",
+            "network": { "precision": precision },
             "train": { "steps": steps, "validate_every": 1000, "checkpoint_every": 1000,
                        "warmup_steps": 1, "batch": 256, "clip_norm": 1.0 },
             "candidates": [{ "kind": "one_step", "level": 50 }],
         }))
         .expect("the configuration is valid");
-        group.bench_function(format!("steps_{steps}"), |bencher| {
+        group.bench_function(format!("{prefix}steps_{steps}"), |bencher| {
             bencher.iter(|| {
                 let context = TrainContext {
                     task: "bench",

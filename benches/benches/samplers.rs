@@ -10,20 +10,27 @@ use dl_diffusion::{
     samplers::{Denoiser, RowNoise, SamplerConfig},
     schedule::ScheduleConfig,
 };
-use dl_torch::Params;
+use dl_torch::{Params, layers::Precision};
 use tch::{Device, Tensor};
 
 const DIM: usize = 512;
 
 fn samplers(criterion: &mut Criterion) {
-    let params = Params::new(0, Device::Cpu);
-    let network = Network::new(&params.root(), DIM, &NetworkConfig::default(), true);
-    params.freeze();
-    network.freeze();
+    let frozen = |precision| {
+        let params = Params::new(0, Device::Cpu);
+        let config = NetworkConfig { precision, ..NetworkConfig::default() };
+        let network = Network::new(&params.root(), DIM, &config, true);
+        params.freeze();
+        network.freeze();
+        network
+    };
+    let (network, bf16) = (frozen(Precision::F32), frozen(Precision::Bf16));
     let process = Process::new(&ScheduleConfig::default().build().expect("defaults are valid"));
     let forward = |x: &Tensor, level: usize| network.forward_at(x, level);
-    let denoiser =
-        Denoiser { process: &process, prediction: Prediction::X0, network: &forward, norm: None };
+    let forward_bf16 = |x: &Tensor, level: usize| bf16.forward_at(x, level);
+    let prediction = Prediction::X0;
+    let denoiser = Denoiser { process: &process, prediction, network: &forward, norm: None };
+    let denoiser_bf16 = Denoiser { network: &forward_bf16, ..denoiser };
     let mut cases = vec![("one_step".to_owned(), SamplerConfig::OneStep { level: 50 })];
     for steps in [5, 20, 50] {
         let level = 199;
@@ -36,7 +43,9 @@ fn samplers(criterion: &mut Criterion) {
     group.sample_size(10);
     // Thirty cases: half a second and two are enough for each.
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    cases.push(("bf16_one_step".into(), SamplerConfig::OneStep { level: 50 }));
     for (name, sampler) in cases {
+        let denoiser = if name.starts_with("bf16") { &denoiser_bf16 } else { &denoiser };
         for batch in [1_usize, 64, 4096] {
             if batch == 4096 && matches!(name.rsplit('_').next(), Some("20" | "50")) {
                 // A call takes up to twenty seconds and says what five steps say.
@@ -50,7 +59,7 @@ fn samplers(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     tch::no_grad(|| {
                         let draw = |draw| noise.draw(draw, DIM, Device::Cpu);
-                        black_box(sampler.sample(&denoiser, &start, &draw))
+                        black_box(sampler.sample(denoiser, &start, &draw))
                     })
                 });
             });

@@ -13,7 +13,7 @@ use std::{
 
 use dl_torch::{
     Path,
-    layers::{Init, LayerNorm, Linear},
+    layers::{Init, LayerNorm, Linear, Precision},
 };
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -35,11 +35,20 @@ pub struct NetworkConfig {
     pub hidden: usize,
     /// Number of residual blocks, at least 1.
     pub blocks: usize,
+    /// What the linear layers multiply in, in training and in use. Not written at its
+    /// default, so that configurations from before there was a choice keep their
+    /// fingerprints.
+    #[serde(skip_serializing_if = "is_default")]
+    pub precision: Precision,
+}
+
+fn is_default(precision: &Precision) -> bool {
+    *precision == Precision::default()
 }
 
 impl Default for NetworkConfig {
     fn default() -> Self {
-        Self { hidden: 0, blocks: 3 }
+        Self { hidden: 0, blocks: 3, precision: Precision::F32 }
     }
 }
 
@@ -90,37 +99,49 @@ impl Network {
     pub fn new(path: &Path<'_>, dim: usize, config: &NetworkConfig, timed: bool) -> Self {
         let dim = dim as i64;
         let hidden = if config.hidden == 0 { 2 * dim } else { config.hidden as i64 };
+        let linear = |path: &Path<'_>, inputs, outputs, init| {
+            Linear::new(path, inputs, outputs, init).in_precision(config.precision)
+        };
         let time = timed.then(|| Time {
             dim,
-            first: Linear::new(&(path / "time" / "0"), 2 * dim, dim, Init::Uniform),
-            second: Linear::new(&(path / "time" / "1"), dim, dim, Init::Uniform),
+            first: linear(&(path / "time" / "0"), 2 * dim, dim, Init::Uniform),
+            second: linear(&(path / "time" / "1"), dim, dim, Init::Uniform),
         });
         let blocks = (0..config.blocks)
             .map(|index| {
                 let path = path / "blocks" / &index.to_string();
                 Block {
                     norm_in: LayerNorm::new(&(&path / "norm_in"), hidden, BLOCK_EPSILON),
-                    linear_in: Linear::new(&(&path / "linear_in"), hidden, hidden, Init::Uniform),
-                    time: timed.then(|| Linear::new(&(&path / "time"), dim, hidden, Init::Uniform)),
+                    linear_in: linear(&(&path / "linear_in"), hidden, hidden, Init::Uniform),
+                    time: timed.then(|| linear(&(&path / "time"), dim, hidden, Init::Uniform)),
                     norm_out: LayerNorm::new(&(&path / "norm_out"), hidden, BLOCK_EPSILON),
-                    linear_out: Linear::new(&(&path / "linear_out"), hidden, hidden, Init::Zeros),
+                    linear_out: linear(&(&path / "linear_out"), hidden, hidden, Init::Zeros),
                 }
             })
             .collect();
         Self {
-            input: Linear::new(&(path / "input"), dim, hidden, Init::Uniform),
+            input: linear(&(path / "input"), dim, hidden, Init::Uniform),
             time,
             blocks,
             output_norm: LayerNorm::new(&(path / "output_norm"), hidden, OUTPUT_EPSILON),
-            output: Linear::new(&(path / "output"), hidden, dim, Init::Zeros),
+            output: linear(&(path / "output"), hidden, dim, Init::Zeros),
             known: OnceCell::new(),
         }
     }
 
     /// From now on the weights stay as they are, so that what the network makes of a
-    /// level (a quarter of its weights) is computed once for each level.
+    /// level (a quarter of its weights) is computed once for each level, and weights in
+    /// bfloat16 are rounded once.
     pub fn freeze(&self) {
         let _ = self.known.set(RefCell::default());
+        let time = self.time.iter().flat_map(|time| [&time.first, &time.second]);
+        let blocks = self
+            .blocks
+            .iter()
+            .flat_map(|block| [&block.linear_in, &block.linear_out].into_iter().chain(&block.time));
+        for layer in [&self.input, &self.output].into_iter().chain(time).chain(blocks) {
+            layer.freeze();
+        }
     }
 
     /// `x` is `[rows, dim]`, `levels` i64 `[rows]`, at which nothing is looked without a

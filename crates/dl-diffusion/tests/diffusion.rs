@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use dl_core::noise::Noise;
 use dl_diffusion::{
     BridgeError,
     network::{Network, NetworkConfig, sinusoidal},
@@ -10,7 +11,7 @@ use dl_diffusion::{
     samplers::{Denoiser, RowNoise, SamplerConfig},
     schedule::{Schedule, ScheduleConfig, ScheduleKind},
 };
-use dl_torch::{Params, tensor_file};
+use dl_torch::{Params, layers::Precision, tensor_file};
 use proptest::prelude::*;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -118,7 +119,7 @@ fn the_network_matches_pytorch() {
         .map(|(name, value)| (name.strip_prefix("weights.").unwrap().to_owned(), value))
         .collect();
     let params = Params::new(0, Device::Cpu);
-    let config = NetworkConfig { hidden: 10, blocks: 3 };
+    let config = NetworkConfig { hidden: 10, ..NetworkConfig::default() };
     let network = Network::new(&params.root(), 6, &config, true);
     assert_eq!(network.forward(&x, &levels).abs().max().double_value(&[]), 0.0);
     params.restore(&weights, path).unwrap();
@@ -135,6 +136,40 @@ fn the_network_matches_pytorch() {
         assert!(largest_difference(&known, &repeated(level as i64)) < 1e-6);
     }
     assert!(network.forward_at(&x, 7).equal(&fresh), "bits differ");
+}
+
+#[test]
+fn in_bfloat16_the_network_differs_by_roundings_and_still_learns() {
+    let network = |precision| {
+        let params = Params::new(3, Device::Cpu);
+        let config = NetworkConfig { hidden: 64, blocks: 3, precision };
+        let network = Network::new(&params.root(), 32, &config, true);
+        // Layers that begin at zero would hide everything before them.
+        tch::no_grad(|| {
+            for (place, (_, mut weight)) in params.named().into_iter().enumerate() {
+                let noise = Noise::new(4, "weights");
+                let values = noise.normal_rows(&[place as u64], 0, weight.numel());
+                weight.copy_(&(Tensor::from_slice(&values).view_as(&weight) * 0.1));
+            }
+        });
+        (params, network)
+    };
+    let (_exact, exact) = network(Precision::F32);
+    let (params, rounding) = network(Precision::Bf16);
+    let x = Tensor::from_slice(&Noise::new(5, "x").normal_rows(&[0], 0, 8 * 32)).view([8, 32]);
+    let (expected, got) = (exact.forward_at(&x, 7), rounding.forward_at(&x, 7));
+    assert_eq!(got.kind(), Kind::Float);
+    // A rounding is at most 2^-9 of a number; nine layers add up to a few of them.
+    let off = largest_difference(&expected, &got) / expected.abs().max().double_value(&[]);
+    assert!(off > 1e-5 && off < 0.02, "{off}");
+    got.square().mean(Kind::Float).backward();
+    for (name, weight) in params.named() {
+        let gradient = weight.grad();
+        assert!(gradient.defined() && gradient.kind() == Kind::Float, "{name}");
+        assert!(gradient.abs().max().double_value(&[]) > 0.0, "{name}");
+    }
+    rounding.freeze();
+    assert!(rounding.forward_at(&x, 7).equal(&got), "frozen weights give other bits");
 }
 
 #[test]

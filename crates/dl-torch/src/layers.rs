@@ -2,6 +2,9 @@
 //! defaults (`torch.nn.Linear`, `Conv1d`, `LayerNorm`, `Embedding`) unless said
 //! otherwise.
 
+use std::cell::OnceCell;
+
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::{Path, weights::Source};
@@ -18,14 +21,51 @@ pub enum Init {
     Zeros,
 }
 
+/// What a layer multiplies in. Weights, their gradients and what passes between layers
+/// are f32 in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// Inputs, weights and results rounded to bfloat16 (8 bits of mantissa), sums in f32.
+    /// Faster where the processor multiplies bfloat16 itself, else slower.
+    Bf16,
+}
+
 /// `y = x W^T + b`; weights `[out, in]`.
 #[derive(Debug)]
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
+    precision: Precision,
+    /// Weights and bias in bfloat16; not set while they may change.
+    rounded: OnceCell<(Tensor, Option<Tensor>)>,
 }
 
 impl Linear {
+    fn of(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias, precision: Precision::F32, rounded: OnceCell::new() }
+    }
+
+    /// The layer, multiplying in `precision`.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// From now on weights and bias stay as they are, so that they are rounded once.
+    pub fn freeze(&self) {
+        if self.precision == Precision::Bf16 {
+            let _ = self.rounded.set(self.round());
+        }
+    }
+
+    fn round(&self) -> (Tensor, Option<Tensor>) {
+        let round = |tensor: &Tensor| tensor.to_kind(Kind::BFloat16);
+        (round(&self.weight), self.bias.as_ref().map(round))
+    }
+
     /// With a bias.
     pub fn new(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Self {
         let weight = Self::weight(path, inputs, outputs, init);
@@ -33,19 +73,19 @@ impl Linear {
             Init::Uniform => path.uniform("bias", &[outputs], 1.0 / (inputs as f64).sqrt()),
             Init::Normal(_) | Init::Zeros => path.zeros("bias", &[outputs]),
         };
-        Self { weight, bias: Some(bias) }
+        Self::of(weight, Some(bias))
     }
 
     /// Without a bias.
     pub fn without_bias(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Self {
-        Self { weight: Self::weight(path, inputs, outputs, init), bias: None }
+        Self::of(Self::weight(path, inputs, outputs, init), None)
     }
 
     /// `<name>.weight` and `<name>.bias` of a source.
     pub fn take(source: &mut dyn Source, name: &str, inputs: i64, outputs: i64) -> Self {
         let weight = source.take(&format!("{name}.weight"), &[outputs, inputs]);
         let bias = source.take(&format!("{name}.bias"), &[outputs]);
-        Self { weight, bias: Some(bias) }
+        Self::of(weight, Some(bias))
     }
 
     /// `<name>.weight` of a source.
@@ -55,7 +95,7 @@ impl Linear {
         inputs: i64,
         outputs: i64,
     ) -> Self {
-        Self { weight: source.take(&format!("{name}.weight"), &[outputs, inputs]), bias: None }
+        Self::of(source.take(&format!("{name}.weight"), &[outputs, inputs]), None)
     }
 
     fn weight(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Tensor {
@@ -69,7 +109,14 @@ impl Linear {
 
     /// `[.., in]` to `[.., out]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, self.bias.as_ref())
+        let rounded = |(weight, bias): &(Tensor, Option<Tensor>)| {
+            x.to_kind(Kind::BFloat16).linear(weight, bias.as_ref()).to_kind(Kind::Float)
+        };
+        match (self.precision, self.rounded.get()) {
+            (Precision::F32, _) => x.linear(&self.weight, self.bias.as_ref()),
+            (Precision::Bf16, Some(kept)) => rounded(kept),
+            (Precision::Bf16, None) => rounded(&self.round()),
+        }
     }
 }
 
