@@ -5,12 +5,12 @@ pub mod bleu;
 pub mod cider_d;
 pub mod diversity;
 pub mod meteor;
+mod ptb;
 pub mod rouge_l;
-mod tokenize;
 
 use std::collections::HashMap;
 
-pub use tokenize::tokenize;
+pub use ptb::{tokenize, tokenize_lines};
 
 use crate::EvalError;
 
