@@ -19,6 +19,7 @@ pub struct Counts {
 
 impl Counts {
     fn of(item: &Item) -> Self {
+        let item = item.in_words();
         let length = item.candidate.len();
         let mut counts = Self { length: length as f64, ..Self::default() };
         for n in 1..=4 {

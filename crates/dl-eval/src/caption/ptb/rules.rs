@@ -177,9 +177,7 @@ fn numbers_and_names() -> Vec<Rule> {
         ),
         rule(r"\x86?(?:\x87+|\x88+)", End::Whole, Action::Copy),
         rule(
-            format!(
-                r"(?:{digit}{{1,4}}[- \x89])?{digit}{{1,4}}(?:\\?/|\x8a){digit}{{1,4}}"
-            ),
+            format!(r"(?:{digit}{{1,4}}[- \x89])?{digit}{{1,4}}(?:\\?/|\x8a){digit}{{1,4}}"),
             End::Whole,
             Action::Unbroken,
         ),
@@ -301,24 +299,19 @@ fn signs() -> Vec<Rule> {
 
 fn joined_words() -> Vec<Rule> {
     let many = initials('+');
-    let hyphened =
-        format!(r"[A-Za-z0-9][A-Za-z0-9.,\x84]*(?:-(?:[A-Za-z0-9\x84]+|{many}\.))+");
+    let hyphened = format!(r"[A-Za-z0-9][A-Za-z0-9.,\x84]*(?:-(?:[A-Za-z0-9\x84]+|{many}\.))+");
     let part = format!("(?:[dDoOlL]{WITHIN}[{LETTER}{DIGIT}])?[{LETTER}{DIGIT}]+");
     let thing = format!(r"{part}(?:[-_\x95]{part})*");
     let firm = "[A-Z]+(?:(?:[+&]|(?i:&amp;))[A-Z]+)+";
-    [
-        (hyphened, Action::Soften),
-        (thing, Action::Copy),
-        (firm.to_owned(), Action::Ampersand),
-    ]
-    .into_iter()
-    .flat_map(|(expression, action)| {
-        [
-            rule(format!(r"{expression}\.{COMMA}"), End::Less(1), action),
-            rule(expression, End::Whole, action),
-        ]
-    })
-    .collect()
+    [(hyphened, Action::Soften), (thing, Action::Copy), (firm.to_owned(), Action::Ampersand)]
+        .into_iter()
+        .flat_map(|(expression, action)| {
+            [
+                rule(format!(r"{expression}\.{COMMA}"), End::Less(1), action),
+                rule(expression, End::Whole, action),
+            ]
+        })
+        .collect()
 }
 
 fn rest() -> Vec<Rule> {

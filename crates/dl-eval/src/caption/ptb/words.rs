@@ -36,8 +36,7 @@ pub(super) const STARTERS: &str = concat!(
 );
 
 /// Words with an apostrophe that stay whole.
-pub(super) const ELISIONS: &str =
-    r"(?i:cont'd\.?|nor'easter|c'mon|e'er|s'mores|ev'ry|li'l|nat'l)";
+pub(super) const ELISIONS: &str = r"(?i:cont'd\.?|nor'easter|c'mon|e'er|s'mores|ev'ry|li'l|nat'l)";
 
 /// Endings of file names.
 pub(super) const EXTENSIONS: &str = concat!(
