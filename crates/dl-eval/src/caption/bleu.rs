@@ -13,7 +13,7 @@ const SMALL: f64 = 1e-9;
 /// BLEU-1 to BLEU-4 of each caption against all others as references, mean over the
 /// captions: self-BLEU (Zhu et al., 2018, "Texygen"). Range 0 to 1; 1 is a system whose
 /// captions repeat each other, so lower is more varied. It grows with the number of
-/// captions: compare sets of equal size only. Words that `captions` hold count as one.
+/// captions: compare sets of equal size only.
 /// None below two captions.
 pub fn self_bleu(captions: &[Vec<String>]) -> Option<[f64; 4]> {
     if captions.len() < 2 {

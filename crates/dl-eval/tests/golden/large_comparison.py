@@ -4,14 +4,15 @@ has the data. Nothing that it writes belongs in the repository.
     pip install --no-deps pycocoevalcap==1.2 && pip install numpy
     python large_comparison.py OUT audiocaps_train.csv audiocaps_val.csv audiocaps_test.csv \
         captions.jsonl captions_train2014.json spice-1.0.jar
-    DL_EVAL_LARGE=OUT cargo test -p dl-eval --test large_comparison -- --nocapture
+    DL_EVAL_LARGE=OUT cargo test -p dl-eval -- --nocapture the_rules_accept reference_tools
 
 Inputs, told apart by their endings:
   .csv    AudioCaps' own layout (columns youtube_id, start_time, caption)
   .jsonl  one object a line with "candidate" and "references"
   .json   COCO's annotations
   .jar    COCO's annotations inside the SPICE jar that pycocoevalcap ships
-and always 40,000 random captions made of fragments that are hard to tokenise (seed 0).
+and always 40,000 random captions made of fragments that are hard to tokenise (seed 0),
+and the tables of the tokenizer's automaton, with which the rules are compared.
 
 Of every input all captions are tokenised as one file. Scores are computed for .jsonl as
 given, and for .csv with five captions a clip in five sets: the first caption of every
@@ -22,13 +23,16 @@ fourth is a candidate against the three after it.
 import csv
 import json
 import random
+import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
+from pycocoevalcap.tokenizer import ptbtokenizer
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 FRAGMENTS = """a the The dog barks Man speaking ENGINE U.S. U.K. Mr. Mrs. Dr. St. Ave. etc. e.g. i.e.
@@ -116,11 +120,49 @@ def write(out, name, captions, sets):
             json.dump(score(candidates, references), file)
 
 
+TABLES = """
+import java.lang.reflect.*;
+class Tables {
+    static Object of(Class<?> c, String name) throws Exception {
+        Field field = c.getDeclaredField(name);
+        field.setAccessible(true);
+        return field.get(null);
+    }
+    public static void main(String[] arguments) throws Exception {
+        Class<?> c = Class.forName("edu.stanford.nlp.process.PTBLexer");
+        String[] names = {"CMAP", "ROWMAP", "TRANS", "ATTRIBUTE", "ACTION"};
+        String[] keys = {"classes", "rows", "next", "attributes", "actions"};
+        int state = (Integer) of(c, "YyTraditionalTreebank3");
+        System.out.print("{\\"start\\":" + ((int[]) of(c, "ZZ_LEXSTATE"))[state]);
+        for (int i = 0; i < 5; i++) {
+            Object table = of(c, "ZZ_" + names[i]);
+            System.out.print(",\\"" + keys[i] + "\\":[");
+            for (int j = 0; j < Array.getLength(table); j++)
+                System.out.print((j > 0 ? "," : "") + ((Number) (table instanceof char[]
+                    ? (int) Array.getChar(table, j) : Array.getInt(table, j))));
+            System.out.print("]");
+        }
+        System.out.println("}");
+    }
+}
+"""
+
+
+def tables():
+    """The tokenizer's own automaton, read out of the jar."""
+    jar = Path(ptbtokenizer.__file__).parent / "stanford-corenlp-3.4.1.jar"
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "Tables.java"
+        source.write_text(TABLES, encoding="utf-8")
+        return subprocess.run(["java", "-cp", jar, source], check=True, capture_output=True).stdout
+
+
 def main():
     out = Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     for path in map(Path, sys.argv[2:]):
         write(out, path.name, *read(path))
+    (out / "ptb_tables.json").write_bytes(tables())
     hard = list(hard_captions())
     groups = [hard[i : i + 4] for i in range(0, len(hard), 4)]
     write(out, "hard", hard, [([g[0] for g in groups], [g[1:] for g in groups])])

@@ -24,7 +24,7 @@ const CAPACITY: usize = 64 << 20;
 pub(super) static LEXER: LazyLock<Lexer> = LazyLock::new(Lexer::new);
 
 thread_local! {
-    static CACHE: RefCell<Cache> = RefCell::new(LEXER.automaton.create_cache());
+    pub(super) static CACHE: RefCell<Cache> = RefCell::new(LEXER.automaton.create_cache());
 }
 
 /// The rules as one automaton.
@@ -62,7 +62,7 @@ impl Lexer {
             let mut from = 0;
             while from < units.len() {
                 let Some((rule, length)) = self.longest(cache, &units[from..]) else {
-                    from += 1; // every character has a rule; this cannot loop if one had not
+                    from += 1; // not reached: a rule of one unit accepts whatever is left
                     continue;
                 };
                 let (end, action) = self.rules[rule];
@@ -75,31 +75,54 @@ impl Lexer {
 
     /// The first rule among those with the longest match, and its length.
     fn longest(&self, cache: &mut Cache, units: &[u8]) -> Option<(usize, usize)> {
-        let anchored = start::Config::new().anchored(Anchored::Yes);
-        let mut state = self.automaton.start_state(cache, &anchored).ok()?;
+        let mut state = self.start(cache)?;
         let mut found = None;
         // A match shows one unit late.
         for (read, &unit) in units.iter().enumerate() {
-            state = self.automaton.next_state(cache, state, unit).ok()?;
+            state = self.next(cache, state, unit)?;
             if state.is_match() {
-                found = Some((self.first_rule(cache, state), read));
+                found = Some((self.first_rule(cache, state)?, read));
             }
             if state.is_dead() {
                 return found;
             }
         }
         state = self.automaton.next_eoi_state(cache, state).ok()?;
-        if state.is_match() {
-            found = Some((self.first_rule(cache, state), units.len()));
-        }
-        found
+        self.first_rule(cache, state).map(|rule| (rule, units.len())).or(found)
     }
 
-    fn first_rule(&self, cache: &Cache, state: LazyStateID) -> usize {
+    // An automaton whose cache is cleared when full, as here, never gives up: the two
+    // below have a value.
+
+    pub(super) fn start(&self, cache: &mut Cache) -> Option<LazyStateID> {
+        let anchored = start::Config::new().anchored(Anchored::Yes);
+        self.automaton.start_state(cache, &anchored).ok()
+    }
+
+    pub(super) fn next(
+        &self,
+        cache: &mut Cache,
+        state: LazyStateID,
+        unit: u8,
+    ) -> Option<LazyStateID> {
+        self.automaton.next_state(cache, state, unit).ok()
+    }
+
+    /// What the text read so far is, were it to end here.
+    #[cfg(test)]
+    pub(super) fn matched(&self, cache: &mut Cache, state: LazyStateID) -> Option<(End, Action)> {
+        let state = self.automaton.next_eoi_state(cache, state).ok()?;
+        self.first_rule(cache, state).map(|rule| self.rules[rule])
+    }
+
+    /// The most urgent rule of a state that shows a match.
+    fn first_rule(&self, cache: &Cache, state: LazyStateID) -> Option<usize> {
+        if !state.is_match() {
+            return None;
+        }
         (0..self.automaton.match_len(cache, state))
             .map(|index| self.automaton.match_pattern(cache, state, index).as_usize())
             .min()
-            .unwrap_or_default()
     }
 }
 

@@ -8,6 +8,8 @@
 //! tokens hold a space that does not break (`1 1/2`, telephone numbers).
 
 mod classes;
+#[cfg(test)]
+mod equivalence;
 mod letters;
 mod lexer;
 mod rewrite;
