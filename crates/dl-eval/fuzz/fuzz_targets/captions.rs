@@ -1,7 +1,10 @@
 //! Any bytes as captions, a line each: nothing panics, tokens are words, scores are in
 //! range. Run from `crates/dl-eval`:
 //!
+//!     unzip -q fuzz/corpus.zip -d fuzz/corpus/captions
 //!     cargo +nightly fuzz run captions -- -dict=fuzz/captions.dict -max_len=400
+//!
+//! The corpus grew from the captions of `tests/golden/tokens.py`.
 #![no_main]
 
 use dl_eval::caption::{
