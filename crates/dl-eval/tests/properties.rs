@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
 use dl_eval::{
-    caption::{Item, bleu::Bleu, cider_d, diversity, rouge_l, tokenize},
+    caption::{Item, bleu::Bleu, cider_d, diversity, rouge_l, tokenize, tokenize_lines},
     gap::{GapInput, evaluate},
 };
 use ndarray::Array2;
@@ -54,6 +54,80 @@ proptest! {
         prop_assert!(scores(&items).iter().all(|score| score.is_finite()));
         let tokens: Vec<Vec<String>> = texts.iter().map(|text| tokenize(text)).collect();
         prop_assert!(diversity::diversity(&tokens).distinct > 0.0);
+    }
+}
+
+/// What breaks tokenizers: marks, entities, abbreviations and characters of all planes.
+fn hard_text() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        "[a-zA-Z0-9.,'’`\"_/@#&;:()<>!?$ *~^=|\\[\\]-]{0,12}",
+        "\\PC{0,6}",
+        "[\u{0}-\u{2ff}]{0,6}",
+        proptest::collection::vec(any::<char>(), 0..6).prop_map(String::from_iter),
+        Just("etc. U.S. The ".to_owned()),
+        Just("n't &apos; &quot;&amp;".to_owned()),
+        Just("<a b='c".to_owned()),
+        Just("x.[^x=".to_owned()),
+        Just("(555) 123-4567 1 1/2".to_owned()),
+    ];
+    proptest::collection::vec(part, 0..6).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #[test]
+    fn tokens_of_any_text_are_lower_case_words(texts in proptest::collection::vec(hard_text(), 1..5)) {
+        for text in &texts {
+            for token in tokenize(text) {
+                prop_assert!(!token.is_empty() && !token.contains([' ', '\n']));
+                prop_assert_eq!(token.to_lowercase(), token);
+            }
+        }
+        prop_assert_eq!(tokenize_lines(&texts).len(), texts.len());
+        prop_assert_eq!(&tokenize_lines(&texts[..1])[0], &tokenize(&texts[0]));
+    }
+
+    #[test]
+    fn scores_of_any_text_are_in_range_and_ignore_the_order_of_items(
+        texts in proptest::collection::vec(hard_text(), 3..6),
+        turn in 1..3_usize,
+    ) {
+        let mut items: Vec<Item> = texts
+            .iter()
+            .enumerate()
+            .map(|(i, text)| Item::new(text, &[&texts[(i + 1) % texts.len()], &texts[0]]))
+            .collect();
+        let per_item = |items: &[Item]| {
+            let mut bleu = Bleu::new(items).unwrap().per_item();
+            let mut rouge = rouge_l::per_item(items).unwrap();
+            let mut cider = cider_d::per_item(items).unwrap();
+            bleu.rotate_left(items.len() - turn);
+            rouge.rotate_left(items.len() - turn);
+            cider.rotate_left(items.len() - turn);
+            (bleu, rouge, cider)
+        };
+        let plain = (
+            Bleu::new(&items).unwrap().per_item(),
+            rouge_l::per_item(&items).unwrap(),
+            cider_d::per_item(&items).unwrap(),
+        );
+        let corpus = Bleu::new(&items).unwrap().corpus();
+        prop_assert!(plain.0.iter().flatten().chain(&plain.1).all(|x| (0.0..=1.0 + 1e-9).contains(x)));
+        prop_assert!(plain.2.iter().all(|x| (0.0..=10.0 + 1e-9).contains(x)));
+        items.rotate_left(turn);
+        prop_assert_eq!(per_item(&items), plain);
+        let turned = Bleu::new(&items).unwrap().corpus();
+        prop_assert!(corpus.iter().zip(turned).all(|(a, b)| (a - b).abs() < 1e-12));
+    }
+
+    #[test]
+    fn self_bleu_is_in_range_and_ignores_order(texts in proptest::collection::vec(words(), 2..7)) {
+        let mut captions: Vec<Vec<String>> = texts.iter().map(|text| tokenize(text)).collect();
+        let found = diversity::self_bleu(&captions).unwrap();
+        captions.reverse();
+        let turned = diversity::self_bleu(&captions).unwrap();
+        for (a, b) in found.into_iter().zip(turned) {
+            prop_assert!((0.0..=1.0 + 1e-9).contains(&a) && (a - b).abs() < 1e-12);
+        }
     }
 }
 

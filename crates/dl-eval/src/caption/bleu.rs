@@ -2,11 +2,73 @@
 //! and the small constants of the COCO caption tools, whose numbers they equal.
 //! Range 0 to 1. Not measured: meaning; word order beyond four words.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::{Item, check, ngrams};
 use crate::EvalError;
 
 const TINY: f64 = 1e-15;
 const SMALL: f64 = 1e-9;
+
+/// BLEU-1 to BLEU-4 of each caption against all others as references, mean over the
+/// captions: self-BLEU (Zhu et al., 2018, "Texygen"). Range 0 to 1; 1 is a system whose
+/// captions repeat each other, so lower is more varied. It grows with the number of
+/// captions: compare sets of equal size only.
+/// None below two captions.
+pub fn self_bleu(captions: &[Vec<String>]) -> Option<[f64; 4]> {
+    if captions.len() < 2 {
+        return None;
+    }
+    // The two largest counts of every n-gram in one caption: without a caption, the
+    // largest of the others is one of them.
+    let counts: Vec<_> = captions.iter().map(|tokens| each_n(|n| ngrams(tokens, n))).collect();
+    let mut largest: [HashMap<&[String], [u32; 2]>; 4] = each_n(|_| HashMap::new());
+    for counts in &counts {
+        for (counts, largest) in counts.iter().zip(&mut largest) {
+            for (&ngram, &count) in counts {
+                let [first, second] = largest.entry(ngram).or_default();
+                *second = (*second).max(count.min(*first));
+                *first = (*first).max(count);
+            }
+        }
+    }
+    let mut lengths = BTreeMap::<usize, usize>::new();
+    for tokens in captions {
+        *lengths.entry(tokens.len()).or_default() += 1;
+    }
+    let mut sum = [0.0; 4];
+    for (tokens, counts) in captions.iter().zip(&counts) {
+        let length = tokens.len();
+        // Another of equal length, or the closest; of two equally close, the shorter.
+        let closest = if lengths[&length] > 1 {
+            length
+        } else {
+            let below = lengths.range(..length).next_back().map(|(&l, _)| l);
+            let above = lengths.range(length + 1..).next().map(|(&l, _)| l);
+            let both = [below, above].into_iter().flatten();
+            both.min_by_key(|l| l.abs_diff(length)).unwrap_or(length)
+        };
+        let scores = Counts {
+            correct: std::array::from_fn(|n| {
+                let clipped = counts[n].iter().map(|(ngram, &count)| {
+                    let [first, second] = largest[n][ngram];
+                    count.min(if count == first { second } else { first })
+                });
+                f64::from(clipped.sum::<u32>())
+            }),
+            guessed: each_n(|n| (length + 1).saturating_sub(n) as f64),
+            length: length as f64,
+            reference_length: closest as f64,
+        }
+        .scores();
+        (0..4).for_each(|n| sum[n] += scores[n]);
+    }
+    Some(sum.map(|sum| sum / captions.len() as f64))
+}
+
+fn each_n<T>(of: impl FnMut(usize) -> T) -> [T; 4] {
+    [1, 2, 3, 4].map(of)
+}
 
 /// What BLEU counts: of one item, or summed over items.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -19,6 +81,7 @@ pub struct Counts {
 
 impl Counts {
     fn of(item: &Item) -> Self {
+        let item = item.in_words();
         let length = item.candidate.len();
         let mut counts = Self { length: length as f64, ..Self::default() };
         for n in 1..=4 {
@@ -103,6 +166,32 @@ mod tests {
         let [bleu1, bleu2, ..] = Bleu::new(&[item]).unwrap().corpus();
         assert!((bleu1 - 0.75).abs() < 1e-8, "{bleu1}");
         assert!((bleu2 - (0.75_f64 / 3.0).sqrt()).abs() < 1e-8, "{bleu2}");
+    }
+
+    #[test]
+    fn self_bleu_is_the_bleu_of_each_against_the_rest() {
+        let captions = [
+            "a dog barks and a dog howls",
+            "a dog barks",
+            "rain and rain and rain and rain",
+            "rain falls",
+            "a dog barks",
+            "wind",
+        ]
+        .map(crate::caption::tokenize);
+        let mut expected = [0.0; 4];
+        for (index, candidate) in captions.iter().enumerate() {
+            let mut references = captions.to_vec();
+            references.remove(index);
+            let item = Item { candidate: candidate.clone(), references };
+            let scores = Bleu::new(&[item]).unwrap().corpus();
+            (0..4).for_each(|n| expected[n] += scores[n] / 6.0);
+        }
+        let found = self_bleu(&captions).unwrap();
+        (0..4).for_each(|n| assert!((found[n] - expected[n]).abs() < 1e-12, "{found:?}"));
+        assert_eq!(self_bleu(&captions[..1]), None);
+        let same = vec![captions[0].clone(); 3];
+        assert!(self_bleu(&same).unwrap().iter().all(|score| (score - 1.0).abs() < 1e-8));
     }
 
     #[test]

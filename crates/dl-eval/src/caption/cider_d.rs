@@ -5,7 +5,10 @@
 //! the references at hand. Range 0 to 10. Not measured: a score from other
 //! references or another number of clips is not comparable.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use rayon::prelude::*;
 
@@ -23,7 +26,8 @@ pub fn per_item(items: &[Item]) -> Result<Vec<f64>, EvalError> {
     if items.len() < 2 {
         return Err(EvalError::TooFewClips(items.len()));
     }
-    let frequencies = document_frequencies(items);
+    let items: Vec<Cow<Item>> = items.iter().map(Item::in_words).collect();
+    let frequencies = document_frequencies(&items);
     let log_items = (items.len() as f64).ln();
     let idf = |ngram: &[String]| {
         let documents = frequencies.get(ngram).copied().unwrap_or(0);
@@ -33,7 +37,7 @@ pub fn per_item(items: &[Item]) -> Result<Vec<f64>, EvalError> {
 }
 
 /// In the references of how many items each n-gram occurs.
-fn document_frequencies(items: &[Item]) -> HashMap<&[String], u32> {
+fn document_frequencies<'a>(items: &'a [Cow<Item>]) -> HashMap<&'a [String], u32> {
     let mut frequencies = HashMap::new();
     for item in items {
         let seen: HashSet<&[String]> = item

@@ -5,12 +5,12 @@ pub mod bleu;
 pub mod cider_d;
 pub mod diversity;
 pub mod meteor;
+mod ptb;
 pub mod rouge_l;
-mod tokenize;
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
-pub use tokenize::tokenize;
+pub use ptb::{tokenize, tokenize_lines};
 
 use crate::EvalError;
 
@@ -30,6 +30,52 @@ impl Item {
             candidate: tokenize(candidate),
             references: references.iter().map(|text| tokenize(text.as_ref())).collect(),
         }
+    }
+
+    /// Items of a whole set, tokenised as the caption tools do: all candidates in one
+    /// file and all references in another ([`tokenize_lines`]). `references` holds those
+    /// of each candidate, in order.
+    ///
+    /// # Errors
+    /// [`EvalError::Shape`] where the two differ in length.
+    pub fn all(
+        candidates: &[impl AsRef<str>],
+        references: &[impl AsRef<[String]>],
+    ) -> Result<Vec<Self>, EvalError> {
+        if candidates.len() != references.len() {
+            return Err(EvalError::Shape {
+                what: "lists of references",
+                expected: candidates.len(),
+                got: references.len(),
+            });
+        }
+        let flat: Vec<&String> = references.iter().flat_map(AsRef::as_ref).collect();
+        let mut tokens = tokenize_lines(&flat).into_iter();
+        Ok(tokenize_lines(candidates)
+            .into_iter()
+            .zip(references)
+            .map(|(candidate, own)| Self {
+                candidate,
+                references: tokens.by_ref().take(own.as_ref().len()).collect(),
+            })
+            .collect())
+    }
+
+    /// The item with its tokens split at white space. A few tokens hold a space that
+    /// does not break ("1 1/2"); the tools count two words there for BLEU and CIDEr-D,
+    /// one for ROUGE-L.
+    pub(crate) fn in_words(&self) -> Cow<'_, Self> {
+        let all = || std::iter::once(&self.candidate).chain(&self.references);
+        if !all().flatten().any(|token| token.contains(char::is_whitespace)) {
+            return Cow::Borrowed(self);
+        }
+        let split = |tokens: &Vec<String>| {
+            tokens.iter().flat_map(|token| token.split_whitespace()).map(str::to_owned).collect()
+        };
+        Cow::Owned(Self {
+            candidate: split(&self.candidate),
+            references: self.references.iter().map(split).collect(),
+        })
     }
 }
 

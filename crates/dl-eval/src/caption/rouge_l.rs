@@ -1,6 +1,6 @@
 //! ROUGE-L (Lin, 2004): F-measure of the longest common subsequence, beta 1.2,
 //! best precision and best recall over the references taken apart, as the COCO
-//! caption tools do. Range 0 to 1. Not measured: meaning.
+//! caption tools do. Range 0 to 1; no words against no words is 1. Not measured: meaning.
 
 use super::{Item, check};
 use crate::EvalError;
@@ -17,6 +17,9 @@ pub fn per_item(items: &[Item]) -> Result<Vec<f64>, EvalError> {
 }
 
 fn score(item: &Item) -> f64 {
+    if item.candidate.is_empty() && item.references.iter().any(Vec::is_empty) {
+        return 1.0;
+    }
     let share =
         |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     let (mut precision, mut recall) = (0.0_f64, 0.0_f64);
@@ -58,5 +61,6 @@ mod tests {
         let expected = (1.0 + 1.44) * p * r / (r + 1.44 * p);
         assert!((per_item(&[item]).unwrap()[0] - expected).abs() < 1e-12);
         assert_eq!(per_item(&[Item::new("", &["a dog"])]).unwrap(), [0.0]);
+        assert_eq!(per_item(&[Item::new("!", &["a dog", "."])]).unwrap(), [1.0]);
     }
 }

@@ -24,6 +24,12 @@ SETS = [
     ("A voice over a p.a. system?! Music.then a bang", ["Music plays.A voice speaks over a P.A.", "what ! ! a bang ?"]),
     ("glass breaks", ["An engine idles... it can't start!!!", "An engine [idling] and/or sputtering"]),
     ("they're clapping, we'll clap, I'd clap & you cannot", ["They are clapping", "we've been clapping {loud} I'm clapping"]),
+    ("Pour 1 1/2 cups, then \u00bd more", ["She pours 1 1/2 cups of water", "pouring 2-1/2 cups of water"]),
+    ("Call (555) 123-4567 at 5 p.m. He answers", ["A phone rings, (555) 123-4567 is called", "U.S. phones ring at 5 p.m."]),
+    ("!", ["...", "a dog barks"]),
+    ("Mr. Smith's caf\u00e9 plays rock 'n' roll from the '90s :)", ["At Mr. Smith's caf\u00e9 they can't play #1 hits", "<b>Loud</b> rock 'n' roll, $5 a song"]),
+    ("A sign with the letter K.", ["A letter K. The sign", "The letter K. on a sign."]),
+    ("A brown dog howls", ["The brown dog is howling"]),
     ("the wind blows the wind blows the wind blows", ["The wind blows through the \u201cold\u201d trees", "the wind blows"]),
 ]
 

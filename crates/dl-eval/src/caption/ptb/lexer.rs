@@ -1,0 +1,156 @@
+//! The longest match of many rules at once: a deterministic automaton over the classes of
+//! characters, built as far as the text at hand needs it.
+
+use std::{cell::RefCell, sync::LazyLock};
+
+use regex_automata::{
+    Anchored, MatchKind,
+    hybrid::{
+        LazyStateID,
+        dfa::{Cache, DFA},
+    },
+    nfa::thompson,
+    util::{start, syntax},
+};
+
+use super::{
+    classes::{self, class},
+    rules::{Action, End, rules},
+};
+
+/// Bytes for states; all rules together need less.
+const CAPACITY: usize = 64 << 20;
+
+pub(super) static LEXER: LazyLock<Lexer> = LazyLock::new(Lexer::new);
+
+thread_local! {
+    pub(super) static CACHE: RefCell<Cache> = RefCell::new(LEXER.automaton.create_cache());
+}
+
+/// The rules as one automaton.
+pub(super) struct Lexer {
+    automaton: DFA,
+    rules: Vec<(End, Action)>,
+}
+
+impl Lexer {
+    fn new() -> Self {
+        let rules = rules();
+        let expressions: Vec<&str> = rules.iter().map(|rule| rule.0.as_str()).collect();
+        let automaton = DFA::builder()
+            .configure(DFA::config().match_kind(MatchKind::All).cache_capacity(CAPACITY))
+            .thompson(thompson::Config::new().utf8(false))
+            .syntax(syntax::Config::new().unicode(false).utf8(false))
+            .build_many(&expressions)
+            .expect("the rules are valid expressions");
+        Self { automaton, rules: rules.into_iter().map(|rule| (rule.1, rule.2)).collect() }
+    }
+
+    /// Calls `token` with the place in bytes, the text and the action of every match.
+    pub(super) fn run(&self, text: &str, mut token: impl FnMut(usize, &str, Action)) {
+        // UTF-16 units, as the original counts; both of a pair stand at the same place.
+        let mut units = Vec::with_capacity(text.len());
+        let mut places = Vec::with_capacity(text.len() + 1);
+        for (place, c) in text.char_indices() {
+            for _ in 0..c.len_utf16() {
+                units.push(class(c));
+                places.push(place);
+            }
+        }
+        places.push(text.len());
+        CACHE.with_borrow_mut(|cache| {
+            let mut from = 0;
+            while from < units.len() {
+                let Some((rule, length)) = self.longest(cache, &units[from..]) else {
+                    from += 1; // not reached: a rule of one unit accepts whatever is left
+                    continue;
+                };
+                let (end, action) = self.rules[rule];
+                let (until, next) = cut(&units[from..from + length], end);
+                token(places[from], &text[places[from]..places[from + until]], action);
+                from += next;
+            }
+        });
+    }
+
+    /// The first rule among those with the longest match, and its length.
+    fn longest(&self, cache: &mut Cache, units: &[u8]) -> Option<(usize, usize)> {
+        let mut state = self.start(cache)?;
+        let mut found = None;
+        // A match shows one unit late.
+        for (read, &unit) in units.iter().enumerate() {
+            state = self.next(cache, state, unit)?;
+            if state.is_match() {
+                found = Some((self.first_rule(cache, state)?, read));
+            }
+            if state.is_dead() {
+                return found;
+            }
+        }
+        state = self.automaton.next_eoi_state(cache, state).ok()?;
+        self.first_rule(cache, state).map(|rule| (rule, units.len())).or(found)
+    }
+
+    // An automaton whose cache is cleared when full, as here, never gives up: the two
+    // below have a value.
+
+    pub(super) fn start(&self, cache: &mut Cache) -> Option<LazyStateID> {
+        let anchored = start::Config::new().anchored(Anchored::Yes);
+        self.automaton.start_state(cache, &anchored).ok()
+    }
+
+    pub(super) fn next(
+        &self,
+        cache: &mut Cache,
+        state: LazyStateID,
+        unit: u8,
+    ) -> Option<LazyStateID> {
+        self.automaton.next_state(cache, state, unit).ok()
+    }
+
+    /// What the text read so far is, were it to end here.
+    #[cfg(test)]
+    pub(super) fn matched(&self, cache: &mut Cache, state: LazyStateID) -> Option<(End, Action)> {
+        let state = self.automaton.next_eoi_state(cache, state).ok()?;
+        self.first_rule(cache, state).map(|rule| self.rules[rule])
+    }
+
+    /// The most urgent rule of a state that shows a match.
+    fn first_rule(&self, cache: &Cache, state: LazyStateID) -> Option<usize> {
+        if !state.is_match() {
+            return None;
+        }
+        (0..self.automaton.match_len(cache, state))
+            .map(|index| self.automaton.match_pattern(cache, state, index).as_usize())
+            .min()
+    }
+}
+
+/// Where the token of a match ends and where reading goes on.
+fn cut(units: &[u8], end: End) -> (usize, usize) {
+    let all = units.len();
+    let space = || units.iter().position(|&unit| is_space(unit));
+    let last = |marks: &[u8]| units.iter().rposition(|unit| marks.contains(unit));
+    let until = match end {
+        End::Whole => all,
+        End::Less(count) => all - count,
+        End::After(count) => count,
+        End::Space => space().unwrap_or(all - 1),
+        End::Stop => units.iter().position(|&unit| unit == b'.').map_or(all, |stop| stop + 1),
+        End::Apostrophe => last(&[b'\'', b'&', classes::CLOSING]).unwrap_or(all),
+        End::Negation => last(&[b'\'', b'`', b'&', classes::CLOSING, classes::OPENING])
+            .map_or(all, |mark| mark - 1),
+        End::Sentence | End::Initials => {
+            let until = space().unwrap_or(all);
+            let lone = end == End::Initials && until == 2;
+            return (if lone { 1 } else { until }, until - 1);
+        }
+    };
+    (until, until)
+}
+
+fn is_space(unit: u8) -> bool {
+    use classes::{LINE, NEXT_LINE, SPACE, UNBROKEN};
+    matches!(unit, b' ' | b'\t' | b'\n' | b'\r' | 0x0c)
+        || [UNBROKEN, SPACE, LINE, NEXT_LINE].contains(&unit)
+}
