@@ -4,8 +4,8 @@ Usage, from the root of the repository, with torch 2.11.0 installed:
     python benches/side_by_side/bridge_training.py [rounds]
 50,000 pairs, D = 512, 9.7 million parameters, batch 256, so 512 rows through the network a step (text
 and audio), L1, gradient norm clipped, AdamW, f32, two threads; drawing noise is part of a step on both
-sides. Ours is the difference of two fits in `cargo bench --bench bridge_training`. The best of all
-rounds counts on both sides. Exit status 1 when ours is slower.
+sides. Ours is the difference of two fits in `cargo bench --bench bridge_training`, which has the same
+in bfloat16, too. The best of all rounds counts on both sides. Exit status 1 when ours is slower in f32.
 """
 
 import json
@@ -58,30 +58,34 @@ def reference() -> float:
     return best
 
 
-def ours() -> float:
-    """Seconds a step from the best samples of both fits."""
+def ours() -> tuple[float, float]:
+    """Seconds a step from the best samples of both fits, in f32 and in bfloat16."""
     command = ["cargo", "bench", "--quiet", "--profile", "dev", "-p", "benches", "--bench"]
     environment = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
     subprocess.run([*command, "bridge_training"], check=True, env=environment, stdout=subprocess.DEVNULL)
 
-    def best(steps: int) -> float:
-        path = TARGET / "criterion" / "bridge_training" / f"steps_{steps}" / "new" / "sample.json"
+    def best(name: str) -> float:
+        path = TARGET / "criterion" / "bridge_training" / name / "new" / "sample.json"
         sample = json.loads(path.read_text())
         return min(t / n for t, n in zip(sample["times"], sample["iters"])) / 1e9
 
-    return (best(MORE) - best(FEW)) / (MORE - FEW)
+    def step(prefix: str) -> float:
+        return (best(f"{prefix}steps_{MORE}") - best(f"{prefix}steps_{FEW}")) / (MORE - FEW)
+
+    return step(""), step("bf16_")
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     torch.set_num_threads(THREADS)
-    theirs, mine = float("inf"), float("inf")
+    theirs, mine, rounded = float("inf"), float("inf"), float("inf")
     for _ in range(rounds):
         theirs = min(theirs, reference())
-        mine = min(mine, ours())
+        mine, rounded = map(min, (mine, rounded), ours())
     epoch = PAIRS // BATCH
     print(f"torch {torch.__version__}, {THREADS} threads: a step {theirs * 1e3:.0f} ms there, {mine * 1e3:.0f} ms "
-          f"here, ratio {theirs / mine:.2f}; an epoch of {epoch} steps {mine * epoch:.0f} s here")
+          f"here, ratio {theirs / mine:.2f}; an epoch of {epoch} steps {mine * epoch:.0f} s here; "
+          f"in bfloat16 a step {rounded * 1e3:.0f} ms here")
     sys.exit(0 if mine <= theirs else 1)
 
 
