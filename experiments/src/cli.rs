@@ -53,6 +53,7 @@ impl Cli {
                 | Command::Bridge { .. }
                 | Command::Manifest { .. }
                 | Command::Merge { .. }
+                | Command::Score { .. }
                 | Command::PretrainClap { .. },
             ) => None,
             Some(
@@ -148,6 +149,21 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: BridgeCommand,
+    },
+    /// Scores captions against references: BLEU, METEOR, ROUGE-L, CIDEr-D and variety.
+    Score {
+        /// One caption for each clip: CSV, JSON lines or the JSON of the COCO tools.
+        #[arg(long, value_name = "FILE")]
+        predictions: PathBuf,
+        /// One caption or more for each clip, in any of these layouts.
+        #[arg(long, value_name = "FILE")]
+        references: PathBuf,
+        /// METEOR's data, as converted from the package that ships it.
+        #[arg(long, value_name = "FILE")]
+        meteor: Option<PathBuf>,
+        /// Also write scores.json and per_item.csv there.
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
     },
     /// Writes the scenes of one split as WAV files and a CSV, to listen to.
     Scenes {

@@ -25,6 +25,7 @@ mod pretrain;
 mod recognition;
 mod record;
 mod report;
+mod score;
 mod suite;
 mod t1;
 mod t2;
@@ -81,6 +82,9 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             let opened = encoders::open(encoder.as_deref(), *choices, &load()?, &reporter)?;
             let output = embed::Output { file: output, npy: *npy, shard: *shard };
             return embed::run(&manifest, &output, &opened, &reporter);
+        }
+        Some(Command::Score { predictions, references, meteor, output }) => {
+            score::run(predictions, references, meteor.as_deref(), output.as_deref())?;
         }
         Some(Command::Merge { shards, output, npy }) => merge::run(shards, output, *npy)?,
         Some(Command::Scenes { split, output, count, .. }) => {

@@ -1,0 +1,113 @@
+//! `score`: captions from a file against references from a file, as the
+//! caption-evaluation tools score them, without Java and without a model.
+
+mod captions;
+mod sheet;
+
+use std::{collections::HashMap, path::Path};
+
+use anyhow::{Result, bail};
+use dl_core::atomic;
+use dl_eval::caption::{
+    Item, bleu,
+    diversity::diversity,
+    meteor::{Matchers, MeteorData},
+};
+
+use sheet::Sheet;
+
+/// The clips of both files, in the order of the predictions.
+struct Pairs {
+    ids: Vec<String>,
+    candidates: Vec<String>,
+    references: Vec<Vec<String>>,
+}
+
+/// Prints the scores of all clips together; with `output`, also writes `scores.json` and
+/// `per_item.csv` there. `meteor` is the file of METEOR's data.
+pub fn run(
+    predictions: &Path,
+    references: &Path,
+    meteor: Option<&Path>,
+    output: Option<&Path>,
+) -> Result<()> {
+    let pairs = Pairs::read(predictions, references)?;
+    let items = Item::all(&pairs.candidates, &pairs.references)?;
+    let empty: Vec<&str> = (items.iter().zip(&pairs.ids))
+        .filter(|(item, _)| item.candidate.is_empty())
+        .map(|(_, id)| id.as_str())
+        .collect();
+    if !empty.is_empty() {
+        eprintln!(
+            "{} captions hold no word and score 0 in every metric: {}",
+            empty.len(),
+            named(&empty)
+        );
+    }
+    let data = meteor.map(MeteorData::open).transpose()?;
+    if data.is_none() {
+        eprintln!(
+            "METEOR needs its data (--meteor FILE): exact and stem matches stand in a column of their own name"
+        );
+    }
+    let sheet = Sheet::new(&items, data.as_ref().map_or(Matchers::ExactStem, Matchers::All))?;
+    let candidates: Vec<Vec<String>> = items.into_iter().map(|item| item.candidate).collect();
+    let variety = diversity(&candidates);
+    let self_bleu = bleu::self_bleu(&candidates).map(|scores| scores[3]);
+    let about = sheet::About { clips: pairs.ids.len(), variety, self_bleu };
+    print!("{}", sheet.to_text(&about));
+    if let Some(output) = output {
+        std::fs::create_dir_all(output)
+            .map_err(|error| anyhow::anyhow!("cannot make {}: {error}", output.display()))?;
+        atomic::write_bytes(&output.join("scores.json"), sheet.to_json(&about)?.as_bytes())?;
+        atomic::write_bytes(&output.join("per_item.csv"), sheet.to_csv(&pairs.ids)?.as_bytes())?;
+        println!("\n{}: scores.json, per_item.csv", output.display());
+    }
+    Ok(())
+}
+
+impl Pairs {
+    fn read(predictions: &Path, references: &Path) -> Result<Self> {
+        let known = captions::read(references)?;
+        let mut left: HashMap<String, Vec<String>> =
+            known.into_iter().map(|clip| (clip.id, clip.captions)).collect();
+        let mut pairs = Self { ids: Vec::new(), candidates: Vec::new(), references: Vec::new() };
+        let mut missing = Vec::new();
+        for (id, caption) in captions::predictions(predictions)? {
+            match left.remove(&id) {
+                Some(references) => {
+                    pairs.ids.push(id);
+                    pairs.candidates.push(caption);
+                    pairs.references.push(references);
+                }
+                None => missing.push(id),
+            }
+        }
+        let [of, with] = [predictions, references].map(Path::display);
+        if !missing.is_empty() {
+            bail!(
+                "{of}: {} clips have no references in {with}: {}",
+                missing.len(),
+                named(&missing)
+            );
+        }
+        if !left.is_empty() {
+            let mut ids: Vec<String> = left.into_keys().collect();
+            ids.sort();
+            bail!(
+                "{of}: {} clips of {with} have no caption here: {}; caption them too, or leave them \
+                 out of the references",
+                ids.len(),
+                named(&ids)
+            );
+        }
+        Ok(pairs)
+    }
+}
+
+/// The first few ids.
+fn named(ids: &[impl AsRef<str>]) -> String {
+    let mut text: Vec<&str> = ids.iter().take(5).map(AsRef::as_ref).collect();
+    text.extend((ids.len() > 5).then_some("..."));
+    text.join(", ")
+}
