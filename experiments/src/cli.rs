@@ -158,7 +158,7 @@ pub enum Command {
         /// One caption or more for each clip, in any of these layouts.
         #[arg(long, value_name = "FILE")]
         references: PathBuf,
-        /// METEOR's data, as converted from the package that ships it.
+        /// METEOR's data, converted [default: what `cargo setup --metrics` brought].
         #[arg(long, value_name = "FILE")]
         meteor: Option<PathBuf>,
         /// Also write scores.json and per_item.csv there.

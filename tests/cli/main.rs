@@ -15,4 +15,5 @@ mod embed;
 mod harness;
 mod merge;
 mod resume;
+mod score;
 mod tables;

@@ -1,6 +1,6 @@
 //! METEOR against the jar (scores that `golden/meteor.py` made with it) and against
 //! hand arithmetic on a toy package. What needs METEOR's own data runs where the
-//! variable METEOR_DATA names a converted file, or one lies in `.setup/models`.
+//! variable METEOR_DATA names a converted file, or `cargo setup --metrics` brought the package.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // a test says what it skips
 
@@ -193,15 +193,24 @@ fn any_content_of_a_mapped_file_is_survived() {
     }
 }
 
-/// METEOR's own data, where a test machine has it.
-fn data() -> Option<MeteorData> {
-    let link = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.setup/models/meteor/meteor.bin");
-    let path = std::env::var_os("METEOR_DATA").map_or(link, PathBuf::from);
-    if !path.is_file() {
-        println!("skipped: METEOR's data is not set up; convert it and name it in METEOR_DATA");
-        return None;
-    }
-    Some(MeteorData::open(&path).unwrap())
+/// METEOR's own data, where set-up brought the package; converted once.
+fn data() -> Option<&'static MeteorData> {
+    static DATA: OnceLock<Option<MeteorData>> = OnceLock::new();
+    let find = || {
+        let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.setup");
+        let named = std::env::var_os("METEOR_DATA").map(PathBuf::from);
+        let path = named.unwrap_or_else(|| setup.join("meteor.bin"));
+        let package = setup.join("models/meteor");
+        if !path.is_file() && package.is_dir() {
+            MeteorData::convert(&package, &path).unwrap();
+        }
+        if !path.is_file() {
+            println!("skipped: METEOR's data is not here; `cargo setup --metrics` brings it");
+            return None;
+        }
+        Some(MeteorData::open(&path).unwrap())
+    };
+    DATA.get_or_init(find).as_ref()
 }
 
 #[track_caller]
@@ -234,7 +243,7 @@ fn exact_and_stem_equal_the_jar() {
 #[test]
 fn meteor_equals_the_jar() {
     let Some(data) = data() else { return };
-    assert_golden(Matchers::All(&data));
+    assert_golden(Matchers::All(data));
 }
 
 #[test]
@@ -255,7 +264,7 @@ fn meteor_equals_the_published_scores_of_clotho_captions() {
             Item::new(set["candidate"].as_str().unwrap(), &references)
         })
         .collect();
-    let scores = Meteor::new(&items, Matchers::All(&data)).unwrap().per_item();
+    let scores = Meteor::new(&items, Matchers::All(data)).unwrap().per_item();
     let mut rows = csv::Reader::from_path(folder.join("clotho1040_scores_even.csv")).unwrap();
     let mut compared = 0;
     for row in rows.records().map(Result::unwrap) {

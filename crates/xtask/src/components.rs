@@ -1,5 +1,5 @@
-//! What set-up provides: libtorch and the pretrained models, with their pinned
-//! wheels. The data stands in `components.json`; tests bring a list of their own.
+//! What set-up provides: libtorch, the pretrained models and METEOR's data, with their
+//! pinned wheels. The data stands in `components.json`; tests bring a list of their own.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -10,6 +10,9 @@ use crate::fault::Fault;
 /// The component that has other sources than wheels, and that is linked
 /// library by library.
 pub(crate) const LIBTORCH: &str = "libtorch";
+
+/// The component that scores of captions use and no model is.
+pub(crate) const METEOR: &str = "meteor";
 
 const BUILT_IN: &str = include_str!("../components.json");
 
@@ -94,7 +97,7 @@ mod tests {
     fn the_built_in_list_is_well_formed() {
         let components = load(None).unwrap();
         let keys: Vec<_> = components.iter().map(|component| component.key.as_str()).collect();
-        assert_eq!(keys, [LIBTORCH, "aisfx", "minilm"]);
+        assert_eq!(keys, [LIBTORCH, "aisfx", "minilm", METEOR]);
         for component in &components {
             let sums = component.wheels.iter().map(|wheel| &wheel.sha256);
             for sum in sums.chain(component.files.values()) {

@@ -1,6 +1,6 @@
 //! The way into the project: `cargo setup`, `cargo reproduce` and `cargo verify`
 //! (aliases in `.cargo/config.toml`). It provides libtorch and, where asked for,
-//! pretrained models, so it must build where neither is: nothing here knows tch.
+//! pretrained models and METEOR's data, so it must build where neither is: nothing here knows tch.
 //!
 //! Each component is taken where it already is: libtorch from LIBTORCH or from a
 //! Python whose torch has the right version, anything from an earlier set-up.
@@ -40,7 +40,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    components::{Component, LIBTORCH},
+    components::{Component, LIBTORCH, METEOR},
     fault::Fault,
     places::Places,
 };
@@ -61,11 +61,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Provides libtorch, and with --models the pretrained models; what is there is kept.
+    /// Provides libtorch, and what else is asked for; what is there is kept.
     Setup {
         /// Also aiSFX and MiniLM, which the suite `recorded` and some tests use.
         #[arg(long)]
         models: bool,
+        /// Also METEOR's package, whose data `score` uses.
+        #[arg(long)]
+        metrics: bool,
         /// Keep what must be downloaded here [default: $DIFFUSION_LINK_CACHE,
         /// else diffusion-link in the user's cache directory]
         #[arg(long, value_name = "DIR")]
@@ -94,17 +97,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn without_models(components: Vec<Component>) -> Vec<Component> {
-    components.into_iter().filter(|component| component.key == LIBTORCH).collect()
+/// libtorch, and what else is wanted.
+fn wanted(components: Vec<Component>, models: bool, metrics: bool) -> Vec<Component> {
+    let is_wanted = |component: &Component| match component.key.as_str() {
+        LIBTORCH => true,
+        METEOR => metrics,
+        _ => models,
+    };
+    components.into_iter().filter(is_wanted).collect()
 }
 
 fn run(cli: Cli) -> Result<u8, Fault> {
     let components = components::load(cli.components.as_deref())?;
     let places = |cache| Places::find(cli.root.clone(), cache);
     match cli.task {
-        Task::Setup { models, cache, check } => {
+        Task::Setup { models, metrics, cache, check } => {
             let act = if check { setup::check } else { setup::set_up };
-            let wanted = if models { components } else { without_models(components) };
+            let wanted = wanted(components, models, metrics);
             for row in act(&places(cache)?, &wanted)? {
                 println!("{}", row.line());
             }
@@ -113,7 +122,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         Task::Reproduce { arguments } => {
             let places = places(None)?;
             // Standard output belongs to the tables. The default suite needs no model.
-            for row in setup::set_up(&places, &without_models(components))? {
+            for row in setup::set_up(&places, &wanted(components, false, false))? {
                 eprintln!("{}", row.line());
             }
             steps::reproduce(&arguments)

@@ -14,7 +14,13 @@ use dl_eval::caption::{
     meteor::{Matchers, MeteorData},
 };
 
+use crate::paths;
 use sheet::Sheet;
+
+/// Where set-up links METEOR's package to.
+const PACKAGE: &str = ".setup/models/meteor";
+/// What is made of it.
+const CONVERTED: &str = ".setup/meteor.bin";
 
 /// The clips of both files, in the order of the predictions.
 struct Pairs {
@@ -24,7 +30,8 @@ struct Pairs {
 }
 
 /// Prints the scores of all clips together; with `output`, also writes `scores.json` and
-/// `per_item.csv` there. `meteor` is the file of METEOR's data.
+/// `per_item.csv` there. `meteor` is the file of METEOR's
+/// data, where it is not the installed one.
 pub fn run(
     predictions: &Path,
     references: &Path,
@@ -64,6 +71,24 @@ pub fn run(
         println!("\n{}: scores.json, per_item.csv", output.display());
     }
     Ok(())
+}
+
+/// METEOR's data where set-up brought the package: converted at first use.
+fn installed() -> Result<Option<MeteorData>> {
+    let package = paths::in_repository(Path::new(PACKAGE))?;
+    if !package.is_dir() {
+        return Ok(None);
+    }
+    let file = paths::in_repository(Path::new(CONVERTED))?;
+    match MeteorData::open(&file) {
+        Ok(data) => Ok(Some(data)),
+        // Absent, or of another version of this program.
+        Err(_) => {
+            eprintln!("converting METEOR's data, once ...");
+            MeteorData::convert(&package, &file)?;
+            Ok(Some(MeteorData::open(&file)?))
+        }
+    }
 }
 
 impl Pairs {

