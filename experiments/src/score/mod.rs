@@ -51,10 +51,14 @@ pub fn run(
             named(&empty)
         );
     }
-    let data = meteor.map(MeteorData::open).transpose()?;
+    let data = match meteor {
+        Some(file) => Some(MeteorData::open(file)?),
+        None => installed()?,
+    };
     if data.is_none() {
         eprintln!(
-            "METEOR needs its data (--meteor FILE): exact and stem matches stand in a column of their own name"
+            "METEOR is not computed, its data is missing (`cargo setup --metrics` brings it); \
+             exact and stem matches stand in a column of another name"
         );
     }
     let sheet = Sheet::new(&items, data.as_ref().map_or(Matchers::ExactStem, Matchers::All))?;
