@@ -44,6 +44,9 @@ pub fn read(path: &Path) -> Result<Vec<Captions>> {
         anyhow!("{shown}, line {line}: not UTF-8; convert the file, for example with iconv")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    if text.trim().is_empty() {
+        bail!("{shown}: it is empty; check what should have written it");
+    }
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let rows = match ending.to_ascii_lowercase().as_str() {
         "csv" => csv_rows(text),
@@ -54,6 +57,10 @@ pub fn read(path: &Path) -> Result<Vec<Captions>> {
     let mut clips: Vec<Captions> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for (id, captions) in rows.with_context(|| shown.to_string())? {
+        if id.trim().is_empty() {
+            let said = captions.first().map(String::as_str).unwrap_or_default();
+            bail!("{shown}: the clip of the caption '{said}' has no id; give it one");
+        }
         let place = *places.entry(id.clone()).or_insert(clips.len());
         match clips.get_mut(place) {
             Some(clip) => clip.captions.extend(captions),
@@ -122,10 +129,11 @@ fn json_lines(text: &str) -> Rows {
 }
 
 fn coco(text: &str) -> Rows {
-    let value: Value = serde_json::from_str(text)?;
-    let list = value.as_array().or_else(|| value["annotations"].as_array()).context(
-        "it needs a list of {\"image_id\", \"caption\"}, or such a list as \"annotations\"",
-    )?;
+    const NEEDS: &str =
+        "it needs a list of {\"image_id\", \"caption\"}, or such a list as \"annotations\"";
+    let value: Value = serde_json::from_str(text)
+        .with_context(|| format!("{NEEDS}; a file of one object per line is named .jsonl"))?;
+    let list = value.as_array().or_else(|| value["annotations"].as_array()).context(NEEDS)?;
     let row = |(number, entry): (usize, &Value)| {
         let caption = entry["caption"].as_str().map(|caption| vec![caption.to_owned()]);
         id_of(&entry["image_id"])
@@ -184,6 +192,7 @@ mod tests {
         );
         assert!(said(json_lines("{\"id\": 1, \"caption\": 3}\n")).contains("line 1"));
         assert!(said(coco("{\"image_id\": 1}")).contains("annotations"));
+        assert!(said(coco("{\"id\": 1}\n{\"id\": 2}\n")).contains("named .jsonl"));
         assert!(said(coco("[{\"image_id\": 1, \"text\": \"a\"}]")).contains("entry 1"));
     }
 }

@@ -40,15 +40,20 @@ pub fn run(
 ) -> Result<()> {
     let pairs = Pairs::read(predictions, references)?;
     let items = Item::all(&pairs.candidates, &pairs.references)?;
-    let empty: Vec<&str> = (items.iter().zip(&pairs.ids))
-        .filter(|(item, _)| item.candidate.is_empty())
-        .map(|(_, id)| id.as_str())
-        .collect();
+    let ids = |is_so: fn(&Item) -> bool| -> Vec<&str> {
+        let so = items.iter().zip(&pairs.ids).filter(|(item, _)| is_so(item));
+        so.map(|(_, id)| id.as_str()).collect()
+    };
+    let empty = ids(|item| item.candidate.is_empty());
     if !empty.is_empty() {
+        eprintln!("captions without a word (they score 0): {}: {}", empty.len(), named(&empty));
+    }
+    let bare = ids(|item| item.references.iter().any(Vec::is_empty));
+    if !bare.is_empty() {
         eprintln!(
-            "{} captions hold no word and score 0 in every metric: {}",
-            empty.len(),
-            named(&empty)
+            "clips with a reference without a word (it counts as a reference of length 0): {}: {}",
+            bare.len(),
+            named(&bare)
         );
     }
     let data = match meteor {
@@ -61,10 +66,13 @@ pub fn run(
              exact and stem matches stand in a column of another name"
         );
     }
-    let sheet = Sheet::new(&items, data.as_ref().map_or(Matchers::ExactStem, Matchers::All))?;
-    let candidates: Vec<Vec<String>> = items.into_iter().map(|item| item.candidate).collect();
-    let variety = diversity(&candidates);
-    let self_bleu = bleu::self_bleu(&candidates).map(|scores| scores[3]);
+    let candidates: Vec<Vec<String>> = items.iter().map(|item| item.candidate.clone()).collect();
+    let matchers = data.as_ref().map_or(Matchers::ExactStem, Matchers::All);
+    let (sheet, (variety, self_bleu)) = rayon::join(
+        || Sheet::new(&items, matchers),
+        || (diversity(&candidates), bleu::self_bleu(&candidates).map(|scores| scores[3])),
+    );
+    let sheet = sheet?;
     let about = sheet::About { clips: pairs.ids.len(), variety, self_bleu };
     print!("{}", sheet.to_text(&about));
     if let Some(output) = output {

@@ -2,31 +2,13 @@
 //! together and one for each clip.
 
 use anyhow::Result;
-use dl_eval::{
-    EvalError,
-    caption::{
-        Item,
-        bleu::Bleu,
-        cider_d,
-        diversity::Diversity,
-        meteor::{Matchers, Meteor},
-        rouge_l,
-    },
-    stats,
+use dl_eval::caption::{
+    Item,
+    diversity::Diversity,
+    meteor::Matchers,
+    metric::{BuiltIn, Column, Metric, NotComputed, Scores, evaluate, spider},
 };
 use serde_json::{Map, Value, json};
-
-/// One metric, or the reason why it has no figures.
-struct Column {
-    key: String,
-    title: String,
-    scores: Result<Scores, String>,
-}
-
-struct Scores {
-    corpus: f64,
-    per_item: Vec<f64>,
-}
 
 /// What is said of the captions as a whole.
 pub struct About {
@@ -44,39 +26,19 @@ pub struct Sheet {
 impl Sheet {
     /// Scores `items`, at least one.
     pub fn new(items: &[Item], matchers: Matchers) -> Result<Self> {
-        let bleu = Bleu::new(items)?;
-        let (corpus, each) = (bleu.corpus(), bleu.per_item());
-        let column = |key: String, title: String, corpus, per_item| Column {
-            key,
-            title,
-            scores: Ok(Scores { corpus, per_item }),
-        };
-        let mut columns: Vec<Column> = (0..4)
-            .map(|n| {
-                let per_item = each.iter().map(|scores| scores[n]).collect();
-                column(format!("bleu_{}", n + 1), format!("BLEU-{}", n + 1), corpus[n], per_item)
-            })
-            .collect();
-        let meteor = Meteor::new(items, matchers)?;
-        columns.push(column(
-            matchers.key().into(),
-            matchers.name().into(),
-            meteor.corpus(),
-            meteor.per_item(),
-        ));
-        let rouge_l = rouge_l::per_item(items)?;
-        columns.push(column("rouge_l".into(), "ROUGE-L".into(), stats::mean(&rouge_l), rouge_l));
-        let cider_d = match cider_d::per_item(items) {
-            Ok(per_item) => Ok(Scores { corpus: stats::mean(&per_item), per_item }),
-            Err(error @ EvalError::TooFewClips(_)) => Err(error.to_string()),
-            Err(error) => return Err(error.into()),
-        };
-        columns.push(Column { key: "cider_d".into(), title: "CIDEr-D".into(), scores: cider_d });
-        // SPIDEr is the mean of CIDEr-D and SPICE.
-        for (key, title) in [("spice", "SPICE"), ("spider", "SPIDEr")] {
-            let scores = Err("SPICE is not built yet".into());
-            columns.push(Column { key: key.into(), title: title.into(), scores });
+        let missing = |key, name, reason: &str| NotComputed { key, name, reason: reason.into() };
+        let aligned = BuiltIn::Meteor(matchers);
+        let no_meteor =
+            missing("meteor", "METEOR", "its data is missing; `cargo setup --metrics` brings it");
+        let spice = missing("spice", "SPICE", "SPICE is not built yet");
+        let mut metrics: Vec<&dyn Metric> = vec![&BuiltIn::Bleu];
+        if matches!(matchers, Matchers::ExactStem) {
+            metrics.push(&no_meteor);
         }
+        let rest: [&dyn Metric; 4] = [&aligned, &BuiltIn::RougeL, &BuiltIn::CiderD, &spice];
+        metrics.extend(rest);
+        let mut columns = evaluate(&metrics, items)?;
+        columns.push(spider(&columns));
         Ok(Self { columns })
     }
 
@@ -88,7 +50,7 @@ impl Sheet {
                 Ok(scores) => format!("{:.4}", scores.corpus),
                 Err(reason) => format!("not computed: {reason}"),
             };
-            lines.push((column.title.clone(), figure));
+            lines.push((column.name.to_owned(), figure));
         }
         lines.push(("words".into(), about.variety.vocabulary.to_string()));
         lines.push(("distinct captions".into(), format!("{:.4}", about.variety.distinct)));
@@ -109,10 +71,10 @@ impl Sheet {
         scores.insert("clips".into(), about.clips.into());
         for Column { key, scores: column, .. } in &self.columns {
             match column {
-                Ok(column) => scores.insert(key.clone(), json!(column.corpus)),
+                Ok(column) => scores.insert((*key).into(), json!(column.corpus)),
                 Err(reason) => {
-                    reasons.insert(key.clone(), reason.clone().into());
-                    scores.insert(key.clone(), Value::Null)
+                    reasons.insert((*key).into(), reason.clone().into());
+                    scores.insert((*key).into(), Value::Null)
                 }
             };
         }
@@ -128,7 +90,7 @@ impl Sheet {
         let columns: Vec<(&str, &Scores)> = self
             .columns
             .iter()
-            .filter_map(|column| Some((column.key.as_str(), column.scores.as_ref().ok()?)))
+            .filter_map(|column| Some((column.key, column.scores.as_ref().ok()?)))
             .collect();
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(std::iter::once("id").chain(columns.iter().map(|(key, _)| *key)))?;

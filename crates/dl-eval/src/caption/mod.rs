@@ -5,6 +5,7 @@ pub mod bleu;
 pub mod cider_d;
 pub mod diversity;
 pub mod meteor;
+pub mod metric;
 mod ptb;
 pub mod rouge_l;
 

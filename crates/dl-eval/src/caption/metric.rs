@@ -1,0 +1,215 @@
+//! What every caption metric gives, so that a table need not know which ones it shows: a
+//! figure of all clips together and one for each clip ([`Column`]). A metric from outside
+//! stands beside the built-in ones through [`Metric`]. SPICE's place is such a metric with
+//! the key `spice`; SPIDEr ([`spider`]) follows from it.
+
+use rayon::prelude::*;
+
+use super::{
+    Item,
+    bleu::Bleu,
+    cider_d,
+    meteor::{Matchers, Meteor},
+    rouge_l,
+};
+use crate::{EvalError, stats};
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// For files: `bleu_1`.
+    pub key: &'static str,
+    /// For people: `BLEU-1`.
+    pub name: &'static str,
+    /// The figures, or one sentence that says why there are none.
+    pub scores: Result<Scores, String>,
+}
+
+/// The figures of one metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// All items together; not every metric takes the mean.
+    pub corpus: f64,
+    /// Each item alone, in the order of the items.
+    pub per_item: Vec<f64>,
+}
+
+impl Scores {
+    fn mean_of(per_item: Vec<f64>) -> Self {
+        Self { corpus: stats::mean(&per_item), per_item }
+    }
+}
+
+/// Something that scores a set of captions.
+pub trait Metric: Sync {
+    /// One column or more, always the same ones. What has no meaning on these items (one
+    /// clip, missing data) is a column with a reason.
+    ///
+    /// # Errors
+    /// Faults of the items, such as [`EvalError::NoReference`].
+    fn columns(&self, items: &[Item]) -> Result<Vec<Column>, EvalError>;
+}
+
+/// The metrics of this crate that have a score for each clip.
+#[derive(Clone, Copy, Debug)]
+pub enum BuiltIn<'a> {
+    /// BLEU-1 to BLEU-4: four columns.
+    Bleu,
+    /// METEOR, or what its matchers are called without its data.
+    Meteor(Matchers<'a>),
+    /// ROUGE-L.
+    RougeL,
+    /// CIDEr-D; of one clip not computed.
+    CiderD,
+}
+
+impl Metric for BuiltIn<'_> {
+    fn columns(&self, items: &[Item]) -> Result<Vec<Column>, EvalError> {
+        let one = |key, name, scores| Ok(vec![Column { key, name, scores }]);
+        match *self {
+            Self::Bleu => {
+                let bleu = Bleu::new(items)?;
+                let (corpus, each) = (bleu.corpus(), bleu.per_item());
+                let names = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"];
+                let keys = ["bleu_1", "bleu_2", "bleu_3", "bleu_4"];
+                let column = |n: usize| {
+                    let per_item = each.iter().map(|scores| scores[n]).collect();
+                    let scores = Ok(Scores { corpus: corpus[n], per_item });
+                    Column { key: keys[n], name: names[n], scores }
+                };
+                Ok((0..4).map(column).collect())
+            }
+            Self::Meteor(matchers) => {
+                let meteor = Meteor::new(items, matchers)?;
+                let scores = Scores { corpus: meteor.corpus(), per_item: meteor.per_item() };
+                one(matchers.key(), matchers.name(), Ok(scores))
+            }
+            Self::RougeL => {
+                one("rouge_l", "ROUGE-L", Ok(Scores::mean_of(rouge_l::per_item(items)?)))
+            }
+            Self::CiderD => match cider_d::per_item(items) {
+                Ok(per_item) => one("cider_d", "CIDEr-D", Ok(Scores::mean_of(per_item))),
+                Err(few @ EvalError::TooFewClips(_)) => {
+                    one("cider_d", "CIDEr-D", Err(few.to_string()))
+                }
+                Err(fault) => Err(fault),
+            },
+        }
+    }
+}
+
+/// The place of a metric that cannot be computed here.
+#[derive(Clone, Debug)]
+pub struct NotComputed {
+    /// As in [`Column::key`].
+    pub key: &'static str,
+    /// As in [`Column::name`].
+    pub name: &'static str,
+    /// One sentence: why, and where there is one, the remedy.
+    pub reason: String,
+}
+
+impl Metric for NotComputed {
+    fn columns(&self, _: &[Item]) -> Result<Vec<Column>, EvalError> {
+        Ok(vec![Column { key: self.key, name: self.name, scores: Err(self.reason.clone()) }])
+    }
+}
+
+/// The columns of all `metrics` in their order, computed side by side.
+///
+/// # Errors
+/// The first fault of a metric, in the order of `metrics`.
+pub fn evaluate(metrics: &[&dyn Metric], items: &[Item]) -> Result<Vec<Column>, EvalError> {
+    let columns: Vec<_> = metrics.par_iter().map(|metric| metric.columns(items)).collect();
+    let columns: Result<Vec<Vec<Column>>, EvalError> = columns.into_iter().collect();
+    Ok(columns?.into_iter().flatten().collect())
+}
+
+/// SPIDEr: the mean of SPICE and CIDEr-D (Liu et al., 2017, "Improved image captioning via
+/// policy gradient optimization of SPIDEr"), from the columns `spice` and `cider_d`. Range
+/// 0 to 5.5, nearly all of it CIDEr-D's. Not computed where one of them is not.
+pub fn spider(columns: &[Column]) -> Column {
+    let part = |key| match columns.iter().find(|column| column.key == key) {
+        Some(column) => column.scores.as_ref().map_err(String::clone),
+        None => Err(format!("there is no column {key}")),
+    };
+    let scores = part("spice").and_then(|spice| {
+        let cider_d = part("cider_d")?;
+        let each = spice.per_item.iter().zip(&cider_d.per_item);
+        Ok(Scores {
+            corpus: f64::midpoint(spice.corpus, cider_d.corpus),
+            per_item: each.map(|(&spice, &cider_d)| f64::midpoint(spice, cider_d)).collect(),
+        })
+    });
+    Column { key: "spider", name: "SPIDEr", scores }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [&dyn Metric; 4] =
+        [&BuiltIn::Bleu, &BuiltIn::Meteor(Matchers::ExactStem), &BuiltIn::RougeL, &BuiltIn::CiderD];
+
+    /// A metric from outside.
+    struct Spice([f64; 2]);
+
+    impl Metric for Spice {
+        fn columns(&self, _: &[Item]) -> Result<Vec<Column>, EvalError> {
+            let scores = Ok(Scores::mean_of(self.0.to_vec()));
+            Ok(vec![Column { key: "spice", name: "SPICE", scores }])
+        }
+    }
+
+    fn items() -> [Item; 2] {
+        [Item::new("a dog barks", &["a dog barks loudly"]), Item::new("rain", &["rain falls"])]
+    }
+
+    #[test]
+    fn columns_are_those_of_the_metrics_in_their_order() {
+        let items = items();
+        let columns = evaluate(&ALL, &items).unwrap();
+        let keys: Vec<_> = columns.iter().map(|column| column.key).collect();
+        let bleu = ["bleu_1", "bleu_2", "bleu_3", "bleu_4"];
+        assert_eq!(keys, [&bleu[..], &["exact_stem", "rouge_l", "cider_d"]].concat());
+        let of = |key: &str| {
+            columns.iter().find(|column| column.key == key).unwrap().scores.clone().unwrap()
+        };
+        // Four words said where six stand: all right, and short by exp(1 - 6 / 4).
+        assert!((of("bleu_1").corpus - (-0.5_f64).exp()).abs() < 1e-8);
+        assert!((of("bleu_1").per_item[1] - (-1.0_f64).exp()).abs() < 1e-8);
+        let cider_d = of("cider_d");
+        assert!(
+            (cider_d.corpus - f64::midpoint(cider_d.per_item[0], cider_d.per_item[1])).abs()
+                < 1e-15
+        );
+        assert_eq!(of("exact_stem").per_item.len(), 2);
+    }
+
+    #[test]
+    fn spider_is_the_mean_of_spice_and_cider_d() {
+        let items = items();
+        let spice = Spice([0.25, 0.75]);
+        let columns = evaluate(&[&BuiltIn::CiderD, &spice], &items).unwrap();
+        let cider_d = columns[0].scores.clone().unwrap();
+        let found = spider(&columns).scores.unwrap();
+        assert!((found.corpus - (0.5 + cider_d.corpus) / 2.0).abs() < 1e-15);
+        assert!((found.per_item[1] - (0.75 + cider_d.per_item[1]) / 2.0).abs() < 1e-15);
+        assert!(spider(&columns[..1]).scores.unwrap_err().contains("no column spice"));
+    }
+
+    #[test]
+    fn what_has_no_meaning_says_why_and_faults_stay_faults() {
+        let one = &items()[..1];
+        let spice =
+            NotComputed { key: "spice", name: "SPICE", reason: "there is no parser".into() };
+        let columns = evaluate(&[&BuiltIn::RougeL, &BuiltIn::CiderD, &spice], one).unwrap();
+        assert!(columns[0].scores.is_ok());
+        assert!(columns[1].scores.as_ref().unwrap_err().contains("at least 2 clips"));
+        assert_eq!(spider(&columns).scores, Err("there is no parser".into()));
+        let none = Item { candidate: vec!["rain".into()], references: Vec::new() };
+        for metric in ALL {
+            assert_eq!(metric.columns(std::slice::from_ref(&none)), Err(EvalError::NoReference(0)));
+        }
+    }
+}
