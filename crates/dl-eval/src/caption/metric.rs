@@ -88,7 +88,11 @@ impl Metric for BuiltIn<'_> {
                 one("rouge_l", "ROUGE-L", Ok(Scores::mean_of(rouge_l::per_item(items)?)))
             }
             Self::CiderD => match cider_d::per_item(items) {
-                Ok(per_item) => one("cider_d", "CIDEr-D", Ok(Scores::mean_of(per_item))),
+                Ok(mut per_item) => {
+                    // A sum over nothing is -0, which a file would show.
+                    per_item.iter_mut().for_each(|score| *score += 0.0);
+                    one("cider_d", "CIDEr-D", Ok(Scores::mean_of(per_item)))
+                }
                 Err(few @ EvalError::TooFewClips(_)) => {
                     one("cider_d", "CIDEr-D", Err(few.to_string()))
                 }
@@ -196,6 +200,16 @@ mod tests {
         assert!((found.corpus - (0.5 + cider_d.corpus) / 2.0).abs() < 1e-15);
         assert!((found.per_item[1] - (0.75 + cider_d.per_item[1]) / 2.0).abs() < 1e-15);
         assert!(spider(&columns[..1]).scores.unwrap_err().contains("no column spice"));
+    }
+
+    #[test]
+    fn a_caption_without_a_word_scores_nothing_and_nothing_below() {
+        let [dog, rain] = items();
+        let items = [Item { candidate: Vec::new(), ..dog }, rain];
+        for column in evaluate(&ALL, &items).unwrap() {
+            let score = column.scores.unwrap().per_item[0];
+            assert!(score == 0.0 && score.is_sign_positive(), "{}: {score}", column.key);
+        }
     }
 
     #[test]
