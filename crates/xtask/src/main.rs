@@ -1,6 +1,7 @@
 //! The way into the project: `cargo setup`, `cargo reproduce` and `cargo verify`
 //! (aliases in `.cargo/config.toml`). It provides libtorch and, where asked for,
-//! pretrained models and METEOR's data, so it must build where neither is: nothing here knows tch.
+//! pretrained models and METEOR's package, so it must build where none of them is:
+//! nothing here knows tch.
 //!
 //! Each component is taken where it already is: libtorch from LIBTORCH or from a
 //! Python whose torch has the right version, anything from an earlier set-up.

@@ -3,7 +3,7 @@
 //! accept the same texts as Stanford's PTBTokenizer 3.4.1 does in its usual state.
 
 use super::words::{
-    ABBREVIATIONS, BEFORE_NUMBERS, COUNTRIES, ELISIONS, EXTENSIONS, STARTERS, TITLES,
+    ABBREVIATIONS, BEFORE_NUMBERS, COUNTRIES, ELISIONS, EXTENSIONS, STARTERS, TITLES, any_of,
 };
 
 /// What becomes of the text that a rule matched.
@@ -141,7 +141,7 @@ fn words() -> Vec<Rule> {
         format!("[A-HJ-XZn]{WITHIN}[{LETTER}]{{2,}}"),
         format!("[{LETTER}]+[aeiouyAEIOUY]{WITHIN}[aeiouA-Z][{LETTER}]*"),
         format!("(?i:o){WITHIN}(?i:o)"),
-        ELISIONS.to_owned(),
+        any_of(&ELISIONS),
     ];
     vec![
         rule(format!("{word}{}", clitic()), End::Apostrophe, Action::Soften),
@@ -215,39 +215,47 @@ fn mail() -> String {
 
 /// U.S, a.m, one letter; names of countries before U.S.
 fn initials(repeats: char) -> String {
-    format!(r"(?:[A-Za-z](?:\.[A-Za-z]){repeats}|{COUNTRIES})")
+    let countries = any_of(&COUNTRIES);
+    format!(r"(?:[A-Za-z](?:\.[A-Za-z]){repeats}|{countries})")
 }
 
 fn abbreviations() -> Vec<Rule> {
     let blank = format!("[{BLANK}]");
     let space = format!("(?:[{BLANK}]|\r\n|[{BREAK}])");
     let initials = initials('*');
+    let starters = any_of(&STARTERS);
+    let before_numbers = any_of(&BEFORE_NUMBERS);
+    let extensions = any_of(&EXTENSIONS);
+    // Besides: short for "proprietary" and for "manufacturing" or "meeting", where case
+    // matters within the word.
+    let abbreviations = format!("(?:{}|(?i:pp?t(?-i:[ye])s?))", any_of(&ABBREVIATIONS));
+    let titles = format!("(?:{}|(?i:m(?-i:[ft])g))", any_of(&TITLES));
     let tag = tag();
     let file = format!("(?:{}|[{DIGIT}])+", word_letter());
     vec![
         rule(
-            format!(r"{initials}\.{space}+(?:{STARTERS}|{tag}){space}"),
+            format!(r"{initials}\.{space}+(?:{starters}|{tag}){space}"),
             End::Initials,
             Action::Copy,
         ),
-        rule(format!(r"{BEFORE_NUMBERS}\.{space}?[{DIGIT}]"), End::Stop, Action::Copy),
+        rule(format!(r"{before_numbers}\.{space}?[{DIGIT}]"), End::Stop, Action::Copy),
         rule(
             format!(r"(?:(?i:pt)[eyEY]|(?i:co))\.{blank}(?i:ltd|lim)"),
             End::Less(4),
             Action::Copy,
         ),
         rule(
-            format!(r"{ABBREVIATIONS}\.{space}(?:{space}|[A-Z\x81\x91\x92]|{tag})"),
+            format!(r"{abbreviations}\.{space}(?:{space}|[A-Z\x81\x91\x92]|{tag})"),
             End::Sentence,
             Action::Copy,
         ),
-        rule(format!(r"{ABBREVIATIONS}\.[\x00-\xff]{{2}}"), End::Less(2), Action::Copy),
-        rule(format!(r"{ABBREVIATIONS}\."), End::Sentence, Action::Copy),
-        rule(format!(r"(?:{TITLES}|{initials})\."), End::Whole, Action::Copy),
-        rule(format!("(?:{TITLES}|{initials}){blank}"), End::Less(1), Action::Copy),
+        rule(format!(r"{abbreviations}\.[\x00-\xff]{{2}}"), End::Less(2), Action::Copy),
+        rule(format!(r"{abbreviations}\."), End::Sentence, Action::Copy),
+        rule(format!(r"(?:{titles}|{initials})\."), End::Whole, Action::Copy),
+        rule(format!("(?:{titles}|{initials}){blank}"), End::Less(1), Action::Copy),
         rule(format!("(?:{initials}|{APOSTROPHE}[0-9][0-9]){space}"), End::Space, Action::Copy),
         rule(
-            format!(r"{file}(?:\.{file})*\.{EXTENSIONS}(?:{space}|[.?!,])"),
+            format!(r"{file}(?:\.{file})*\.{extensions}(?:{space}|[.?!,])"),
             End::Space,
             Action::Copy,
         ),

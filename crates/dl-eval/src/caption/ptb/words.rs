@@ -1,45 +1,111 @@
-//! Words that the rules of [`super::rules`] know: abbreviations, what follows them,
-//! elisions and endings of file names, as expressions. Case does not matter but where a
-//! letter is set apart.
+//! Words that the rules of [`super::rules`] know, each list in the order of the alphabet,
+//! capitals first. Case does not matter, but a capital here stands for a capital.
+
+/// An expression for any of `words`.
+pub(super) fn any_of(words: &[&str]) -> String {
+    let letter = |c: char| match c {
+        '.' => r"\.".to_owned(),
+        capital if capital.is_ascii_uppercase() => format!("(?-i:{capital})"),
+        other => other.to_string(),
+    };
+    let words: Vec<String> = words.iter().map(|word| word.chars().map(letter).collect()).collect();
+    format!("(?i:{})", words.join("|"))
+}
 
 /// Abbreviations that a sentence goes on after, unless a capital follows.
-pub(super) const ABBREVIATIONS: &str = concat!(
-    "(?i:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|mon|tues?|wed|thu|thurs|fri",
-    "|ala|ariz|(?-i:A)z|(?-i:A)rk|calif|colo|conn|ct|dak|(?-i:D)el|fla|ga|(?-i:I)ll|ind",
-    "|kans?|ky|(?-i:L)a|(?-i:M)ass|md|mich|minn|(?-i:M)iss|mo|mont|neb|nev|okla|(?-i:O)re",
-    "|(?-i:P)a|penn|tenn|(?-i:T)ex|va|vt|(?-i:W)ash|wisc?|wyo",
-    "|inc|cos?|corp|pp?t(?-i:[ye])s?|ltd|plc|rt|bancorp|bhd|assn|univ|intl|sys",
-    r"|tel|est|ext|sq|jr|bros|ed\.d|ph\.d|esq|etc|al|seq|rd|sr|blvd|bldg)"
-);
+pub(super) const ABBREVIATIONS: [&str; 87] = [
+    "Ark", "Az", "Del", "Ill", "La", "Mass", "Miss", "Ore", "Pa", "Tex", "Wash", "al", "ala",
+    "apr", "ariz", "assn", "aug", "bancorp", "bhd", "bldg", "blvd", "bros", "calif", "co", "colo",
+    "conn", "corp", "cos", "ct", "dak", "dec", "ed.d", "esq", "est", "etc", "ext", "feb", "fla",
+    "fri", "ga", "inc", "ind", "intl", "jan", "jr", "jul", "jun", "kan", "kans", "ky", "ltd",
+    "mar", "md", "mich", "minn", "mo", "mon", "mont", "neb", "nev", "nov", "oct", "okla", "penn",
+    "ph.d", "plc", "rd", "rt", "sep", "sept", "seq", "sq", "sr", "sys", "tel", "tenn", "thu",
+    "thurs", "tue", "tues", "univ", "va", "vt", "wed", "wis", "wisc", "wyo",
+];
 
 /// Titles and other abbreviations that a capital may follow within a sentence.
-pub(super) const TITLES: &str = concat!(
-    "(?i:mr|mrs|ms|(?-i:M)iss|drs?|profs?|sens?|reps?|attys?|lt|col|gen|messrs|govs?|adm",
-    "|rev|maj|sgt|cpl|pvt|capt|ste?|ave|pres|lieut|hon|brig|co?mdr|pfc|spc|supts?|det|mt|ft",
-    "|adj|adv|asst|assoc|ens|insp|mlle|mme|msgr|sfc|vs|alex|wm|jos|cie",
-    r"|a\.k\.a|cf|treas|ph|invt|elec|natl|m(?-i:[ft])g|dept)"
-);
+pub(super) const TITLES: [&str; 66] = [
+    "Miss", "a.k.a", "adj", "adm", "adv", "alex", "assoc", "asst", "atty", "attys", "ave", "brig",
+    "capt", "cf", "cie", "cmdr", "col", "comdr", "cpl", "dept", "det", "dr", "drs", "elec", "ens",
+    "ft", "gen", "gov", "govs", "hon", "insp", "invt", "jos", "lieut", "lt", "maj", "messrs",
+    "mlle", "mme", "mr", "mrs", "ms", "msgr", "mt", "natl", "pfc", "ph", "pres", "prof", "profs",
+    "pvt", "rep", "reps", "rev", "sen", "sens", "sfc", "sgt", "spc", "st", "ste", "supt", "supts",
+    "treas", "vs", "wm",
+];
 
 /// Abbreviations only before a number.
-pub(super) const BEFORE_NUMBERS: &str = "(?i:ca|figs?|prop|nos?|op|pp|bldg|art)";
+pub(super) const BEFORE_NUMBERS: [&str; 10] =
+    ["art", "bldg", "ca", "fig", "figs", "no", "nos", "op", "pp", "prop"];
 
-/// Initials that do not stand alone.
-pub(super) const COUNTRIES: &str =
-    r"(?i:(?:canada|sino|korean|eu|japan|non)-u\.s|u\.s\.-u\.k|u\.s\.-u\.s\.s\.r)";
+/// Initials that do not stand alone; the last stop is left to the rules.
+pub(super) const COUNTRIES: [&str; 8] = [
+    "canada-u.s",
+    "eu-u.s",
+    "japan-u.s",
+    "korean-u.s",
+    "non-u.s",
+    "sino-u.s",
+    "u.s.-u.k",
+    "u.s.-u.s.s.r",
+];
 
 /// Words that begin a sentence after initials.
-pub(super) const STARTERS: &str = concat!(
-    "(?:A(?i:bout|ccording|dditionally|fter|n|s|t)?|B(?i:ut)|E(?i:arlier)",
-    "|H(?i:e|er|ere|owever)|I(?i:f|n|t)|L(?i:ast)|M(?i:any|ore|[rs]\\.)|N(?i:ow)",
-    "|O(?i:nce|ne|ther|ur)|S(?i:he|ince|o|ome|uch)|T(?i:hat|he|heir|hen|here|hese|hey|his)",
-    "|W(?i:e|hen|hile|hat)|Y(?i:et|ou))"
-);
+pub(super) const STARTERS: [&str; 46] = [
+    "A",
+    "About",
+    "According",
+    "Additionally",
+    "After",
+    "An",
+    "As",
+    "At",
+    "But",
+    "Earlier",
+    "He",
+    "Her",
+    "Here",
+    "However",
+    "If",
+    "In",
+    "It",
+    "Last",
+    "Many",
+    "More",
+    "Mr.",
+    "Ms.",
+    "Now",
+    "Once",
+    "One",
+    "Other",
+    "Our",
+    "She",
+    "Since",
+    "So",
+    "Some",
+    "Such",
+    "That",
+    "The",
+    "Their",
+    "Then",
+    "There",
+    "These",
+    "They",
+    "This",
+    "We",
+    "What",
+    "When",
+    "While",
+    "Yet",
+    "You",
+];
 
 /// Words with an apostrophe that stay whole.
-pub(super) const ELISIONS: &str = r"(?i:cont'd\.?|nor'easter|c'mon|e'er|s'mores|ev'ry|li'l|nat'l)";
+pub(super) const ELISIONS: [&str; 9] =
+    ["c'mon", "cont'd", "cont'd.", "e'er", "ev'ry", "li'l", "nat'l", "nor'easter", "s'mores"];
 
 /// Endings of file names.
-pub(super) const EXTENSIONS: &str = concat!(
-    "(?i:bat|bmp|c|class|cgi|cpp|dll|docx?|exe|gif|gz|h|html?|jar|java|jpe?g|mov|mp3",
-    "|pdf|php|pl|png|ppt|ps|py|sql|tar|txt|wav|x|xml|zip)"
-);
+pub(super) const EXTENSIONS: [&str; 35] = [
+    "bat", "bmp", "c", "cgi", "class", "cpp", "dll", "doc", "docx", "exe", "gif", "gz", "h", "htm",
+    "html", "jar", "java", "jpeg", "jpg", "mov", "mp3", "pdf", "php", "pl", "png", "ppt", "ps",
+    "py", "sql", "tar", "txt", "wav", "x", "xml", "zip",
+];
