@@ -7,7 +7,7 @@ use anyhow::Result;
 use dl_core::{EmbeddingSet, RunDir};
 use dl_data::{Clip, Corpus, Split};
 use dl_eval::{
-    caption::{Item, bleu::Bleu, cider_d, diversity, rouge_l, tokenize},
+    caption::{Item, bleu::Bleu, cider_d, diversity, rouge_l},
     stats,
 };
 use ndarray::{Array2, Axis};
@@ -154,16 +154,14 @@ pub fn score(
     set: &EmbeddingSet,
     predictions: &[Prediction],
 ) -> Result<Scores> {
-    let items: Vec<Item> = predictions
-        .iter()
-        .zip(set.captions_of())
-        .map(|(prediction, captions)| {
-            let references: Vec<&String> = captions.iter().map(|&c| &set.captions[c]).collect();
-            Item::new(&prediction.caption, &references)
-        })
+    let said: Vec<&str> = predictions.iter().map(|one| one.caption.as_str()).collect();
+    let references: Vec<Vec<String>> = set
+        .captions_of()
+        .into_iter()
+        .map(|captions| captions.iter().map(|&c| set.captions[c].clone()).collect())
         .collect();
-    let tokens: Vec<Vec<String>> =
-        predictions.iter().map(|prediction| tokenize(&prediction.caption)).collect();
+    let items = Item::all(&said, &references)?;
+    let tokens: Vec<Vec<String>> = items.iter().map(|item| item.candidate.clone()).collect();
     let variety = diversity::diversity(&tokens);
     let clips: BTreeMap<&str, &Clip> =
         corpus.clips(split).iter().map(|clip| (clip.id.as_str(), clip)).collect();

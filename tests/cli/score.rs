@@ -146,6 +146,11 @@ fn files_that_do_not_fit_are_explained_and_nothing_is_written() {
     file("p.csv", PREDICTIONS.as_bytes());
     let mut command = command(&folder, "p.csv", "r.csv");
     run(command.arg("--meteor").arg(folder.join("p.csv"))).fails_with(1, &["no METEOR data"]);
+    let mut command = self::command(&folder, "p.csv", "r.csv");
+    run(command.arg("--meteor").arg(&folder)).fails_with(1, &["--meteor", "a folder"]);
+    file("out", b"");
+    score(&folder, "p.csv", "r.csv").fails_with(1, &["--output", "a file; name a folder"]);
+    fs::remove_file(folder.join("out")).unwrap();
     assert!(!folder.join("out").exists());
 }
 

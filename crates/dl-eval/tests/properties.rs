@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
 use dl_eval::{
-    caption::{Item, bleu::Bleu, cider_d, diversity, rouge_l, tokenize, tokenize_lines},
+    caption::{
+        Item,
+        bleu::{self, Bleu},
+        cider_d, diversity, rouge_l, tokenize, tokenize_lines,
+    },
     gap::{GapInput, evaluate},
 };
 use ndarray::Array2;
@@ -122,9 +126,9 @@ proptest! {
     #[test]
     fn self_bleu_is_in_range_and_ignores_order(texts in proptest::collection::vec(words(), 2..7)) {
         let mut captions: Vec<Vec<String>> = texts.iter().map(|text| tokenize(text)).collect();
-        let found = diversity::self_bleu(&captions).unwrap();
+        let found = bleu::self_bleu(&captions).unwrap();
         captions.reverse();
-        let turned = diversity::self_bleu(&captions).unwrap();
+        let turned = bleu::self_bleu(&captions).unwrap();
         for (a, b) in found.into_iter().zip(turned) {
             prop_assert!((0.0..=1.0 + 1e-9).contains(&a) && (a - b).abs() < 1e-12);
         }

@@ -30,7 +30,8 @@ pub enum Precision {
     #[default]
     F32,
     /// Inputs, weights and results rounded to bfloat16 (8 bits of mantissa), sums in f32.
-    /// Faster where the processor multiplies bfloat16 itself, else slower.
+    /// Many rows are faster where the processor multiplies bfloat16 itself, else slower;
+    /// few rows, where reading the weights is what takes time, are faster anywhere.
     Bf16,
 }
 

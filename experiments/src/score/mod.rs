@@ -38,6 +38,16 @@ pub fn run(
     meteor: Option<&Path>,
     output: Option<&Path>,
 ) -> Result<()> {
+    if let Some(file) = output.filter(|output| output.is_file()) {
+        bail!("--output {}: this is a file; name a folder", file.display());
+    }
+    if let Some(folder) = meteor.filter(|meteor| meteor.is_dir()) {
+        bail!(
+            "--meteor {}: this is a folder; name a converted file, or leave it out after \
+             `cargo setup --metrics`",
+            folder.display()
+        );
+    }
     let pairs = Pairs::read(predictions, references)?;
     let items = Item::all(&pairs.candidates, &pairs.references)?;
     let ids = |is_so: fn(&Item) -> bool| -> Vec<&str> {
@@ -123,7 +133,7 @@ impl Pairs {
         let [of, with] = [predictions, references].map(Path::display);
         if !missing.is_empty() {
             bail!(
-                "{of}: {} clips have no references in {with}: {}",
+                "{of}: {} clips have no references in {with}: {}; leave them out, or add references",
                 missing.len(),
                 named(&missing)
             );

@@ -87,7 +87,8 @@ impl<'a> Vector<'a> {
                 })
                 .collect();
             products.sort_by(f64::total_cmp);
-            let product: f64 = products.iter().sum();
+            // From +0: the sum over nothing would be -0, which a file would show.
+            let product = products.iter().fold(0.0, |sum, product| sum + product);
             let norms = self.norms[n] * reference.norms[n];
             if norms == 0.0 { product } else { product / norms }
         });

@@ -1,10 +1,8 @@
 //! How varied a system's captions are. A prefix-tuned model that ignores its
 //! prefix says one sentence for all clips; no overlap metric shows that plainly. How
-//! much captions share beyond whole sentences is [`self_bleu`].
+//! much captions share beyond whole sentences is [`super::bleu::self_bleu`].
 
 use std::collections::HashSet;
-
-pub use super::bleu::self_bleu;
 
 /// Variety of a set of tokenised captions.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -88,11 +88,7 @@ impl Metric for BuiltIn<'_> {
                 one("rouge_l", "ROUGE-L", Ok(Scores::mean_of(rouge_l::per_item(items)?)))
             }
             Self::CiderD => match cider_d::per_item(items) {
-                Ok(mut per_item) => {
-                    // A sum over nothing is -0, which a file would show.
-                    per_item.iter_mut().for_each(|score| *score += 0.0);
-                    one("cider_d", "CIDEr-D", Ok(Scores::mean_of(per_item)))
-                }
+                Ok(per_item) => one("cider_d", "CIDEr-D", Ok(Scores::mean_of(per_item))),
                 Err(few @ EvalError::TooFewClips(_)) => {
                     one("cider_d", "CIDEr-D", Err(few.to_string()))
                 }
