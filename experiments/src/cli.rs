@@ -53,7 +53,7 @@ impl Cli {
                 | Command::Bridge { .. }
                 | Command::Manifest { .. }
                 | Command::Merge { .. }
-                | Command::Score { .. }
+                | Command::Score(_)
                 | Command::PretrainClap { .. },
             ) => None,
             Some(
@@ -151,20 +151,7 @@ pub enum Command {
         command: BridgeCommand,
     },
     /// Scores captions against references: BLEU, METEOR, ROUGE-L, CIDEr-D and variety.
-    Score {
-        /// One caption for each clip: CSV, JSON lines or the JSON of the COCO tools.
-        #[arg(long, value_name = "FILE")]
-        predictions: PathBuf,
-        /// One caption or more for each clip, in any of these layouts.
-        #[arg(long, value_name = "FILE")]
-        references: PathBuf,
-        /// METEOR's data, converted [default: what `cargo setup --metrics` brought].
-        #[arg(long, value_name = "FILE")]
-        meteor: Option<PathBuf>,
-        /// Also write scores.json and per_item.csv there.
-        #[arg(long, value_name = "DIR")]
-        output: Option<PathBuf>,
-    },
+    Score(dl_score::Options),
     /// Writes the scenes of one split as WAV files and a CSV, to listen to.
     Scenes {
         /// train, validation or test.

@@ -25,7 +25,6 @@ mod pretrain;
 mod recognition;
 mod record;
 mod report;
-mod score;
 mod suite;
 mod t1;
 mod t2;
@@ -83,9 +82,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             let output = embed::Output { file: output, npy: *npy, shard: *shard };
             return embed::run(&manifest, &output, &opened, &reporter);
         }
-        Some(Command::Score { predictions, references, meteor, output }) => {
-            score::run(predictions, references, meteor.as_deref(), output.as_deref())?;
-        }
+        Some(Command::Score(options)) => dl_score::run(options, &|_, _| Ok(Vec::new()))?,
         Some(Command::Merge { shards, output, npy }) => merge::run(shards, output, *npy)?,
         Some(Command::Scenes { split, output, count, .. }) => {
             files::write_scenes(split, output, *count, &Pipeline::new(&load()?, &reporter)?)?;

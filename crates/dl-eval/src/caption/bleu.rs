@@ -2,9 +2,15 @@
 //! and the small constants of the COCO caption tools, whose numbers they equal.
 //! Range 0 to 1. Not measured: meaning; word order beyond four words.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::{Item, check, ngrams};
+use foldhash::HashMap;
+use rayon::prelude::*;
+
+use super::{
+    Item, check,
+    ngrams::{Ngram, count_of, counted, numbered, numbered_items},
+};
 use crate::EvalError;
 
 const TINY: f64 = 1e-15;
@@ -21,11 +27,12 @@ pub fn self_bleu(captions: &[Vec<String>]) -> Option<[f64; 4]> {
     }
     // The two largest counts of every n-gram in one caption: without a caption, the
     // largest of the others is one of them.
-    let counts: Vec<_> = captions.iter().map(|tokens| each_n(|n| ngrams(tokens, n))).collect();
-    let mut largest: [HashMap<&[String], [u32; 2]>; 4] = each_n(|_| HashMap::new());
+    let captions = numbered(captions.iter());
+    let counts: Vec<_> = captions.iter().map(|words| each_n(|n| counted(words, n))).collect();
+    let mut largest: [HashMap<Ngram, [u32; 2]>; 4] = each_n(|_| HashMap::default());
     for counts in &counts {
         for (counts, largest) in counts.iter().zip(&mut largest) {
-            for (&ngram, &count) in counts {
+            for &(ngram, count) in counts {
                 let [first, second] = largest.entry(ngram).or_default();
                 *second = (*second).max(count.min(*first));
                 *first = (*first).max(count);
@@ -33,12 +40,12 @@ pub fn self_bleu(captions: &[Vec<String>]) -> Option<[f64; 4]> {
         }
     }
     let mut lengths = BTreeMap::<usize, usize>::new();
-    for tokens in captions {
-        *lengths.entry(tokens.len()).or_default() += 1;
+    for words in &captions {
+        *lengths.entry(words.len()).or_default() += 1;
     }
     let mut sum = [0.0; 4];
-    for (tokens, counts) in captions.iter().zip(&counts) {
-        let length = tokens.len();
+    for (words, counts) in captions.iter().zip(&counts) {
+        let length = words.len();
         // Another of equal length, or the closest; of two equally close, the shorter.
         let closest = if lengths[&length] > 1 {
             length
@@ -50,8 +57,8 @@ pub fn self_bleu(captions: &[Vec<String>]) -> Option<[f64; 4]> {
         };
         let scores = Counts {
             correct: std::array::from_fn(|n| {
-                let clipped = counts[n].iter().map(|(ngram, &count)| {
-                    let [first, second] = largest[n][ngram];
+                let clipped = counts[n].iter().map(|&(ngram, count)| {
+                    let [first, second] = largest[n][&ngram];
                     count.min(if count == first { second } else { first })
                 });
                 f64::from(clipped.sum::<u32>())
@@ -80,23 +87,24 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn of(item: &Item) -> Self {
-        let item = item.in_words();
-        let length = item.candidate.len();
+    /// Of a candidate and its references.
+    fn of(sentences: &[Vec<u32>]) -> Self {
+        let Some((candidate, references)) = sentences.split_first() else { return Self::default() };
+        let length = candidate.len();
         let mut counts = Self { length: length as f64, ..Self::default() };
         for n in 1..=4 {
             counts.guessed[n - 1] = (length + 1).saturating_sub(n) as f64;
             let references: Vec<_> =
-                item.references.iter().map(|reference| ngrams(reference, n)).collect();
-            let clipped = |(ngram, count): (&[String], u32)| {
-                let limit = references.iter().filter_map(|counts| counts.get(ngram)).max();
-                count.min(limit.copied().unwrap_or(0))
+                references.iter().map(|reference| counted(reference, n)).collect();
+            let clipped = |(ngram, count): (Ngram, u32)| {
+                let limit = references.iter().map(|counts| count_of(counts, ngram)).max();
+                count.min(limit.unwrap_or(0))
             };
-            counts.correct[n - 1] =
-                f64::from(ngrams(&item.candidate, n).into_iter().map(clipped).sum::<u32>());
+            let correct: u32 = counted(candidate, n).into_iter().map(clipped).sum();
+            counts.correct[n - 1] = f64::from(correct);
         }
         // The closest reference; of two equally close, the shorter.
-        let closest = item.references.iter().map(Vec::len).min_by_key(|&l| (l.abs_diff(length), l));
+        let closest = references.iter().map(Vec::len).min_by_key(|&l| (l.abs_diff(length), l));
         counts.reference_length = closest.unwrap_or(0) as f64;
         counts
     }
@@ -136,7 +144,8 @@ impl Bleu {
     /// [`EvalError::NoReference`].
     pub fn new(items: &[Item]) -> Result<Self, EvalError> {
         check(items)?;
-        Ok(Self { items: items.iter().map(Counts::of).collect() })
+        let items = numbered_items(items);
+        Ok(Self { items: items.par_iter().map(|sentences| Counts::of(sentences)).collect() })
     }
 
     /// BLEU-1 to BLEU-4 of all items together (not a mean over items).

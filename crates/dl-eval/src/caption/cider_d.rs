@@ -5,14 +5,13 @@
 //! the references at hand. Range 0 to 10. Not measured: a score from other
 //! references or another number of clips is not comparable.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-};
-
+use foldhash::HashMap;
 use rayon::prelude::*;
 
-use super::{Item, check, ngrams};
+use super::{
+    Item, check,
+    ngrams::{Ngram, counted, numbered_items, runs},
+};
 use crate::EvalError;
 
 const SIGMA: f64 = 6.0;
@@ -26,26 +25,27 @@ pub fn per_item(items: &[Item]) -> Result<Vec<f64>, EvalError> {
     if items.len() < 2 {
         return Err(EvalError::TooFewClips(items.len()));
     }
-    let items: Vec<Cow<Item>> = items.iter().map(Item::in_words).collect();
-    let frequencies = document_frequencies(&items);
+    let items = numbered_items(items);
+    let frequencies: Vec<HashMap<Ngram, u32>> =
+        (1..=4).into_par_iter().map(|n| document_frequencies(&items, n)).collect();
     let log_items = (items.len() as f64).ln();
-    let idf = |ngram: &[String]| {
-        let documents = frequencies.get(ngram).copied().unwrap_or(0);
+    let idf = |n: usize, ngram: Ngram| {
+        let documents = frequencies[n - 1].get(&ngram).copied().unwrap_or(0);
         log_items - f64::from(documents.max(1)).ln()
     };
-    Ok(items.par_iter().map(|item| score(item, &idf)).collect())
+    Ok(items.par_iter().map(|sentences| score(sentences, &idf)).collect())
 }
 
-/// In the references of how many items each n-gram occurs.
-fn document_frequencies<'a>(items: &'a [Cow<Item>]) -> HashMap<&'a [String], u32> {
-    let mut frequencies = HashMap::new();
-    for item in items {
-        let seen: HashSet<&[String]> = item
-            .references
-            .iter()
-            .flat_map(|reference| (1..=4).flat_map(|n| reference.windows(n)))
-            .collect();
-        for ngram in seen {
+/// In the references of how many items each run of `n` words occurs.
+fn document_frequencies(items: &[Vec<Vec<u32>>], n: usize) -> HashMap<Ngram, u32> {
+    let mut frequencies = HashMap::default();
+    let mut seen: Vec<Ngram> = Vec::new();
+    for sentences in items {
+        seen.clear();
+        seen.extend(sentences[1..].iter().flat_map(|reference| runs(reference, n)));
+        seen.sort_unstable();
+        seen.dedup();
+        for &ngram in &seen {
             *frequencies.entry(ngram).or_default() += 1;
         }
     }
@@ -53,42 +53,29 @@ fn document_frequencies<'a>(items: &'a [Cow<Item>]) -> HashMap<&'a [String], u32
 }
 
 /// The tf-idf vector of one caption, by n.
-struct Vector<'a> {
-    weights: [HashMap<&'a [String], f64>; 4],
+struct Vector {
+    /// Ascending by n-gram.
+    weights: [Vec<(Ngram, f64)>; 4],
     norms: [f64; 4],
     bigrams: f64,
 }
 
-impl<'a> Vector<'a> {
-    fn new(tokens: &'a [String], idf: &impl Fn(&[String]) -> f64) -> Self {
-        let weights = std::array::from_fn(|n| {
-            ngrams(tokens, n + 1)
-                .into_iter()
-                .map(|(ngram, count)| (ngram, f64::from(count) * idf(ngram)))
-                .collect::<HashMap<_, _>>()
+impl Vector {
+    fn new(words: &[u32], idf: &impl Fn(usize, Ngram) -> f64) -> Self {
+        let weights = [1, 2, 3, 4].map(|n| {
+            let weight = |(ngram, count)| (ngram, f64::from(count) * idf(n, ngram));
+            counted(words, n).into_iter().map(weight).collect::<Vec<_>>()
         });
-        // Sums in the order of a hash map would differ from run to run.
-        let norms = std::array::from_fn(|n| {
-            let mut squares: Vec<f64> = weights[n].values().map(|w: &f64| w * w).collect();
-            squares.sort_by(f64::total_cmp);
-            squares.iter().sum::<f64>().sqrt()
-        });
-        Self { weights, norms, bigrams: tokens.len().saturating_sub(1) as f64 }
+        let norm = |n: usize| weights[n].iter().map(|(_, w): &(_, f64)| w * w).sum::<f64>().sqrt();
+        let norms = std::array::from_fn(norm);
+        Self { weights, norms, bigrams: words.len().saturating_sub(1) as f64 }
     }
 
     fn similarity(&self, reference: &Self) -> f64 {
         let delta = self.bigrams - reference.bigrams;
         let penalty = (-delta * delta / (2.0 * SIGMA * SIGMA)).exp();
         let by_n = (0..4).map(|n| {
-            let mut products: Vec<f64> = self.weights[n]
-                .iter()
-                .filter_map(|(ngram, &own)| {
-                    reference.weights[n].get(ngram).map(|&other| own.min(other) * other)
-                })
-                .collect();
-            products.sort_by(f64::total_cmp);
-            // From +0: the sum over nothing would be -0, which a file would show.
-            let product = products.iter().fold(0.0, |sum, product| sum + product);
+            let product = clipped_product(&self.weights[n], &reference.weights[n]);
             let norms = self.norms[n] * reference.norms[n];
             if norms == 0.0 { product } else { product / norms }
         });
@@ -96,14 +83,29 @@ impl<'a> Vector<'a> {
     }
 }
 
-fn score(item: &Item, idf: &impl Fn(&[String]) -> f64) -> f64 {
-    let candidate = Vector::new(&item.candidate, idf);
-    let sum: f64 = item
-        .references
-        .iter()
-        .map(|reference| candidate.similarity(&Vector::new(reference, idf)))
-        .sum();
-    10.0 * sum / item.references.len() as f64
+/// Over the n-grams of both: the reference's weight times the candidate's, which counts
+/// no higher than the reference's.
+fn clipped_product(candidate: &[(Ngram, f64)], reference: &[(Ngram, f64)]) -> f64 {
+    let mut rest = reference;
+    let mut product = 0.0;
+    for &(ngram, own) in candidate {
+        while rest.first().is_some_and(|entry| entry.0 < ngram) {
+            rest = &rest[1..];
+        }
+        if let Some(&(_, other)) = rest.first().filter(|entry| entry.0 == ngram) {
+            product += own.min(other) * other;
+        }
+    }
+    product
+}
+
+/// The candidate is the first of the sentences.
+fn score(sentences: &[Vec<u32>], idf: &impl Fn(usize, Ngram) -> f64) -> f64 {
+    let Some((candidate, references)) = sentences.split_first() else { return 0.0 };
+    let candidate = Vector::new(candidate, idf);
+    let sum: f64 =
+        references.iter().map(|words| candidate.similarity(&Vector::new(words, idf))).sum();
+    10.0 * sum / references.len() as f64
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! stands beside the built-in ones through [`Metric`]. SPICE's place is such a metric with
 //! the key `spice`; SPIDEr ([`spider`]) follows from it.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::{
@@ -32,11 +34,33 @@ pub struct Scores {
     pub corpus: f64,
     /// Each item alone, in the order of the items.
     pub per_item: Vec<f64>,
+    summary: Summary,
+}
+
+/// How the figure of several items comes about.
+#[derive(Clone, Debug, PartialEq)]
+enum Summary {
+    Mean,
+    Bleu { counts: Arc<Bleu>, n: usize },
+    Meteor(Arc<Meteor>),
 }
 
 impl Scores {
-    fn mean_of(per_item: Vec<f64>) -> Self {
-        Self { corpus: stats::mean(&per_item), per_item }
+    /// Of a metric whose corpus figure is the mean over items.
+    pub fn mean_of(per_item: Vec<f64>) -> Self {
+        Self { corpus: stats::mean(&per_item), per_item, summary: Summary::Mean }
+    }
+
+    /// The corpus figure of the items `chosen`, with repetitions, for the bootstrap.
+    pub fn resampled(&self, chosen: &[usize]) -> f64 {
+        match &self.summary {
+            Summary::Mean => {
+                let sum: f64 = chosen.iter().map(|&item| self.per_item[item]).sum();
+                sum / chosen.len().max(1) as f64
+            }
+            Summary::Bleu { counts, n } => counts.resampled(chosen)[*n],
+            Summary::Meteor(counts) => counts.resampled(chosen),
+        }
     }
 }
 
@@ -68,21 +92,23 @@ impl Metric for BuiltIn<'_> {
         let one = |key, name, scores| Ok(vec![Column { key, name, scores }]);
         match *self {
             Self::Bleu => {
-                let bleu = Bleu::new(items)?;
+                let bleu = Arc::new(Bleu::new(items)?);
                 let (corpus, each) = (bleu.corpus(), bleu.per_item());
                 let names = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"];
                 let keys = ["bleu_1", "bleu_2", "bleu_3", "bleu_4"];
                 let column = |n: usize| {
                     let per_item = each.iter().map(|scores| scores[n]).collect();
-                    let scores = Ok(Scores { corpus: corpus[n], per_item });
+                    let summary = Summary::Bleu { counts: Arc::clone(&bleu), n };
+                    let scores = Ok(Scores { corpus: corpus[n], per_item, summary });
                     Column { key: keys[n], name: names[n], scores }
                 };
                 Ok((0..4).map(column).collect())
             }
             Self::Meteor(matchers) => {
                 let meteor = Meteor::new(items, matchers)?;
-                let scores = Scores { corpus: meteor.corpus(), per_item: meteor.per_item() };
-                one(matchers.key(), matchers.name(), Ok(scores))
+                let (corpus, per_item) = (meteor.corpus(), meteor.per_item());
+                let summary = Summary::Meteor(Arc::new(meteor));
+                one(matchers.key(), matchers.name(), Ok(Scores { corpus, per_item, summary }))
             }
             Self::RougeL => {
                 one("rouge_l", "ROUGE-L", Ok(Scores::mean_of(rouge_l::per_item(items)?)))
@@ -136,10 +162,7 @@ pub fn spider(columns: &[Column]) -> Column {
     let scores = part("spice").and_then(|spice| {
         let cider_d = part("cider_d")?;
         let each = spice.per_item.iter().zip(&cider_d.per_item);
-        Ok(Scores {
-            corpus: f64::midpoint(spice.corpus, cider_d.corpus),
-            per_item: each.map(|(&spice, &cider_d)| f64::midpoint(spice, cider_d)).collect(),
-        })
+        Ok(Scores::mean_of(each.map(|(&spice, &cider_d)| f64::midpoint(spice, cider_d)).collect()))
     });
     Column { key: "spider", name: "SPIDEr", scores }
 }

@@ -6,10 +6,9 @@ pub mod cider_d;
 pub mod diversity;
 pub mod meteor;
 pub mod metric;
+mod ngrams;
 mod ptb;
 pub mod rouge_l;
-
-use std::{borrow::Cow, collections::HashMap};
 
 pub use ptb::{tokenize, tokenize_lines};
 
@@ -61,23 +60,6 @@ impl Item {
             })
             .collect())
     }
-
-    /// The item with its tokens split at white space. A few tokens hold a space that
-    /// does not break ("1 1/2"); the tools count two words there for BLEU and CIDEr-D,
-    /// one for ROUGE-L.
-    pub(crate) fn in_words(&self) -> Cow<'_, Self> {
-        let all = || std::iter::once(&self.candidate).chain(&self.references);
-        if !all().flatten().any(|token| token.contains(char::is_whitespace)) {
-            return Cow::Borrowed(self);
-        }
-        let split = |tokens: &Vec<String>| {
-            tokens.iter().flat_map(|token| token.split_whitespace()).map(str::to_owned).collect()
-        };
-        Cow::Owned(Self {
-            candidate: split(&self.candidate),
-            references: self.references.iter().map(split).collect(),
-        })
-    }
 }
 
 /// Refuses items that have no reference.
@@ -86,13 +68,4 @@ pub(crate) fn check(items: &[Item]) -> Result<(), EvalError> {
         Some(index) => Err(EvalError::NoReference(index)),
         None => Ok(()),
     }
-}
-
-/// How often each run of `n` tokens occurs.
-pub(crate) fn ngrams(tokens: &[String], n: usize) -> HashMap<&[String], u32> {
-    let mut counts = HashMap::new();
-    for ngram in tokens.windows(n) {
-        *counts.entry(ngram).or_default() += 1;
-    }
-    counts
 }

@@ -14,15 +14,15 @@ const CAPTIONS: [&str; 2] = ["caption", "caption_predicted"];
 
 /// A clip and what was said of it.
 #[derive(Debug)]
-pub struct Captions {
+pub(crate) struct Captions {
     /// Its name; numbers are taken as they are written.
-    pub id: String,
+    pub(crate) id: String,
     /// In the order of the file; at least one.
-    pub captions: Vec<String>,
+    pub(crate) captions: Vec<String>,
 }
 
 /// One caption for each clip, in the order of the file.
-pub fn predictions(path: &Path) -> Result<Vec<(String, String)>> {
+pub(crate) fn predictions(path: &Path) -> Result<Vec<(String, String)>> {
     let single = |Captions { id, captions }| match <[String; 1]>::try_from(captions) {
         Ok([caption]) => Ok((id, caption)),
         Err(captions) => bail!(
@@ -35,7 +35,7 @@ pub fn predictions(path: &Path) -> Result<Vec<(String, String)>> {
 }
 
 /// The clips of a file, in the order in which they first occur; at least one.
-pub fn read(path: &Path) -> Result<Vec<Captions>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Captions>> {
     let shown = path.display();
     let bytes = fs::read(path).with_context(|| format!("cannot read {shown}"))?;
     let text = String::from_utf8(bytes).map_err(|error| {

@@ -3,29 +3,34 @@
 
 use anyhow::Result;
 use dl_eval::caption::{
-    Item,
-    diversity::Diversity,
+    Item, bleu,
+    diversity::{Diversity, diversity, novel},
     meteor::Matchers,
     metric::{BuiltIn, Column, Metric, NotComputed, Scores, evaluate, spider},
 };
 use serde_json::{Map, Value, json};
 
-/// What is said of the captions as a whole.
-pub struct About {
-    pub clips: usize,
-    pub variety: Diversity,
-    /// BLEU-4 of each caption against all others; `None` where there is one.
-    pub self_bleu: Option<f64>,
-}
-
-/// All columns, in the order in which the field prints them.
-pub struct Sheet {
+/// All columns, in the order in which the field prints them, and how varied the captions
+/// are.
+pub(crate) struct Sheet {
+    clips: usize,
     columns: Vec<Column>,
+    variety: Diversity,
+    /// Share of captions that the training captions do not hold, where these are known.
+    novel: Option<f64>,
+    /// BLEU-4 of each caption against all others; `None` where there is one.
+    self_bleu: Option<f64>,
 }
 
 impl Sheet {
-    /// Scores `items`, at least one.
-    pub fn new(items: &[Item], matchers: Matchers) -> Result<Self> {
+    /// Scores `items`, at least one; the columns of `more` stand last. `training` are
+    /// captions as words.
+    pub(crate) fn new(
+        items: &[Item],
+        matchers: Matchers,
+        more: &[Box<dyn Metric>],
+        training: Option<&[Vec<String>]>,
+    ) -> Result<Self> {
         let missing = |key, name, reason: &str| NotComputed { key, name, reason: reason.into() };
         let aligned = BuiltIn::Meteor(matchers);
         let no_meteor =
@@ -37,14 +42,29 @@ impl Sheet {
         }
         let rest: [&dyn Metric; 4] = [&aligned, &BuiltIn::RougeL, &BuiltIn::CiderD, &spice];
         metrics.extend(rest);
-        let mut columns = evaluate(&metrics, items)?;
+        let candidates: Vec<Vec<String>> =
+            items.iter().map(|item| item.candidate.clone()).collect();
+        let (columns, (variety, self_bleu)) = rayon::join(
+            || evaluate(&metrics, items),
+            || (diversity(&candidates), bleu::self_bleu(&candidates).map(|scores| scores[3])),
+        );
+        let mut columns = columns?;
         columns.push(spider(&columns));
-        Ok(Self { columns })
+        for metric in more {
+            columns.extend(metric.columns(items)?);
+        }
+        let novel = training.map(|training| novel(&candidates, training));
+        Ok(Self { clips: items.len(), columns, variety, novel, self_bleu })
+    }
+
+    /// In the order in which they are printed.
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
     }
 
     /// A line for each metric.
-    pub fn to_text(&self, about: &About) -> String {
-        let mut lines = vec![("clips".to_owned(), about.clips.to_string())];
+    pub(crate) fn to_text(&self) -> String {
+        let mut lines = vec![("clips".to_owned(), self.clips.to_string())];
         for column in &self.columns {
             let figure = match &column.scores {
                 Ok(scores) => format!("{:.4}", scores.corpus),
@@ -52,9 +72,12 @@ impl Sheet {
             };
             lines.push((column.name.to_owned(), figure));
         }
-        lines.push(("words".into(), about.variety.vocabulary.to_string()));
-        lines.push(("distinct captions".into(), format!("{:.4}", about.variety.distinct)));
-        let self_bleu = about.self_bleu.map_or_else(
+        lines.push(("words".into(), self.variety.vocabulary.to_string()));
+        lines.push(("distinct captions".into(), format!("{:.4}", self.variety.distinct)));
+        if let Some(novel) = self.novel {
+            lines.push(("novel captions".into(), format!("{novel:.4}")));
+        }
+        let self_bleu = self.self_bleu.map_or_else(
             || "not computed: it needs at least 2 captions".into(),
             |value| format!("{value:.4}"),
         );
@@ -64,11 +87,11 @@ impl Sheet {
     }
 
     /// The figures of all clips together; `null` where there is none, with the reason
-    /// under `not_computed`.
-    pub fn to_json(&self, about: &About) -> Result<String> {
+    /// under `not_computed`. `against` is the comparison with another system.
+    pub(crate) fn to_json(&self, against: Option<Value>) -> Result<String> {
         let mut scores = Map::new();
         let mut reasons = Map::new();
-        scores.insert("clips".into(), about.clips.into());
+        scores.insert("clips".into(), self.clips.into());
         for Column { key, scores: column, .. } in &self.columns {
             match column {
                 Ok(column) => scores.insert((*key).into(), json!(column.corpus)),
@@ -78,15 +101,19 @@ impl Sheet {
                 }
             };
         }
-        scores.insert("vocabulary".into(), about.variety.vocabulary.into());
-        scores.insert("distinct".into(), json!(about.variety.distinct));
-        scores.insert("self_bleu_4".into(), json!(about.self_bleu));
+        scores.insert("vocabulary".into(), self.variety.vocabulary.into());
+        scores.insert("distinct".into(), json!(self.variety.distinct));
+        scores.insert("novel".into(), json!(self.novel));
+        scores.insert("self_bleu_4".into(), json!(self.self_bleu));
         scores.insert("not_computed".into(), reasons.into());
+        if let Some(against) = against {
+            scores.insert("against".into(), against);
+        }
         Ok(serde_json::to_string_pretty(&scores)? + "\n")
     }
 
     /// A row for each clip, at full precision.
-    pub fn to_csv(&self, ids: &[String]) -> Result<String> {
+    pub(crate) fn to_csv(&self, ids: &[String]) -> Result<String> {
         let columns: Vec<(&str, &Scores)> = self
             .columns
             .iter()

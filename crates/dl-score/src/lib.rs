@@ -1,0 +1,133 @@
+//! `score`: captions from a file against references from a file, as the
+//! caption-evaluation tools score them, without Java and without a model. The command of
+//! `experiments` and the program `dl-score`, which starts without libtorch, are this.
+
+// The command speaks to its user.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod compare;
+mod files;
+mod meteor;
+mod pairs;
+mod sheet;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use dl_core::atomic;
+use dl_eval::caption::{
+    Item,
+    meteor::{Matchers, MeteorData},
+    metric::Metric,
+    tokenize_lines,
+};
+
+use pairs::{Pairs, named};
+use sheet::Sheet;
+
+/// What is scored and where the scores go.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// One caption for each clip: CSV, JSON lines or the JSON of the COCO tools.
+    #[arg(long, value_name = "FILE")]
+    pub predictions: PathBuf,
+    /// One caption or more for each clip, in any of these layouts.
+    #[arg(long, value_name = "FILE")]
+    pub references: PathBuf,
+    /// Another system's captions of the same clips: compares the two, with paired tests.
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Captions that the system was trained on: gives the share of novel captions.
+    #[arg(long, value_name = "FILE")]
+    pub training: Option<PathBuf>,
+    /// METEOR's data, converted [default: what `cargo setup --metrics` brought].
+    #[arg(long, value_name = "FILE")]
+    pub meteor: Option<PathBuf>,
+    /// Also write scores.json and per_item.csv there.
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// Metrics from outside, made of candidates and references as they were written.
+pub type More<'a> = dyn Fn(&[String], &[Vec<String>]) -> Result<Vec<Box<dyn Metric>>> + 'a;
+
+/// Prints the scores of all clips together; with `output`, also writes `scores.json` and
+/// `per_item.csv` there. METEOR's data is that of [`Options::meteor`], else what set-up
+/// brought into `.setup` of the clone above the working directory, or of the clone that
+/// this was built from.
+///
+/// # Errors
+/// Files that cannot be read or do not fit together; the message names the file, the cause
+/// and the remedy.
+pub fn run(options: &Options, more: &More) -> Result<()> {
+    if let Some(file) = options.output.as_deref().filter(|output| output.is_file()) {
+        bail!("--output {}: this is a file; name a folder", file.display());
+    }
+    let pairs = Pairs::read(&options.predictions, &options.references)?;
+    let against = match &options.against {
+        Some(file) => Some(pairs.of_other(file, &options.references)?),
+        None => None,
+    };
+    let training = options.training.as_deref().map(training).transpose()?;
+    let data = meteor::open(options.meteor.as_deref())?;
+    if data.is_none() {
+        eprintln!(
+            "METEOR is not computed, its data is missing (`cargo setup --metrics` brings it); \
+             exact and stem matches stand in a column of another name"
+        );
+    }
+    let scored = |pairs: &Pairs| scored(pairs, data.as_ref(), more, training.as_deref());
+    let sheet = scored(&pairs)?;
+    let differences = match &against {
+        Some(other) => Some(compare::differences(sheet.columns(), scored(other)?.columns())?),
+        None => None,
+    };
+    print!("{}", sheet.to_text());
+    if let Some(differences) = &differences {
+        print!("\n{}", compare::to_text(differences));
+    }
+    if let Some(output) = &options.output {
+        std::fs::create_dir_all(output)
+            .with_context(|| format!("cannot make {}", output.display()))?;
+        let json = sheet.to_json(differences.as_deref().map(compare::to_json))?;
+        atomic::write_bytes(&output.join("scores.json"), json.as_bytes())?;
+        atomic::write_bytes(&output.join("per_item.csv"), sheet.to_csv(&pairs.ids)?.as_bytes())?;
+        println!("\n{}: scores.json, per_item.csv", output.display());
+    }
+    Ok(())
+}
+
+/// The scores of one system.
+fn scored(
+    pairs: &Pairs,
+    data: Option<&MeteorData>,
+    more: &More,
+    training: Option<&[Vec<String>]>,
+) -> Result<Sheet> {
+    let items = Item::all(&pairs.candidates, &pairs.references)?;
+    let ids = |is_so: fn(&Item) -> bool| -> Vec<&str> {
+        let so = items.iter().zip(&pairs.ids).filter(|(item, _)| is_so(item));
+        so.map(|(_, id)| id.as_str()).collect()
+    };
+    let empty = ids(|item| item.candidate.is_empty());
+    if !empty.is_empty() {
+        eprintln!("captions without a word (they score 0): {}: {}", empty.len(), named(&empty));
+    }
+    let bare = ids(|item| item.references.iter().any(Vec::is_empty));
+    if !bare.is_empty() {
+        eprintln!(
+            "clips with a reference without a word (it counts as a reference of length 0): {}: {}",
+            bare.len(),
+            named(&bare)
+        );
+    }
+    let matchers = data.map_or(Matchers::ExactStem, Matchers::All);
+    Sheet::new(&items, matchers, &more(&pairs.candidates, &pairs.references)?, training)
+}
+
+/// Every caption of a file, as words.
+fn training(file: &Path) -> Result<Vec<Vec<String>>> {
+    let captions: Vec<String> =
+        files::read(file)?.into_iter().flat_map(|clip| clip.captions).collect();
+    Ok(tokenize_lines(&captions))
+}
