@@ -247,7 +247,7 @@ fn without_its_data_nothing_is_called_meteor() {
     let folder = scratch("score_no_meteor");
     let (items, _) = golden(&folder, "meteor.json", is_plain);
     // A clone in which nothing was set up.
-    fs::create_dir_all(folder.join("configs/embedded")).unwrap();
+    fs::create_dir_all(folder.join(".setup")).unwrap();
     let mut command = command(&folder, "p.jsonl", "r.jsonl");
     let said = run(command.current_dir(&folder)).ok();
     assert!(said.err.contains("cargo setup --metrics"), "{}", said.err);

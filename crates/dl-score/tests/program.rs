@@ -1,0 +1,114 @@
+//! `dl-score` as a user types it. Layouts, faults and golden scores stand in the tests of
+//! `experiments score`, which is the same command.
+
+#![allow(clippy::unwrap_used)] // tests may, in their helpers too
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+const CLIPS: usize = 12;
+
+/// A folder with references, a system that quotes them, one that says two of their five
+/// words, and one that says half of the first.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let lines = |caption: fn(usize) -> String| -> String {
+        let line = |clip| format!("{{\"id\": {clip}, \"caption\": \"{}\"}}\n", caption(clip));
+        (0..CLIPS).map(line).collect()
+    };
+    let file = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    file("references.jsonl", &lines(|clip| format!("one dog{clip} barks at two")));
+    file("quotes.jsonl", &lines(|clip| format!("one dog{clip} barks at two")));
+    file("short.jsonl", &lines(|clip| format!("one dog{clip}")));
+    // The same in another order.
+    let mut reversed: Vec<String> =
+        lines(|clip| format!("one dog{clip}")).lines().map(str::to_owned).collect();
+    reversed.reverse();
+    file("reversed.jsonl", &reversed.join("\n"));
+    file("few.jsonl", "{\"id\": 0, \"caption\": \"one dog0\"}\n");
+    file("training.csv", "id,caption\nx,One dog3\nx,One cat\ny,One dog7!\n");
+    folder
+}
+
+fn score(folder: &Path, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dl-score"));
+    command.current_dir(folder).args(["--references", "references.jsonl", "--output", "out"]);
+    command.args(more).output().unwrap()
+}
+
+fn scores(folder: &Path, more: &[&str]) -> (String, Value) {
+    let output = score(folder, more);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json = fs::read_to_string(folder.join("out/scores.json")).unwrap();
+    (String::from_utf8(output.stdout).unwrap(), serde_json::from_str(&json).unwrap())
+}
+
+#[track_caller]
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap()
+}
+
+#[test]
+fn two_systems_are_compared_clip_by_clip() {
+    let folder = folder("compare");
+    let (text, json) =
+        scores(&folder, &["--predictions", "quotes.jsonl", "--against", "short.jsonl"]);
+    assert!(text.contains("p (Holm)"), "{text}");
+    let rouge = &json["against"]["rouge_l"];
+    // Two of two words and two of five, beta 1.2, in every clip alike.
+    let expected = 1.0 - (1.0 + 1.44) * 0.4 / (0.4 + 1.44);
+    assert!((number(&rouge["difference"]) - expected).abs() < 1e-12, "{rouge}");
+    for end in 0..2 {
+        assert!((number(&rouge["interval"][end]) - expected).abs() < 1e-12, "{rouge}");
+    }
+    // All of 12 flips to one side: 2 of 4,096 by chance, here of 10,000 draws.
+    let p = number(&rouge["p"]);
+    assert!((1e-4..1.5e-3).contains(&p), "{p}");
+    // Every figure differs as clearly: Holm multiplies the least by their number.
+    let tested = json["against"].as_object().unwrap();
+    let least = tested.values().map(|entry| number(&entry["p"])).fold(1.0, f64::min);
+    let corrected = tested.values().map(|entry| number(&entry["p_holm"])).fold(1.0, f64::min);
+    assert!((corrected - least * tested.len() as f64).abs() < 1e-12, "{corrected} of {least}");
+    // BLEU-1 of all words: 1 against exp(1 - 5/2).
+    let bleu = number(&json["against"]["bleu_1"]["difference"]);
+    assert!((bleu - (1.0 - (-1.5_f64).exp())).abs() < 1e-7, "{bleu}");
+}
+
+#[test]
+fn a_system_equals_itself_in_any_order() {
+    let folder = folder("same");
+    let (_, json) =
+        scores(&folder, &["--predictions", "short.jsonl", "--against", "reversed.jsonl"]);
+    for (key, entry) in json["against"].as_object().unwrap() {
+        assert_eq!(number(&entry["difference"]), 0.0, "{key}");
+        assert_eq!(number(&entry["p_holm"]), 1.0, "{key}");
+        assert_eq!(entry["interval"], serde_json::json!([0.0, 0.0]), "{key}");
+    }
+    assert!(json["against"].get("spice").is_none(), "what is not computed is not compared");
+    let output = score(&folder, &["--predictions", "short.jsonl", "--against", "few.jsonl"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        error.contains("few.jsonl") && error.contains("have no caption here: 1, 10"),
+        "{error}"
+    );
+}
+
+#[test]
+fn novel_captions_are_those_that_training_does_not_hold() {
+    let folder = folder("novel");
+    let (text, json) =
+        scores(&folder, &["--predictions", "short.jsonl", "--training", "training.csv"]);
+    // Two of twelve are quotes, whatever their case and signs.
+    assert!((number(&json["novel"]) - 10.0 / 12.0).abs() < 1e-12);
+    assert!(text.contains("novel captions"), "{text}");
+    let (text, json) = scores(&folder, &["--predictions", "short.jsonl"]);
+    assert!(json["novel"].is_null() && !text.contains("novel"), "{text}");
+}
