@@ -91,6 +91,7 @@ fn captions(
 ) -> Result<Vec<Record>> {
     let config = pipeline.config;
     let inputs = format!("validation through {}", ablation.of);
+    let scorer = t2::Scorer::new()?;
     let mut rows: Vec<t2::Row> = Vec::new();
     for variant in variants {
         let mut own = config.clone();
@@ -103,7 +104,7 @@ fn captions(
             let protocol = Protocol::ZeroShot;
             let said = with_variant.captions(protocol, &ablation.of, seed, &inputs, bridged)?;
             let set = &pipeline.embeddings()?.validation;
-            t2::score(pipeline.corpus()?, Split::Validation, set, &said)
+            scorer.score(pipeline.corpus()?, Split::Validation, set, &said)
         });
         rows.push((variant.row.clone(), seeds.collect::<Result<_>>()?));
     }

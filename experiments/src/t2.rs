@@ -3,11 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use dl_core::{EmbeddingSet, RunDir};
 use dl_data::{Clip, Corpus, Split};
 use dl_eval::{
-    caption::{Item, bleu::Bleu, cider_d, diversity, rouge_l},
+    caption::{
+        Item, diversity,
+        meteor::{Matchers, MeteorData},
+        metric::{self, BuiltIn, Column, Metric},
+    },
     stats,
 };
 use ndarray::{Array2, Axis};
@@ -22,13 +26,16 @@ use crate::{
 /// The row that decodes a caption's own embedding in place of the audio.
 const CEILING: &str = "text (ceiling)";
 
+/// The metric of the gain and of the tests.
+const CIDER_D: &str = "cider_d";
+
 const TABLES: [(Protocol, &str); 2] =
     [(Protocol::ZeroShot, "t2_zero_shot"), (Protocol::Supervised, "t2_supervised")];
 
 /// The scores of one row under one seed.
 pub struct Scores {
-    bleu: Bleu,
-    rouge_l: Vec<f64>,
+    /// Of every metric that is computed here; CIDEr-D among them.
+    columns: Vec<Column>,
     cider_d: Vec<f64>,
     /// 1 where the caption names one of the clip's sounds.
     own_label: Vec<f64>,
@@ -39,14 +46,12 @@ pub struct Scores {
 /// A row of a table: its name and one entry for each seed.
 pub type Row = (String, Vec<Scores>);
 
-/// A figure with a value for each clip.
-type ByClip = fn(&Scores) -> &Vec<f64>;
-
 /// Captions and scores every row for every seed.
 pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
     let config = pipeline.config;
     let run = record::open(pipeline, "t2")?;
     let test = &pipeline.embeddings()?.test;
+    let scorer = Scorer::new()?;
     let mut tables: Vec<(&str, Vec<Row>)> = Vec::new();
     for (protocol, table) in TABLES {
         let (rows, ceiling) = match protocol {
@@ -61,7 +66,8 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
                 let predictions = captions(pipeline, protocol, name, seed, test)?;
                 let file = format!("predictions/{table}-{}-{seed}.csv", file_name(name));
                 write_predictions(&run, &file, &predictions, test)?;
-                seeds.push(score(pipeline.corpus()?, Split::Test, test, &predictions)?);
+                let corpus = pipeline.corpus()?;
+                seeds.push(scorer.score(corpus, Split::Test, test, &predictions)?);
             }
             scored.push((name.to_owned(), seeds));
         }
@@ -100,7 +106,7 @@ pub fn tabulate(
             records.push(record(row, Some(seed), averaged(own, baseline, ceiling, 0)));
         }
         let mut metrics = averaged(seeds, baseline, ceiling, config.evaluation.resamples);
-        if let Some(estimate) = metrics.get_mut("cider_d") {
+        if let Some(estimate) = metrics.get_mut(CIDER_D) {
             estimate.versus = versus;
         }
         records.push(record(row, None, metrics));
@@ -147,38 +153,57 @@ fn write_predictions(
     Ok(())
 }
 
-/// Scores the captions of a split's clips, in the order of `set`.
-pub fn score(
-    corpus: &dyn Corpus,
-    split: Split,
-    set: &EmbeddingSet,
-    predictions: &[Prediction],
-) -> Result<Scores> {
-    let said: Vec<&str> = predictions.iter().map(|one| one.caption.as_str()).collect();
-    let references: Vec<Vec<String>> = set
-        .captions_of()
-        .into_iter()
-        .map(|captions| captions.iter().map(|&c| set.captions[c].clone()).collect())
-        .collect();
-    let items = Item::all(&said, &references)?;
-    let tokens: Vec<Vec<String>> = items.iter().map(|item| item.candidate.clone()).collect();
-    let variety = diversity::diversity(&tokens);
-    let clips: BTreeMap<&str, &Clip> =
-        corpus.clips(split).iter().map(|clip| (clip.id.as_str(), clip)).collect();
-    let names_one = |prediction: &Prediction| {
-        let named = corpus.named_labels(&prediction.caption);
-        let own = clips.get(prediction.id.as_str()).map(|clip| clip.labels.as_slice());
-        let hit = named.iter().any(|label| own.unwrap_or_default().contains(label));
-        if hit { 1.0 } else { 0.0 }
-    };
-    Ok(Scores {
-        bleu: Bleu::new(&items)?,
-        rouge_l: rouge_l::per_item(&items)?,
-        cider_d: cider_d::per_item(&items)?,
-        own_label: predictions.iter().map(names_one).collect(),
-        distinct: variety.distinct,
-        vocabulary: variety.vocabulary as f64,
-    })
+/// What scores captions, opened once.
+pub struct Scorer {
+    /// `None` where set-up did not bring METEOR's data.
+    meteor: Option<MeteorData>,
+}
+
+impl Scorer {
+    pub fn new() -> Result<Self> {
+        Ok(Self { meteor: dl_score::meteor_data(None)? })
+    }
+
+    /// Scores the captions of a split's clips, in the order of `set`.
+    pub fn score(
+        &self,
+        corpus: &dyn Corpus,
+        split: Split,
+        set: &EmbeddingSet,
+        predictions: &[Prediction],
+    ) -> Result<Scores> {
+        let said: Vec<&str> = predictions.iter().map(|one| one.caption.as_str()).collect();
+        let references: Vec<Vec<String>> = set
+            .captions_of()
+            .into_iter()
+            .map(|captions| captions.iter().map(|&c| set.captions[c].clone()).collect())
+            .collect();
+        let items = Item::all(&said, &references)?;
+        let tokens: Vec<Vec<String>> = items.iter().map(|item| item.candidate.clone()).collect();
+        let variety = diversity::diversity(&tokens);
+        let clips: BTreeMap<&str, &Clip> =
+            corpus.clips(split).iter().map(|clip| (clip.id.as_str(), clip)).collect();
+        let names_one = |prediction: &Prediction| {
+            let named = corpus.named_labels(&prediction.caption);
+            let own = clips.get(prediction.id.as_str()).map(|clip| clip.labels.as_slice());
+            let hit = named.iter().any(|label| own.unwrap_or_default().contains(label));
+            if hit { 1.0 } else { 0.0 }
+        };
+        let meteor = self.meteor.as_ref().map(|data| BuiltIn::Meteor(Matchers::All(data)));
+        let mut metrics: Vec<&dyn Metric> =
+            vec![&BuiltIn::Bleu, &BuiltIn::RougeL, &BuiltIn::CiderD];
+        metrics.extend(meteor.iter().map(|meteor| meteor as &dyn Metric));
+        let columns = metric::evaluate(&metrics, &items)?;
+        let cider_d = columns.iter().find(|column| column.key == CIDER_D);
+        let cider_d = cider_d.map(|column| column.scores.as_ref().map_err(|why| anyhow!("{why}")));
+        Ok(Scores {
+            cider_d: cider_d.transpose()?.map(|scores| scores.per_item.clone()).unwrap_or_default(),
+            columns,
+            own_label: predictions.iter().map(names_one).collect(),
+            distinct: variety.distinct,
+            vocabulary: variety.vocabulary as f64,
+        })
+    }
 }
 
 /// How the CIDEr-D of every row stands against that of the row `compare`; the ceiling,
@@ -222,19 +247,16 @@ fn averaged(
         chosen.iter().map(|&clip| values[clip]).sum::<f64>() / chosen.len() as f64
     };
     let mut metrics = BTreeMap::new();
-    for n in 0..4 {
-        let bleu = estimate(&|seed, chosen| seeds[seed].bleu.resampled(chosen)[n]);
-        metrics.insert(format!("bleu_{}", n + 1), bleu);
+    for (place, column) in seeds[0].columns.iter().enumerate() {
+        let scores: Vec<_> =
+            seeds.iter().filter_map(|seed| seed.columns[place].scores.as_ref().ok()).collect();
+        if scores.len() == seeds.len() {
+            let figure = estimate(&|seed, chosen| scores[seed].resampled(chosen));
+            metrics.insert(column.key.to_owned(), figure);
+        }
     }
-    let by_clip: [(&str, ByClip); 3] = [
-        ("rouge_l", |scores| &scores.rouge_l),
-        ("cider_d", |scores| &scores.cider_d),
-        ("own_label", |scores| &scores.own_label),
-    ];
-    for (name, values) in by_clip {
-        let figure = estimate(&|seed, chosen| mean_of(values(&seeds[seed]), chosen));
-        metrics.insert(name.to_owned(), figure);
-    }
+    let own_label = estimate(&|seed, chosen| mean_of(&seeds[seed].own_label, chosen));
+    metrics.insert("own_label".into(), own_label);
     if !std::ptr::eq(seeds, baseline) {
         let gain = |seed: usize, chosen: &[usize]| {
             let before = mean_of(&baseline[seed].cider_d, chosen);
@@ -271,10 +293,8 @@ mod tests {
 
     /// Four captions of which only the CIDEr-D matters here.
     fn scores(cider_d: [f64; 4]) -> Scores {
-        let items = vec![Item::new("a dog barks", &["a dog barks"]); 4];
         Scores {
-            bleu: Bleu::new(&items).unwrap(),
-            rouge_l: vec![1.0; 4],
+            columns: Vec::new(),
             cider_d: cider_d.to_vec(),
             own_label: vec![1.0; 4],
             distinct: 1.0,

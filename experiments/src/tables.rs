@@ -43,8 +43,11 @@ const T2: &[Head] = &[
     ("bleu_2", "BLEU-2", 3),
     ("bleu_3", "BLEU-3", 3),
     ("bleu_4", "BLEU-4", 3),
+    ("meteor", "METEOR", 3),
     ("rouge_l", "ROUGE-L", 3),
     ("cider_d", "CIDEr-D", 3),
+    ("spice", "SPICE", 3),
+    ("spider", "SPIDEr", 3),
     ("gain", "gain %", 1),
     ("share_of_way", "share of the way %", 1),
     ("distinct", "distinct", 2),
@@ -126,6 +129,7 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
         let title = format!("{title} ({})", info.suite);
         let notes = info.notes().into_iter().chain(notes.iter().map(|&n| n.into())).collect();
         let mut table = Table { name: name.into(), title, columns, rows, notes };
+        table.notes.extend(absent_note(&table));
         table.notes.extend(test_note(info, &table));
         table
     });
@@ -151,12 +155,27 @@ const UNTESTED_T1_NOTES: &[&str] = &[
 
 const T2_NOTES: &[&str] =
     &["Gain: CIDEr-D relative to the first row. Distinct: share of captions that are unlike all \
-     others. METEOR, SPICE and SPIDEr are not computed yet. \"text (ceiling)\" decodes the first \
+     others. \"text (ceiling)\" decodes the first \
      caption's own embedding in place of the audio."];
 
 const CAPTION_ABLATION_NOTES: &[&str] =
     &["Zero-shot captions. Gain: CIDEr-D relative to the first \
      row. Distinct: share of captions that are unlike all others."];
+
+/// Which of the field's caption metrics a table of captions lacks.
+fn absent_note(table: &Table) -> Option<String> {
+    let has = |key: &str| table.columns.iter().any(|column| column.key == key);
+    let absent: Vec<&str> = [
+        ("meteor", "METEOR (`cargo setup --metrics` brings its data)"),
+        ("spice", "SPICE"),
+        ("spider", "SPIDEr"),
+    ]
+    .into_iter()
+    .filter_map(|(key, name)| (!has(key)).then_some(name))
+    .collect();
+    let lacks = has("cider_d") && !absent.is_empty();
+    lacks.then(|| format!("Not computed: {}.", absent.join(", ")))
+}
 
 /// What the marks of a table mean, where it has any.
 fn test_note(info: &RunInfo, table: &Table) -> Option<String> {

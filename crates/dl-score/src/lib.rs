@@ -22,8 +22,9 @@ use dl_eval::caption::{
     tokenize_lines,
 };
 
+pub use meteor::meteor_data;
 use pairs::{Pairs, named};
-use sheet::Sheet;
+use sheet::{Known, Sheet};
 
 /// What is scored and where the scores go.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,6 +41,9 @@ pub struct Options {
     /// Captions that the system was trained on: gives the share of novel captions.
     #[arg(long, value_name = "FILE")]
     pub training: Option<PathBuf>,
+    /// Captions whose clips give CIDEr-D's document frequencies [default: the references].
+    #[arg(long, value_name = "FILE")]
+    pub frequencies: Option<PathBuf>,
     /// METEOR's data, converted [default: what `cargo setup --metrics` brought].
     #[arg(long, value_name = "FILE")]
     pub meteor: Option<PathBuf>,
@@ -52,9 +56,7 @@ pub struct Options {
 pub type More<'a> = dyn Fn(&[String], &[Vec<String>]) -> Result<Vec<Box<dyn Metric>>> + 'a;
 
 /// Prints the scores of all clips together; with `output`, also writes `scores.json` and
-/// `per_item.csv` there. METEOR's data is that of [`Options::meteor`], else what set-up
-/// brought into `.setup` of the clone above the working directory, or of the clone that
-/// this was built from.
+/// `per_item.csv` there.
 ///
 /// # Errors
 /// Files that cannot be read or do not fit together; the message names the file, the cause
@@ -68,15 +70,19 @@ pub fn run(options: &Options, more: &More) -> Result<()> {
         Some(file) => Some(pairs.of_other(file, &options.references)?),
         None => None,
     };
-    let training = options.training.as_deref().map(training).transpose()?;
-    let data = meteor::open(options.meteor.as_deref())?;
+    let words = |file: Option<&Path>| file.map(words_by_clip).transpose();
+    let known = Known {
+        training: words(options.training.as_deref())?.map(|clips| clips.concat()),
+        documents: words(options.frequencies.as_deref())?,
+    };
+    let data = meteor_data(options.meteor.as_deref())?;
     if data.is_none() {
         eprintln!(
             "METEOR is not computed, its data is missing (`cargo setup --metrics` brings it); \
              exact and stem matches stand in a column of another name"
         );
     }
-    let scored = |pairs: &Pairs| scored(pairs, data.as_ref(), more, training.as_deref());
+    let scored = |pairs: &Pairs| scored(pairs, data.as_ref(), more, &known);
     let sheet = scored(&pairs)?;
     let differences = match &against {
         Some(other) => Some(compare::differences(sheet.columns(), scored(other)?.columns())?),
@@ -98,12 +104,7 @@ pub fn run(options: &Options, more: &More) -> Result<()> {
 }
 
 /// The scores of one system.
-fn scored(
-    pairs: &Pairs,
-    data: Option<&MeteorData>,
-    more: &More,
-    training: Option<&[Vec<String>]>,
-) -> Result<Sheet> {
+fn scored(pairs: &Pairs, data: Option<&MeteorData>, more: &More, known: &Known) -> Result<Sheet> {
     let items = Item::all(&pairs.candidates, &pairs.references)?;
     let ids = |is_so: fn(&Item) -> bool| -> Vec<&str> {
         let so = items.iter().zip(&pairs.ids).filter(|(item, _)| is_so(item));
@@ -122,12 +123,13 @@ fn scored(
         );
     }
     let matchers = data.map_or(Matchers::ExactStem, Matchers::All);
-    Sheet::new(&items, matchers, &more(&pairs.candidates, &pairs.references)?, training)
+    Sheet::new(&items, matchers, &more(&pairs.candidates, &pairs.references)?, known)
 }
 
-/// Every caption of a file, as words.
-fn training(file: &Path) -> Result<Vec<Vec<String>>> {
-    let captions: Vec<String> =
-        files::read(file)?.into_iter().flat_map(|clip| clip.captions).collect();
-    Ok(tokenize_lines(&captions))
+/// The captions of every clip of a file, as words.
+fn words_by_clip(file: &Path) -> Result<Vec<Vec<Vec<String>>>> {
+    let clips = files::read(file)?;
+    let captions: Vec<&String> = clips.iter().flat_map(|clip| &clip.captions).collect();
+    let mut words = tokenize_lines(&captions).into_iter();
+    Ok(clips.iter().map(|clip| words.by_ref().take(clip.captions.len()).collect()).collect())
 }

@@ -21,9 +21,13 @@ fn setup() -> PathBuf {
     near.unwrap_or_else(|| built_from.join(SETUP))
 }
 
-/// The data in `file`, else what set-up brought, converted at first use; `None` where
-/// there is neither.
-pub(crate) fn open(file: Option<&Path>) -> Result<Option<MeteorData>> {
+/// METEOR's data in `file`, else what set-up brought into `.setup` of the clone above the
+/// working directory or of the clone that this was built from, converted at first use;
+/// `None` where there is neither.
+///
+/// # Errors
+/// A file that is not METEOR's data, or a package that cannot be converted.
+pub fn meteor_data(file: Option<&Path>) -> Result<Option<MeteorData>> {
     if let Some(file) = file {
         if file.is_dir() {
             bail!(

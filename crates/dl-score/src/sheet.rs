@@ -20,16 +20,26 @@ pub(crate) struct Sheet {
     novel: Option<f64>,
     /// BLEU-4 of each caption against all others; `None` where there is one.
     self_bleu: Option<f64>,
+    /// Of how many clips CIDEr-D's document frequencies are.
+    documents: usize,
+}
+
+/// Captions beside the references, as words.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// What the system was trained on.
+    pub(crate) training: Option<Vec<Vec<String>>>,
+    /// By clip: what gives CIDEr-D its document frequencies.
+    pub(crate) documents: Option<Vec<Vec<Vec<String>>>>,
 }
 
 impl Sheet {
-    /// Scores `items`, at least one; the columns of `more` stand last. `training` are
-    /// captions as words.
+    /// Scores `items`, at least one; the columns of `more` stand last.
     pub(crate) fn new(
         items: &[Item],
         matchers: Matchers,
         more: &[Box<dyn Metric>],
-        training: Option<&[Vec<String>]>,
+        known: &Known,
     ) -> Result<Self> {
         let missing = |key, name, reason: &str| NotComputed { key, name, reason: reason.into() };
         let aligned = BuiltIn::Meteor(matchers);
@@ -40,7 +50,8 @@ impl Sheet {
         if matches!(matchers, Matchers::ExactStem) {
             metrics.push(&no_meteor);
         }
-        let rest: [&dyn Metric; 4] = [&aligned, &BuiltIn::RougeL, &BuiltIn::CiderD, &spice];
+        let cider_d = known.documents.as_deref().map_or(BuiltIn::CiderD, BuiltIn::CiderDIn);
+        let rest: [&dyn Metric; 4] = [&aligned, &BuiltIn::RougeL, &cider_d, &spice];
         metrics.extend(rest);
         let candidates: Vec<Vec<String>> =
             items.iter().map(|item| item.candidate.clone()).collect();
@@ -53,8 +64,9 @@ impl Sheet {
         for metric in more {
             columns.extend(metric.columns(items)?);
         }
-        let novel = training.map(|training| novel(&candidates, training));
-        Ok(Self { clips: items.len(), columns, variety, novel, self_bleu })
+        let novel = known.training.as_ref().map(|training| novel(&candidates, training));
+        let documents = known.documents.as_ref().map_or(items.len(), Vec::len);
+        Ok(Self { clips: items.len(), columns, variety, novel, self_bleu, documents })
     }
 
     /// In the order in which they are printed.
@@ -101,6 +113,7 @@ impl Sheet {
                 }
             };
         }
+        scores.insert("cider_d_documents".into(), self.documents.into());
         scores.insert("vocabulary".into(), self.variety.vocabulary.into());
         scores.insert("distinct".into(), json!(self.variety.distinct));
         scores.insert("novel".into(), json!(self.novel));

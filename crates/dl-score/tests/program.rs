@@ -112,3 +112,21 @@ fn novel_captions_are_those_that_training_does_not_hold() {
     let (text, json) = scores(&folder, &["--predictions", "short.jsonl"]);
     assert!(json["novel"].is_null() && !text.contains("novel"), "{text}");
 }
+
+#[test]
+fn frequencies_of_another_file() {
+    let folder = folder("frequencies");
+    // One clip has no CIDEr-D of its own; in the corpus of all twelve it has the same as
+    // there.
+    let (_, all) = scores(&folder, &["--predictions", "short.jsonl"]);
+    let references = fs::read_to_string(folder.join("references.jsonl")).unwrap();
+    fs::rename(folder.join("references.jsonl"), folder.join("corpus.jsonl")).unwrap();
+    fs::write(folder.join("references.jsonl"), references.lines().next().unwrap()).unwrap();
+    let (_, alone) = scores(&folder, &["--predictions", "few.jsonl"]);
+    assert!(alone["cider_d"].is_null() && alone["cider_d_documents"] == 1, "{alone}");
+    let (_, found) =
+        scores(&folder, &["--predictions", "few.jsonl", "--frequencies", "corpus.jsonl"]);
+    // All clips are alike, so that the mean of all is the score of each.
+    let (found, all) = (number(&found["cider_d"]), number(&all["cider_d"]));
+    assert!((found - all).abs() < 1e-12 && found > 0.1, "{found} {all}");
+}

@@ -144,7 +144,7 @@ impl Bleu {
     /// [`EvalError::NoReference`].
     pub fn new(items: &[Item]) -> Result<Self, EvalError> {
         check(items)?;
-        let items = numbered_items(items);
+        let (items, _) = numbered_items(items, &[]);
         Ok(Self { items: items.par_iter().map(|sentences| Counts::of(sentences)).collect() })
     }
 

@@ -2,8 +2,8 @@
 //! 1- to 4-grams with a Gaussian penalty on length (sigma 6), mean over n and
 //! references, times 10. It is what the COCO caption tools call CIDEr: the
 //! length is the number of bigrams, and the document frequencies are those of
-//! the references at hand. Range 0 to 10. Not measured: a score from other
-//! references or another number of clips is not comparable.
+//! the references at hand, unless others are given. Range 0 to 10. Not measured: a score
+//! from other references or another number of clips is not comparable.
 
 use foldhash::HashMap;
 use rayon::prelude::*;
@@ -16,39 +16,69 @@ use crate::EvalError;
 
 const SIGMA: f64 = 6.0;
 
-/// The score of each item; the corpus score is their mean.
+/// The score of each item, with the document frequencies of their own references; the
+/// corpus score is their mean.
 ///
 /// # Errors
 /// [`EvalError::TooFewClips`] under two items, [`EvalError::NoReference`].
 pub fn per_item(items: &[Item]) -> Result<Vec<f64>, EvalError> {
-    check(items)?;
-    if items.len() < 2 {
-        return Err(EvalError::TooFewClips(items.len()));
-    }
-    let items = numbered_items(items);
-    let frequencies: Vec<HashMap<Ngram, u32>> =
-        (1..=4).into_par_iter().map(|n| document_frequencies(&items, n)).collect();
-    let log_items = (items.len() as f64).ln();
-    let idf = |n: usize, ngram: Ngram| {
-        let documents = frequencies[n - 1].get(&ngram).copied().unwrap_or(0);
-        log_items - f64::from(documents.max(1)).ln()
-    };
-    Ok(items.par_iter().map(|sentences| score(sentences, &idf)).collect())
+    scores(items, None)
 }
 
-/// In the references of how many items each run of `n` words occurs.
-fn document_frequencies(items: &[Vec<Vec<u32>>], n: usize) -> HashMap<Ngram, u32> {
-    let mut frequencies = HashMap::default();
+/// The same with the document frequencies of `documents`: of each clip of another corpus
+/// its captions as tokens. So that a few clips are scored as part of a large set, or sets
+/// of different size alike.
+///
+/// # Errors
+/// [`EvalError::TooFewClips`] under two documents, [`EvalError::NoReference`].
+pub fn per_item_in(items: &[Item], documents: &[Vec<Vec<String>>]) -> Result<Vec<f64>, EvalError> {
+    scores(items, Some(documents))
+}
+
+fn scores(items: &[Item], documents: Option<&[Vec<Vec<String>>]>) -> Result<Vec<f64>, EvalError> {
+    check(items)?;
+    let count = documents.map_or(items.len(), <[_]>::len);
+    if count < 2 {
+        return Err(EvalError::TooFewClips(count));
+    }
+    let (sentences, others) = numbered_items(items, documents.unwrap_or_default());
+    let documents: Vec<&[Vec<u32>]> = match documents {
+        Some(_) => others.iter().map(Vec::as_slice).collect(),
+        None => sentences.iter().map(|sentences| &sentences[1..]).collect(),
+    };
+    let idf = [1, 2, 3, 4].into_par_iter().map(|n| inverse_frequencies(&documents, n));
+    let idf = Idf { by_n: idf.collect(), unseen: (count as f64).ln() };
+    Ok(sentences.par_iter().map(|sentences| score(sentences, &idf)).collect())
+}
+
+/// Logarithms of the number of documents over the number of those that hold an n-gram.
+struct Idf {
+    by_n: Vec<HashMap<Ngram, f64>>,
+    /// Of an n-gram that stands in none: as if in one.
+    unseen: f64,
+}
+
+impl Idf {
+    fn of(&self, n: usize, ngram: Ngram) -> f64 {
+        self.by_n[n - 1].get(&ngram).copied().unwrap_or(self.unseen)
+    }
+}
+
+/// Of each run of `n` words in `documents`.
+fn inverse_frequencies(documents: &[&[Vec<u32>]], n: usize) -> HashMap<Ngram, f64> {
+    let mut frequencies: HashMap<Ngram, f64> = HashMap::default();
     let mut seen: Vec<Ngram> = Vec::new();
-    for sentences in items {
+    for captions in documents {
         seen.clear();
-        seen.extend(sentences[1..].iter().flat_map(|reference| runs(reference, n)));
+        seen.extend(captions.iter().flat_map(|caption| runs(caption, n)));
         seen.sort_unstable();
         seen.dedup();
         for &ngram in &seen {
-            *frequencies.entry(ngram).or_default() += 1;
+            *frequencies.entry(ngram).or_default() += 1.0;
         }
     }
+    let log_count = (documents.len() as f64).ln();
+    frequencies.values_mut().for_each(|value| *value = log_count - value.ln());
     frequencies
 }
 
@@ -61,9 +91,9 @@ struct Vector {
 }
 
 impl Vector {
-    fn new(words: &[u32], idf: &impl Fn(usize, Ngram) -> f64) -> Self {
+    fn new(words: &[u32], idf: &Idf) -> Self {
         let weights = [1, 2, 3, 4].map(|n| {
-            let weight = |(ngram, count)| (ngram, f64::from(count) * idf(n, ngram));
+            let weight = |(ngram, count)| (ngram, f64::from(count) * idf.of(n, ngram));
             counted(words, n).into_iter().map(weight).collect::<Vec<_>>()
         });
         let norm = |n: usize| weights[n].iter().map(|(_, w): &(_, f64)| w * w).sum::<f64>().sqrt();
@@ -100,7 +130,7 @@ fn clipped_product(candidate: &[(Ngram, f64)], reference: &[(Ngram, f64)]) -> f6
 }
 
 /// The candidate is the first of the sentences.
-fn score(sentences: &[Vec<u32>], idf: &impl Fn(usize, Ngram) -> f64) -> f64 {
+fn score(sentences: &[Vec<u32>], idf: &Idf) -> f64 {
     let Some((candidate, references)) = sentences.split_first() else { return 0.0 };
     let candidate = Vector::new(candidate, idf);
     let sum: f64 =
@@ -122,6 +152,23 @@ mod tests {
         assert!((scores[0] - 1.25).abs() < 1e-12, "{}", scores[0]);
         // Identical, but only 1- and 2-grams exist: 10 * 2/4.
         assert!((scores[1] - 5.0).abs() < 1e-12, "{}", scores[1]);
+    }
+
+    #[test]
+    fn frequencies_of_another_corpus() {
+        let items = [
+            Item::new("a dog barks", &["a dog barks twice", "one dog"]),
+            Item::new("rain falls", &["the rain falls"]),
+            Item::new("a bird", &["a bird sings", "a dog and a bird"]),
+        ];
+        // Scored alone in the corpus of all, a part is scored as among all.
+        let all = per_item(&items).unwrap();
+        let documents = items.each_ref().map(|item| item.references.clone());
+        let part = per_item_in(&items[..1], &documents).unwrap();
+        assert!((part[0] - all[0]).abs() < 1e-15 && part[0] > 0.0, "{part:?} {all:?}");
+        assert!((part[0] - per_item(&items[..2]).unwrap()[0]).abs() > 1e-3);
+        let error = per_item_in(&items, &documents[..1]).unwrap_err();
+        assert_eq!(error, EvalError::TooFewClips(1));
     }
 
     #[test]

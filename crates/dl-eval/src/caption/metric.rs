@@ -85,6 +85,8 @@ pub enum BuiltIn<'a> {
     RougeL,
     /// CIDEr-D; of one clip not computed.
     CiderD,
+    /// CIDEr-D with the document frequencies of these captions ([`cider_d::per_item_in`]).
+    CiderDIn(&'a [Vec<Vec<String>>]),
 }
 
 impl Metric for BuiltIn<'_> {
@@ -113,15 +115,19 @@ impl Metric for BuiltIn<'_> {
             Self::RougeL => {
                 one("rouge_l", "ROUGE-L", Ok(Scores::mean_of(rouge_l::per_item(items)?)))
             }
-            Self::CiderD => match cider_d::per_item(items) {
-                Ok(per_item) => one("cider_d", "CIDEr-D", Ok(Scores::mean_of(per_item))),
-                Err(few @ EvalError::TooFewClips(_)) => {
-                    one("cider_d", "CIDEr-D", Err(few.to_string()))
-                }
-                Err(fault) => Err(fault),
-            },
+            Self::CiderD => cider_d_column(cider_d::per_item(items)),
+            Self::CiderDIn(documents) => cider_d_column(cider_d::per_item_in(items, documents)),
         }
     }
+}
+
+fn cider_d_column(scores: Result<Vec<f64>, EvalError>) -> Result<Vec<Column>, EvalError> {
+    let scores = match scores {
+        Ok(per_item) => Ok(Scores::mean_of(per_item)),
+        Err(few @ EvalError::TooFewClips(_)) => Err(few.to_string()),
+        Err(fault) => return Err(fault),
+    };
+    Ok(vec![Column { key: "cider_d", name: "CIDEr-D", scores }])
 }
 
 /// The place of a metric that cannot be computed here.

@@ -9,18 +9,21 @@ use super::Item;
 /// A run of at most four words: 32 bits for each, counted from 1.
 pub(super) type Ngram = u128;
 
+/// Sentences that belong together, as numbers of their words.
+pub(super) type Sentences = Vec<Vec<u32>>;
+
 /// Sentences as numbers of their words, in the order of the words' texts: what is summed
 /// over sorted n-grams does not depend on the order of the sentences. A few tokens hold a
 /// space that does not break ("1 1/2"); the tools count two words there for BLEU and
 /// CIDEr-D, one for ROUGE-L.
-pub(super) fn numbered<'a>(sentences: impl Iterator<Item = &'a Vec<String>>) -> Vec<Vec<u32>> {
+pub(super) fn numbered<'a>(sentences: impl Iterator<Item = &'a Vec<String>>) -> Sentences {
     let mut numbers: HashMap<&str, u32> = HashMap::default();
     let mut number = |word| {
         let next = numbers.len() as u32;
         *numbers.entry(word).or_insert(next)
     };
     let words = |tokens: &'a Vec<String>| tokens.iter().flat_map(|token| token.split_whitespace());
-    let mut sentences: Vec<Vec<u32>> =
+    let mut sentences: Sentences =
         sentences.map(|tokens| words(tokens).map(&mut number).collect()).collect();
     let mut texts: Vec<(&str, u32)> = numbers.into_iter().collect();
     texts.sort_unstable();
@@ -34,12 +37,16 @@ pub(super) fn numbered<'a>(sentences: impl Iterator<Item = &'a Vec<String>>) -> 
     sentences
 }
 
-/// The sentences of each item, the candidate first.
-pub(super) fn numbered_items(items: &[Item]) -> Vec<Vec<Vec<u32>>> {
-    let mut sentences =
-        numbered(items.iter().flat_map(|item| once(&item.candidate).chain(&item.references)))
-            .into_iter();
-    items.iter().map(|item| sentences.by_ref().take(1 + item.references.len()).collect()).collect()
+/// The sentences of each item, the candidate first, and those of each of `documents`.
+pub(super) fn numbered_items(
+    items: &[Item],
+    documents: &[Vec<Vec<String>>],
+) -> (Vec<Sentences>, Vec<Sentences>) {
+    let own = items.iter().flat_map(|item| once(&item.candidate).chain(&item.references));
+    let mut sentences = numbered(own.chain(documents.iter().flatten())).into_iter();
+    let mut take = |count| sentences.by_ref().take(count).collect();
+    let items = items.iter().map(|item| take(1 + item.references.len())).collect();
+    (items, documents.iter().map(|captions| take(captions.len())).collect())
 }
 
 /// Every run of `n` words (1 to 4), in order of place.
