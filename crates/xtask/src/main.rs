@@ -67,7 +67,7 @@ enum Task {
         /// Also aiSFX and MiniLM, which the suite `recorded` and some tests use.
         #[arg(long)]
         models: bool,
-        /// Also METEOR's package, whose data `score` uses.
+        /// Also METEOR's package, whose data `score` and T2 use.
         #[arg(long)]
         metrics: bool,
         /// Keep what must be downloaded here [default: $DIFFUSION_LINK_CACHE,
@@ -122,8 +122,9 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         }
         Task::Reproduce { arguments } => {
             let places = places(None)?;
-            // Standard output belongs to the tables. The default suite needs no model.
-            for row in setup::set_up(&places, &wanted(components, false, false))? {
+            // Standard output belongs to the tables. The default suite needs no model; its
+            // captions are scored with METEOR.
+            for row in setup::set_up(&places, &wanted(components, false, true))? {
                 eprintln!("{}", row.line());
             }
             steps::reproduce(&arguments)

@@ -1,6 +1,14 @@
-//! BLEU-1 to BLEU-4 (Papineni et al., 2002) with the closest reference length
-//! and the small constants of the COCO caption tools, whose numbers they equal.
-//! Range 0 to 1. Not measured: meaning; word order beyond four words.
+//! BLEU-1 to BLEU-4 (Papineni et al., 2002), equal to the COCO caption tools.
+//!
+//! - **Formula.** `BLEU-N = b (p_1 ... p_N)^(1/N)`. `p_n` is the share of the candidate's
+//!   n-grams that a reference has, each counted at most as often as in the reference that
+//!   has it most. With candidate length `c` and the length `r` of the closest reference (of
+//!   two equally close the shorter), `b = exp(1 - r / c)` where `c < r`, else 1. The
+//!   tools add 1e-15 above and 1e-9 below each fraction, so that nothing is 0 or NaN.
+//! - **Range** 0 to 1. **Corpus.** The formula on counts and lengths summed over items: not
+//!   the mean of the items.
+//! - **Not measured.** Meaning; recall but for length; order beyond four words. BLEU-4 of
+//!   one short caption is nearly always 0: compare corpora.
 
 use std::collections::BTreeMap;
 

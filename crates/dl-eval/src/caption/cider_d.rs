@@ -1,9 +1,16 @@
-//! CIDEr-D (Vedantam et al., 2015, section 4): cosine of clipped tf-idf vectors of
-//! 1- to 4-grams with a Gaussian penalty on length (sigma 6), mean over n and
-//! references, times 10. It is what the COCO caption tools call CIDEr: the
-//! length is the number of bigrams, and the document frequencies are those of
-//! the references at hand, unless others are given. Range 0 to 10. Not measured: a score
-//! from other references or another number of clips is not comparable.
+//! CIDEr-D (Vedantam et al., 2015, section 4), equal to the COCO caption tools, which call
+//! it CIDEr.
+//!
+//! - **Formula.** An n-gram weighs `count * ln(D / d)` in a caption, where it stands in the
+//!   references of `d` of `D` clips (at least 1). For each n from 1 to 4, the cosine
+//!   of candidate and reference, the candidate's weights cut to the reference's in the
+//!   product, times `exp(-l² / (2 * 6²))` for a difference of `l` bigrams; mean over n
+//!   and over references, times 10. `D` and `d` are those of the references at hand, or of
+//!   given captions ([`per_item_in`]).
+//! - **Range** 0 to 10; identical captions of four words and more reach 10. **Corpus.** The
+//!   mean over items; one clip alone has no score.
+//! - **Not measured.** Meaning; synonyms; grammar. A score from other references or
+//!   another number of clips is not comparable.
 
 use foldhash::HashMap;
 use rayon::prelude::*;

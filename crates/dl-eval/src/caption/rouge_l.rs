@@ -1,6 +1,10 @@
-//! ROUGE-L (Lin, 2004): F-measure of the longest common subsequence, beta 1.2,
-//! best precision and best recall over the references taken apart, as the COCO
-//! caption tools do. Range 0 to 1; no words against no words is 1. Not measured: meaning.
+//! ROUGE-L (Lin, 2004), equal to the COCO caption tools.
+//!
+//! - **Formula.** With the longest common subsequence of candidate and reference, its share
+//!   `P` of the candidate's words and `R` of the reference's, `(1 + b²) P R / (R + b² P)`,
+//!   `b = 1.2`. Of several references the best `P` and the best `R` count, even of two.
+//! - **Range** 0 to 1; no words against no words is 1. **Corpus.** The mean over items.
+//! - **Not measured.** Meaning; synonyms; words out of order.
 
 use super::{Item, check};
 use crate::EvalError;
