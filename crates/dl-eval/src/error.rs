@@ -23,7 +23,7 @@ pub enum EvalError {
     /// such a row would pass as the nearest neighbour of everything.
     #[error("row {row} of {side} has no direction (its norm is {norm}); find what made it")]
     NoDirection {
-        /// "audio" or "text".
+        /// "audio", "text" or "captions".
         side: &'static str,
         /// The row, from 0.
         row: usize,
@@ -33,6 +33,9 @@ pub enum EvalError {
     /// Two systems of different length, or none at all.
     #[error("a paired test needs two equally long, non-empty lists, got {0} and {1}")]
     Unpaired(usize, usize),
+    /// A model that a metric uses.
+    #[error("model: {0}")]
+    Model(String),
     /// Too few clips for a distribution.
     #[error("gap metrics need at least {needed} clips with captions, got {got}")]
     TooFewPoints {

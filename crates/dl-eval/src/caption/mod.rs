@@ -9,6 +9,7 @@ pub mod metric;
 mod ngrams;
 mod ptb;
 pub mod rouge_l;
+pub mod similarity;
 
 pub use ptb::{tokenize, tokenize_lines};
 
