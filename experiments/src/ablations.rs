@@ -91,7 +91,7 @@ fn captions(
 ) -> Result<Vec<Record>> {
     let config = pipeline.config;
     let inputs = format!("validation through {}", ablation.of);
-    let scorer = t2::Scorer::new()?;
+    let scorer = t2::Scorer::new(&config.evaluation)?;
     let mut rows: Vec<t2::Row> = Vec::new();
     for variant in variants {
         let mut own = config.clone();

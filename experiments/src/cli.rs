@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{bridge::BridgeCommand, embed::Shard, encoders::ClapChoices};
+use crate::{
+    bridge::BridgeCommand, embed::Shard, encoders::ClapChoices, sentences::SentenceOptions,
+};
 
 /// Every table of Diffusion-Link, from sound to score. Without a command: the
 /// whole suite of the configuration (`embedded` unless said otherwise).
@@ -53,7 +55,7 @@ impl Cli {
                 | Command::Bridge { .. }
                 | Command::Manifest { .. }
                 | Command::Merge { .. }
-                | Command::Score(_)
+                | Command::Score { .. }
                 | Command::PretrainClap { .. },
             ) => None,
             Some(
@@ -151,7 +153,12 @@ pub enum Command {
         command: BridgeCommand,
     },
     /// Scores captions against references: BLEU, METEOR, ROUGE-L, CIDEr-D and variety.
-    Score(dl_score::Options),
+    Score {
+        #[command(flatten)]
+        options: dl_score::Options,
+        #[command(flatten)]
+        sentences: SentenceOptions,
+    },
     /// Writes the scenes of one split as WAV files and a CSV, to listen to.
     Scenes {
         /// train, validation or test.

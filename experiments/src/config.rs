@@ -251,6 +251,12 @@ fn default_compare() -> String {
 pub struct EvaluationConfig {
     /// Bootstrap resamples over clips (and seeds), at least 100.
     pub resamples: usize,
+    /// Directory of a BERT sentence encoder: T2 shows sentence similarity. None: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentence_encoder: Option<PathBuf>,
+    /// Directory of FENSE's classifier of fluency errors: T2 shows FENSE, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fluency: Option<PathBuf>,
 }
 
 /// What the `caption` command uses.
@@ -293,6 +299,9 @@ impl SuiteConfig {
     fn validate(&self) -> Result<()> {
         check_seeds(&self.seeds).context("seeds")?;
         check_resamples(self.evaluation.resamples).context("evaluation.resamples")?;
+        if self.evaluation.fluency.is_some() && self.evaluation.sentence_encoder.is_none() {
+            bail!("evaluation.fluency: needs evaluation.sentence_encoder beside it");
+        }
         if self.caption.neighbours == 0 {
             bail!("caption.neighbours = 0: must be at least 1");
         }

@@ -25,6 +25,7 @@ mod pretrain;
 mod recognition;
 mod record;
 mod report;
+mod sentences;
 mod suite;
 mod t1;
 mod t2;
@@ -40,7 +41,9 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 use config::SuiteConfig;
+use dl_score::Outside;
 use pipeline::Pipeline;
+use sentences::{SentenceOptions, Sentences};
 use ui::Reporter;
 
 fn main() -> ExitCode {
@@ -82,7 +85,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             let output = embed::Output { file: output, npy: *npy, shard: *shard };
             return embed::run(&manifest, &output, &opened, &reporter);
         }
-        Some(Command::Score(options)) => dl_score::run(options, &|_, _| Ok(Vec::new()))?,
+        Some(Command::Score { options, sentences }) => score(options, sentences)?,
         Some(Command::Merge { shards, output, npy }) => merge::run(shards, output, *npy)?,
         Some(Command::Scenes { split, output, count, .. }) => {
             files::write_scenes(split, output, *count, &Pipeline::new(&load()?, &reporter)?)?;
@@ -93,6 +96,18 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `score`, with the models that are named.
+fn score(options: &dl_score::Options, models: &SentenceOptions) -> Result<()> {
+    let SentenceOptions { sentence_encoder, fluency } = models;
+    let Some(sentences) = Sentences::open(sentence_encoder.as_deref(), fluency.as_deref())? else {
+        return dl_score::run(options, &Outside::NONE);
+    };
+    let metrics = |candidates: &[String], references: &[Vec<String>]| {
+        Ok(vec![sentences.metric(candidates, references)?])
+    };
+    dl_score::run(options, &Outside { models: sentences.name(), metrics: &metrics })
 }
 
 /// The chain of causes on one line, each said once, without a C++ trace.

@@ -40,6 +40,9 @@ pub struct RunInfo {
     /// The row that the others are tested against; `None` in runs without tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare: Option<String>,
+    /// The models behind sentence similarity and FENSE, where they are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentences: Option<String>,
     /// Fingerprint of the corpus (first digits).
     pub corpus: String,
     /// Fingerprint of the embeddings (first digits).
@@ -88,6 +91,7 @@ impl RunInfo {
             seeds: config.seeds.clone(),
             resamples: config.evaluation.resamples,
             compare: Some(config.rows.compare.replace('_', " ")),
+            sentences: None,
             corpus: short(&test.provenance.corpus),
             encoder: short(&test.provenance.encoder),
             program: env!("CARGO_PKG_VERSION").into(),

@@ -1,7 +1,7 @@
 //! T2: captions of the test split through every bridge, zero-shot and fully
 //! supervised, and their scores.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Result, anyhow};
 use dl_core::{EmbeddingSet, RunDir};
@@ -17,9 +17,11 @@ use dl_eval::{
 use ndarray::{Array2, Axis};
 
 use crate::{
-    config::{Protocol, SuiteConfig},
+    config::{EvaluationConfig, Protocol, SuiteConfig},
+    paths,
     pipeline::{Pipeline, Prediction},
     record::{self, Record, RunInfo},
+    sentences::Sentences,
     table::{Estimate, Versus},
 };
 
@@ -51,7 +53,7 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
     let config = pipeline.config;
     let run = record::open(pipeline, "t2")?;
     let test = &pipeline.embeddings()?.test;
-    let scorer = Scorer::new()?;
+    let scorer = Scorer::new(&config.evaluation)?;
     let mut tables: Vec<(&str, Vec<Row>)> = Vec::new();
     for (protocol, table) in TABLES {
         let (rows, ceiling) = match protocol {
@@ -79,7 +81,9 @@ pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
     for (table, rows) in &tables {
         records.extend(tabulate(table, rows, ceiling, config)?);
     }
-    record::finish(&run, &RunInfo::new(pipeline, "t2", test)?, &records)?;
+    let mut info = RunInfo::new(pipeline, "t2", test)?;
+    info.sentences = scorer.sentences.map(|sentences| sentences.name().to_owned());
+    record::finish(&run, &info, &records)?;
     Ok(run)
 }
 
@@ -157,11 +161,15 @@ fn write_predictions(
 pub struct Scorer {
     /// `None` where set-up did not bring METEOR's data.
     meteor: Option<MeteorData>,
+    sentences: Option<Sentences>,
 }
 
 impl Scorer {
-    pub fn new() -> Result<Self> {
-        Ok(Self { meteor: dl_score::meteor_data(None)? })
+    pub fn new(config: &EvaluationConfig) -> Result<Self> {
+        let path = |path: &Option<PathBuf>| path.as_deref().map(paths::in_repository).transpose();
+        let (encoder, fluency) = (path(&config.sentence_encoder)?, path(&config.fluency)?);
+        let sentences = Sentences::open(encoder.as_deref(), fluency.as_deref())?;
+        Ok(Self { meteor: dl_score::meteor_data(None)?, sentences })
     }
 
     /// Scores the captions of a split's clips, in the order of `set`.
@@ -172,7 +180,7 @@ impl Scorer {
         set: &EmbeddingSet,
         predictions: &[Prediction],
     ) -> Result<Scores> {
-        let said: Vec<&str> = predictions.iter().map(|one| one.caption.as_str()).collect();
+        let said: Vec<String> = predictions.iter().map(|one| one.caption.clone()).collect();
         let references: Vec<Vec<String>> = set
             .captions_of()
             .into_iter()
@@ -193,7 +201,10 @@ impl Scorer {
         let mut metrics: Vec<&dyn Metric> =
             vec![&BuiltIn::Bleu, &BuiltIn::RougeL, &BuiltIn::CiderD];
         metrics.extend(meteor.iter().map(|meteor| meteor as &dyn Metric));
-        let columns = metric::evaluate(&metrics, &items)?;
+        let mut columns = metric::evaluate(&metrics, &items)?;
+        if let Some(sentences) = &self.sentences {
+            columns.extend(sentences.metric(&said, &references)?.columns(&items)?);
+        }
         let cider_d = columns.iter().find(|column| column.key == CIDER_D);
         let cider_d = cider_d.map(|column| column.scores.as_ref().map_err(|why| anyhow!("{why}")));
         Ok(Scores {

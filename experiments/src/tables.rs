@@ -48,6 +48,9 @@ const T2: &[Head] = &[
     ("cider_d", "CIDEr-D", 3),
     ("spice", "SPICE", 3),
     ("spider", "SPIDEr", 3),
+    ("sbert", "sentences", 3),
+    ("fense", "FENSE", 3),
+    ("fluency_error", "fluency errors", 3),
     ("gain", "gain %", 1),
     ("share_of_way", "share of the way %", 1),
     ("distinct", "distinct", 2),
@@ -129,6 +132,7 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
         let title = format!("{title} ({})", info.suite);
         let notes = info.notes().into_iter().chain(notes.iter().map(|&n| n.into())).collect();
         let mut table = Table { name: name.into(), title, columns, rows, notes };
+        table.notes.extend(sentences_note(info, &table));
         table.notes.extend(absent_note(&table));
         table.notes.extend(test_note(info, &table));
         table
@@ -161,6 +165,16 @@ const T2_NOTES: &[&str] =
 const CAPTION_ABLATION_NOTES: &[&str] =
     &["Zero-shot captions. Gain: CIDEr-D relative to the first \
      row. Distinct: share of captions that are unlike all others."];
+
+/// Which model's similarity a table shows.
+fn sentences_note(info: &RunInfo, table: &Table) -> Option<String> {
+    let shown = table.columns.iter().any(|column| column.key == "sbert");
+    let models = info.sentences.as_ref().filter(|_| shown)?;
+    Some(format!(
+        "Sentences: mean cosine of the caption and its references by the sentence encoder {models}; \
+         figures of other encoders are not comparable."
+    ))
+}
 
 /// Which of the field's caption metrics a table of captions lacks.
 fn absent_note(table: &Table) -> Option<String> {

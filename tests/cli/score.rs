@@ -275,3 +275,37 @@ fn with_its_data_meteor_is_the_jars() {
     assert_column(&head, &rows, "meteor", &items);
     assert!(scores["meteor"].is_f64() && scores["not_computed"].get("meteor").is_none());
 }
+
+#[test]
+fn with_its_models_fense_is_that_of_aac_metrics() {
+    let folder = scratch("score_fense");
+    let models = repository().join("crates/dl-encoder/tests/golden/fense");
+    let text = fs::read_to_string(models.join("scores.json")).unwrap();
+    let golden: Value = serde_json::from_str(&text).unwrap();
+    let (mut predictions, mut references) = (String::new(), String::new());
+    let said = golden["candidates"].as_array().unwrap();
+    for (id, (said, known)) in said.iter().zip(golden["references"].as_array().unwrap()).enumerate()
+    {
+        predictions += &format!("{}\n", json!({"id": id, "caption": said}));
+        references += &format!("{}\n", json!({"id": id, "captions": known}));
+    }
+    fs::write(folder.join("p.jsonl"), predictions).unwrap();
+    fs::write(folder.join("r.jsonl"), references).unwrap();
+    let mut command = command(&folder, "p.jsonl", "r.jsonl");
+    command.arg("--sentence-encoder").arg(models.join("sentences"));
+    command.arg("--fluency").arg(models.join("fluency"));
+    let said = run(&mut command).ok();
+    assert!(said.out.contains("sentences by sentences ("), "{}", said.out);
+    let (scores, head, rows) = written(&folder);
+    for key in ["sbert", "fense", "fluency_error"] {
+        let near = |got: f64, expected: &Value| (got - expected.as_f64().unwrap()).abs() < 1e-6;
+        assert!(near(scores[key].as_f64().unwrap(), &golden["corpus"][key]), "{key}: {scores}");
+        let column = head.iter().position(|name| name == key).unwrap() - 1;
+        for (row, expected) in rows.iter().zip(golden["items"][key].as_array().unwrap()) {
+            assert!(near(row[column], expected), "{key}: {row:?} {expected}");
+        }
+    }
+    assert!(scores["models"].as_str().unwrap().ends_with("fluency by fluency"), "{scores}");
+    let mut command = self::command(&folder, "p.jsonl", "r.jsonl");
+    run(command.arg("--sentence-encoder").arg(&folder)).fails_with(1, &["config.json"]);
+}

@@ -52,8 +52,22 @@ pub struct Options {
     pub output: Option<PathBuf>,
 }
 
-/// Metrics from outside, made of candidates and references as they were written.
-pub type More<'a> = dyn Fn(&[String], &[Vec<String>]) -> Result<Vec<Box<dyn Metric>>> + 'a;
+/// Metrics from outside: which models they use, and what makes them of candidates and
+/// references as they were written.
+pub struct Outside<'a> {
+    /// For the files and for people; empty where there are none.
+    pub models: &'a str,
+    /// Makes the metrics of one system.
+    pub metrics: &'a Maker<'a>,
+}
+
+/// What makes metrics of candidates and the references of each.
+pub type Maker<'a> = dyn Fn(&[String], &[Vec<String>]) -> Result<Vec<Box<dyn Metric>>> + 'a;
+
+impl Outside<'_> {
+    /// None.
+    pub const NONE: Self = Self { models: "", metrics: &|_, _| Ok(Vec::new()) };
+}
 
 /// Prints the scores of all clips together; with `output`, also writes `scores.json` and
 /// `per_item.csv` there.
@@ -61,7 +75,7 @@ pub type More<'a> = dyn Fn(&[String], &[Vec<String>]) -> Result<Vec<Box<dyn Metr
 /// # Errors
 /// Files that cannot be read or do not fit together; the message names the file, the cause
 /// and the remedy.
-pub fn run(options: &Options, more: &More) -> Result<()> {
+pub fn run(options: &Options, outside: &Outside) -> Result<()> {
     if let Some(file) = options.output.as_deref().filter(|output| output.is_file()) {
         bail!("--output {}: this is a file; name a folder", file.display());
     }
@@ -82,20 +96,23 @@ pub fn run(options: &Options, more: &More) -> Result<()> {
              exact and stem matches stand in a column of another name"
         );
     }
-    let scored = |pairs: &Pairs| scored(pairs, data.as_ref(), more, &known);
+    let scored = |pairs: &Pairs| scored(pairs, data.as_ref(), outside, &known);
     let sheet = scored(&pairs)?;
     let differences = match &against {
         Some(other) => Some(compare::differences(sheet.columns(), scored(other)?.columns())?),
         None => None,
     };
     print!("{}", sheet.to_text());
+    if !outside.models.is_empty() {
+        println!("\nsentences by {}", outside.models);
+    }
     if let Some(differences) = &differences {
         print!("\n{}", compare::to_text(differences));
     }
     if let Some(output) = &options.output {
         std::fs::create_dir_all(output)
             .with_context(|| format!("cannot make {}", output.display()))?;
-        let json = sheet.to_json(differences.as_deref().map(compare::to_json))?;
+        let json = sheet.to_json(outside.models, differences.as_deref().map(compare::to_json))?;
         atomic::write_bytes(&output.join("scores.json"), json.as_bytes())?;
         atomic::write_bytes(&output.join("per_item.csv"), sheet.to_csv(&pairs.ids)?.as_bytes())?;
         println!("\n{}: scores.json, per_item.csv", output.display());
@@ -104,7 +121,12 @@ pub fn run(options: &Options, more: &More) -> Result<()> {
 }
 
 /// The scores of one system.
-fn scored(pairs: &Pairs, data: Option<&MeteorData>, more: &More, known: &Known) -> Result<Sheet> {
+fn scored(
+    pairs: &Pairs,
+    data: Option<&MeteorData>,
+    outside: &Outside,
+    known: &Known,
+) -> Result<Sheet> {
     let items = Item::all(&pairs.candidates, &pairs.references)?;
     let ids = |is_so: fn(&Item) -> bool| -> Vec<&str> {
         let so = items.iter().zip(&pairs.ids).filter(|(item, _)| is_so(item));
@@ -123,7 +145,7 @@ fn scored(pairs: &Pairs, data: Option<&MeteorData>, more: &More, known: &Known) 
         );
     }
     let matchers = data.map_or(Matchers::ExactStem, Matchers::All);
-    Sheet::new(&items, matchers, &more(&pairs.candidates, &pairs.references)?, known)
+    Sheet::new(&items, matchers, &(outside.metrics)(&pairs.candidates, &pairs.references)?, known)
 }
 
 /// The captions of every clip of a file, as words.

@@ -15,7 +15,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    match dl_score::run(&Cli::parse().options, &|_, _| Ok(Vec::new())) {
+    match dl_score::run(&Cli::parse().options, &dl_score::Outside::NONE) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -99,8 +99,9 @@ impl Sheet {
     }
 
     /// The figures of all clips together; `null` where there is none, with the reason
-    /// under `not_computed`. `against` is the comparison with another system.
-    pub(crate) fn to_json(&self, against: Option<Value>) -> Result<String> {
+    /// under `not_computed`. `models` names those behind the columns from
+    /// outside; `against` is the comparison with another system.
+    pub(crate) fn to_json(&self, models: &str, against: Option<Value>) -> Result<String> {
         let mut scores = Map::new();
         let mut reasons = Map::new();
         scores.insert("clips".into(), self.clips.into());
@@ -116,6 +117,9 @@ impl Sheet {
         scores.insert("cider_d_documents".into(), self.documents.into());
         scores.insert("vocabulary".into(), self.variety.vocabulary.into());
         scores.insert("distinct".into(), json!(self.variety.distinct));
+        if !models.is_empty() {
+            scores.insert("models".into(), models.into());
+        }
         scores.insert("novel".into(), json!(self.novel));
         scores.insert("self_bleu_4".into(), json!(self.self_bleu));
         scores.insert("not_computed".into(), reasons.into());

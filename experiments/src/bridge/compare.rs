@@ -117,6 +117,7 @@ fn info(
         seeds: args.seeds.clone(),
         resamples: args.resamples,
         compare: Some(against.replace('_', " ")),
+        sentences: None,
         corpus: fit::content(all).short().into(),
         encoder: if of_set.is_empty() { "unnamed".into() } else { of_set },
         program: env!("CARGO_PKG_VERSION").into(),
