@@ -8,7 +8,7 @@
 //! - **Range** -1 to 1; in practice 0 to 1. **Corpus.** The mean over items.
 //! - **Captions** go in as they were written, not as PTB tokens. One without a word has the
 //!   similarity that the encoder gives to an empty text.
-//! - **Equal to** aac-metrics 0.5 (`sbert_sim`, `fense`) given the same models. Figures of
+//! - **Equal to** aac-metrics 0.6.0 (`sbert_sim`, `fense`) given the same models. Figures of
 //!   different encoders are not comparable: the published FENSE takes
 //!   paraphrase-TinyBERT-L6-v2 and echecker_clotho_audiocaps_base.
 //! - **Not measured.** What a sentence encoder overlooks: who does what, how often, and
