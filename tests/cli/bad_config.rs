@@ -26,6 +26,10 @@ fn a_wrong_type_is_named() {
 #[test]
 fn values_out_of_range_are_named() {
     set("evaluation.resamples=5").fails_with(1, &["evaluation.resamples: 5", "at least 100"]);
+    run(experiments(&scratch("bad-fense"))
+        .args(["run", "t2"])
+        .args(["--set", "evaluation={resamples=100,fluency='somewhere'}"]))
+    .fails_with(1, &["evaluation.fluency: needs evaluation.sentence_encoder"]);
     set("encoder.heads.dim=0").fails_with(1, &["encoder.heads", "dim"]);
     set("rows.t1=['none', 'magic']").fails_with(1, &["rows.t1", "no [bridges.magic]"]);
     set("seeds=[]").fails_with(1, &["seeds", "at least one"]);

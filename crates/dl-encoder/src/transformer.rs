@@ -28,13 +28,19 @@ pub struct TransformerConfig {
     pub max_position_embeddings: i64,
     /// Rows of the table of segments.
     pub type_vocab_size: i64,
-    /// Added to the variance in layer normalisation.
+    /// Added to the variance in layer normalisation. Some BERTs leave it to the default of
+    /// their code.
+    #[serde(default = "bert_epsilon")]
     pub layer_norm_eps: f64,
     /// Activation; only `gelu` (the exact one) is built.
     pub hidden_act: String,
     /// The number of the first position: 0 for BERT, `pad_token_id + 1` for RoBERTa.
     #[serde(skip)]
     pub first_position: i64,
+}
+
+fn bert_epsilon() -> f64 {
+    1e-12
 }
 
 impl TransformerConfig {

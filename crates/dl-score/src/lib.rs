@@ -3,7 +3,7 @@
 //! `experiments` and the program `dl-score`, which starts without libtorch, are this.
 
 // The command speaks to its user.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stderr)]
 
 mod compare;
 mod files;
@@ -11,7 +11,10 @@ mod meteor;
 mod pairs;
 mod sheet;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use dl_core::atomic;
@@ -27,7 +30,7 @@ use pairs::{Pairs, named};
 use sheet::{Known, Sheet};
 
 /// What is scored and where the scores go.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Options {
     /// One caption for each clip: CSV, JSON lines or the JSON of the COCO tools.
     #[arg(long, value_name = "FILE")]
@@ -102,12 +105,12 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
         Some(other) => Some(compare::differences(sheet.columns(), scored(other)?.columns())?),
         None => None,
     };
-    print!("{}", sheet.to_text());
+    let mut text = sheet.to_text();
     if !outside.models.is_empty() {
-        println!("\nsentences by {}", outside.models);
+        text += &format!("\nsentences by {}\n", outside.models);
     }
     if let Some(differences) = &differences {
-        print!("\n{}", compare::to_text(differences));
+        text += &format!("\n{}", compare::to_text(differences));
     }
     if let Some(output) = &options.output {
         std::fs::create_dir_all(output)
@@ -115,8 +118,10 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
         let json = sheet.to_json(outside.models, differences.as_deref().map(compare::to_json))?;
         atomic::write_bytes(&output.join("scores.json"), json.as_bytes())?;
         atomic::write_bytes(&output.join("per_item.csv"), sheet.to_csv(&pairs.ids)?.as_bytes())?;
-        println!("\n{}: scores.json, per_item.csv", output.display());
+        text += &format!("\n{}: scores.json, per_item.csv\n", output.display());
     }
+    // Last: whoever reads may go away, the files stand.
+    std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
 

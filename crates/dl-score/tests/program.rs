@@ -114,6 +114,20 @@ fn novel_captions_are_those_that_training_does_not_hold() {
 }
 
 #[test]
+fn a_reader_that_goes_away_is_no_fault_and_costs_no_file() {
+    let folder = folder("pipe");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dl-score"));
+    command.current_dir(&folder).args(["--references", "references.jsonl", "--output", "out"]);
+    command.args(["--predictions", "short.jsonl"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command.stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && !error.contains("panicked"), "{error}");
+    assert!(folder.join("out/scores.json").is_file() && folder.join("out/per_item.csv").is_file());
+}
+
+#[test]
 fn frequencies_of_another_file() {
     let folder = folder("frequencies");
     // One clip has no CIDEr-D of its own; in the corpus of all twelve it has the same as
