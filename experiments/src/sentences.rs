@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use dl_encoder::{MiniLm, MiniLmConfig};
+use dl_encoder::MiniLm;
 use dl_eval::caption::{
     metric::Metric,
     similarity::{Fault, FluencyClassifier, SentenceEncoder, Similarity},
@@ -20,12 +20,13 @@ use tch::Device;
 /// Which models.
 #[derive(Clone, Debug, Args)]
 pub struct SentenceOptions {
-    /// A BERT sentence encoder (config.json, tokenizer.json, model.safetensors): adds
-    /// sentence similarity.
+    /// A BERT sentence encoder as sentence-transformers lays it out (config.json,
+    /// tokenizer.json or vocab.txt, model.safetensors or pytorch_model.bin): adds sentence
+    /// similarity.
     #[arg(long, value_name = "DIR")]
     pub sentence_encoder: Option<PathBuf>,
-    /// FENSE's classifier of fluency errors (its .ckpt, config.json, tokenizer.json): adds
-    /// FENSE.
+    /// FENSE's classifier of fluency errors (its .ckpt, and of its BERT config.json and
+    /// tokenizer.json or vocab.txt): adds FENSE.
     #[arg(long, value_name = "DIR", requires = "sentence_encoder")]
     pub fluency: Option<PathBuf>,
 }
@@ -41,23 +42,20 @@ impl Sentences {
     /// `None` where no encoder is named.
     pub fn open(encoder: Option<&Path>, fluency: Option<&Path>) -> Result<Option<Self>> {
         let Some(directory) = encoder else { return Ok(None) };
-        let encoder = MiniLm::load(&MiniLmConfig::of(directory)?, Device::Cpu)?;
-        let folder = |path: &Path| match path.file_name() {
-            Some(name) => name.to_string_lossy().into_owned(),
-            None => path.display().to_string(),
-        };
-        let mut name = format!("{} ({})", folder(directory), encoder.fingerprint().short());
-        if let Some(fluency) = fluency {
-            name = format!("{name}, fluency by {}", folder(fluency));
+        let encoder = MiniLm::open(directory, Device::Cpu)?;
+        let mut name = format!("{} ({})", encoder.name(), encoder.fingerprint().short());
+        let fluency = fluency
+            .map(|directory| dl_encoder::FluencyClassifier::load(directory, Device::Cpu))
+            .transpose()?;
+        if let Some(classifier) = &fluency {
+            let print = classifier.fingerprint().short();
+            name = format!("{name}, fluency by {} ({print})", classifier.name());
         }
-        let fluency = fluency.map(|directory| {
-            dl_encoder::FluencyClassifier::load(directory, Device::Cpu).map(Classifier)
-        });
         let encoder = Remembering { encoder, known: RefCell::default() };
-        Ok(Some(Self { encoder, fluency: fluency.transpose()?, name }))
+        Ok(Some(Self { encoder, fluency: fluency.map(Classifier), name }))
     }
 
-    /// The encoder's folder and fingerprint, and the classifier's folder.
+    /// The encoder's folder and the classifier's checkpoint, each with its fingerprint.
     pub fn name(&self) -> &str {
         &self.name
     }

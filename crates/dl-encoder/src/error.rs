@@ -1,6 +1,9 @@
 //! What can go wrong in an encoder: one sentence each, with the file or key.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use dl_audio::{AudioError, Waveform};
 use dl_torch::TorchError;
@@ -70,6 +73,11 @@ impl From<tch::TchError> for EncoderError {
     fn from(error: tch::TchError) -> Self {
         Self::Torch(error.into())
     }
+}
+
+/// A file of a model that is not what it should be.
+pub(crate) fn bad(path: &Path, problem: impl Into<String>) -> EncoderError {
+    EncoderError::Model { path: path.into(), problem: problem.into() }
 }
 
 pub(crate) fn check(

@@ -1,120 +1,162 @@
-//! The classifier of fluency errors behind FENSE (Zhou et al., ICASSP 2022; their
-//! `echecker`): BERT, the state of the first token, a linear layer with a logistic output
-//! for each kind of error and one for an error of any kind, the last. A text goes in with
-//! all signs but letters, digits, `_` and white space removed, in lower case, as at most
-//! 64 tokens.
+//! The fluency classifier of FENSE (Zhou et al., "Can Audio Captions Be Evaluated with
+//! Image Caption Metrics?", ICASSP 2022): BERT, the state of its first token, and a
+//! linear layer with a sigmoid for each kind of error. Its last output says whether a
+//! caption has any error: a tail added or cut, a repetition, a missing word. Numbers
+//! (64 tokens, what is removed from a text) are those of `blmoistawinde/fense` and of
+//! `aac-metrics`, which runs the same checkpoints.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use dl_torch::{layers::Linear, weights::WeightMap};
-use tch::Device;
+use dl_core::Fingerprint;
+use dl_torch::{
+    layers::Linear,
+    weights::{WeightMap, read_weights},
+};
+use tch::{Device, Tensor};
+use tokenizers::{
+    NormalizedString, Normalizer,
+    normalizers::replace::{Replace, ReplacePattern},
+};
 
-use crate::{EncoderError, minilm::read_settings, text::TextTokenizer, transformer::Transformer};
+use crate::{
+    EncoderError,
+    bert::{BertDirectory, fingerprint, io_error, name_of},
+    error::bad,
+    text::TextTokenizer,
+    transformer::Transformer,
+};
 
-/// Longest text in tokens, with the two special ones.
-const MAX_TOKENS: usize = 64;
+/// Longest text in tokens, with the two special ones; the rest is cut off.
+pub const MAX_TOKENS: usize = 64;
+
 /// Texts in one pass.
 const BATCH: usize = 64;
-/// Five kinds of error (an open end, a repeated event, a repeated adverb, a conjunction or
-/// a verb that is missing), and any of them.
-const OUTPUTS: i64 = 6;
 
 /// The classifier with its tokenizer.
 pub struct FluencyClassifier {
+    name: String,
     device: Device,
     tokenizer: TextTokenizer,
     transformer: Transformer,
-    output: Linear,
+    outputs: Linear,
+    fingerprint: Fingerprint,
 }
 
 impl FluencyClassifier {
-    /// Reads a directory with the published checkpoint (one file `*.ckpt`) and, of the BERT
-    /// that it names as `model_type`, `config.json` and `tokenizer.json`.
+    /// Reads a directory that holds one checkpoint (`*.ckpt`: a dictionary with
+    /// `state_dict`, as the authors publish `echecker_clotho_audiocaps_base.ckpt` and
+    /// `echecker_clotho_audiocaps_tiny.ckpt`) beside `config.json` and `tokenizer.json`
+    /// or `vocab.txt` of its encoder, which the checkpoint names but does not hold:
+    /// `bert-base-uncased` for the first, `prajjwal1/bert-tiny` for the second.
     ///
     /// # Errors
     /// [`EncoderError`] for a file that is missing, cut short, or of another model.
     pub fn load(directory: &Path, device: Device) -> Result<Self, EncoderError> {
-        let settings = read_settings(&directory.join("config.json"))?;
-        let tokenizer = TextTokenizer::read(&directory.join("tokenizer.json"), MAX_TOKENS, 0)?;
-        let mut weights = WeightMap::read(&checkpoint(directory)?, device)?;
-        // A buffer of 0, 1, 2 and so on, and a layer that the first token has no use for.
+        let checkpoint = checkpoint_in(directory)?;
+        let bert = BertDirectory::read(directory)?;
+        let (tokenizer, mut files) = bert.tokenizer(MAX_TOKENS)?;
+        let dim = bert.settings.hidden_size;
+        let tensors = read_weights(&checkpoint)?;
+        let outputs = match tensors.get("clf.weight").map(Tensor::size).as_deref() {
+            Some(&[outputs, inputs]) if outputs > 0 && inputs == dim => outputs,
+            Some(&[_, inputs]) => {
+                let problem = format!(
+                    "hidden_size = {dim}, but {} is made for {inputs}; put the config.json of \
+                     the encoder here that the checkpoint was trained with",
+                    checkpoint.display()
+                );
+                return Err(bad(&bert.settings_path(), problem));
+            }
+            _ => {
+                let problem = "has no matrix clf.weight, so it is no fluency classifier of FENSE; \
+                               give echecker_clotho_audiocaps_base.ckpt or its like";
+                return Err(bad(&checkpoint, problem));
+            }
+        };
+        if bert.settings.max_tokens() < MAX_TOKENS {
+            let takes = bert.settings.max_tokens();
+            let problem = format!("takes {takes} tokens; the classifier needs {MAX_TOKENS}");
+            return Err(bad(&bert.settings_path(), problem));
+        }
+        let mut weights = WeightMap::new(&checkpoint, tensors, device);
+        // As in every BERT: a buffer, and a layer that the first token's state goes past.
         weights.ignore("encoder.embeddings.position_ids");
         weights.ignore("encoder.pooler.");
-        let transformer = Transformer::new(&mut weights, "encoder.", &settings, device)?;
-        let output = Linear::take(&mut weights, "clf", settings.hidden_size, OUTPUTS);
+        let transformer = Transformer::new(&mut weights, "encoder.", &bert.settings, device)?;
+        let outputs = Linear::take(&mut weights, "clf", dim, outputs);
         weights.finish()?;
-        if settings.max_tokens() < MAX_TOKENS {
-            return Err(EncoderError::Model {
-                path: directory.join("config.json"),
-                problem: format!("takes fewer than {MAX_TOKENS} tokens; take that of the BERT"),
-            });
-        }
-        Ok(Self { device, tokenizer, transformer, output })
+        files.insert(0, bert.settings_path());
+        let name = name_of(&checkpoint.with_extension(""));
+        files.push(checkpoint);
+        let fingerprint = fingerprint(Fingerprint::of(&("fluency", 1, MAX_TOKENS)), &files)?;
+        Ok(Self { name, device, tokenizer, transformer, outputs, fingerprint })
     }
 
-    /// The probability of an error of any kind in each text.
+    /// What the checkpoint's file is called, without its ending.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Digest of the files and the longest text.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// The probability of an error in each of `texts`, raw captions, 0 to 1, in their
+    /// order. Texts that [`plain`] makes equal have equal ones.
     ///
     /// # Errors
     /// [`EncoderError::Item`] for a text that the tokenizer refuses.
     pub fn error_probabilities(&self, texts: &[String]) -> Result<Vec<f64>, EncoderError> {
-        let texts: Vec<String> = texts.iter().map(|text| plain(text)).collect();
-        let dim = OUTPUTS as usize;
-        let outputs = self.tokenizer.embed(&texts, BATCH, dim, self.device, |batch| {
+        let texts = plain(texts)?;
+        let found = self.tokenizer.embed(&texts, BATCH, 1, self.device, |batch| {
             let states = self.transformer.forward(&batch.ids, &batch.mask);
-            Ok(self.output.forward(&states.select(1, 0)).sigmoid())
+            let outputs = self.outputs.forward(&states.select(1, 0));
+            Ok(outputs.select(1, -1).sigmoid().unsqueeze(1))
         })?;
-        Ok(outputs.column(dim - 1).iter().map(|&p| f64::from(p)).collect())
+        Ok(found.iter().map(|&probability| f64::from(probability)).collect())
     }
 }
 
-fn checkpoint(directory: &Path) -> Result<PathBuf, EncoderError> {
-    let entries = fs::read_dir(directory)
-        .map_err(|source| EncoderError::Io { path: directory.into(), source })?;
-    let mut found: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "ckpt"))
-        .collect();
-    match (found.pop(), found.is_empty()) {
-        (Some(path), true) => Ok(path),
-        (found, _) => Err(EncoderError::Model {
-            path: directory.into(),
-            problem: match found {
-                Some(_) => "holds several .ckpt files; keep the classifier's alone",
-                None => "holds no .ckpt file; put the classifier's checkpoint there",
-            }
-            .into(),
-        }),
-    }
+/// Texts as the classifier reads them: nothing but letters, numbers, underscores and
+/// white space, in lower case.
+///
+/// # Errors
+/// [`EncoderError::Item`] for a text that cannot be searched.
+pub fn plain(texts: &[String]) -> Result<Vec<String>, EncoderError> {
+    // What Python's `\w` and `\s` are; a combining mark is neither.
+    let others = ReplacePattern::Regex(r"[^\p{L}\p{N}_\p{White_Space}\x{1c}-\x{1f}]".to_owned());
+    let fault = |index, error| EncoderError::Item {
+        index,
+        problem: format!("its punctuation cannot be removed ({error})"),
+    };
+    let remove = Replace::new(others, "").map_err(|error| fault(0, error))?;
+    let plain = |(index, text): (usize, &String)| {
+        let mut text = NormalizedString::from(text.as_str());
+        remove.normalize(&mut text).map_err(|error| fault(index, error))?;
+        Ok(text.get().to_lowercase())
+    };
+    texts.iter().enumerate().map(plain).collect()
 }
 
-fn plain(text: &str) -> String {
-    let stays = |c: &char| c.is_alphanumeric() || c.is_whitespace() || *c == '_';
-    text.chars().filter(stays).collect::<String>().to_lowercase()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signs_go_and_letters_are_lower() {
-        assert_eq!(plain("A dog's BARK, (far-away)… été_1"), "a dogs bark faraway été_1");
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let said = |folder: &Path| checkpoint(folder).unwrap_err().to_string();
-        assert!(said(folder.path()).contains("holds no .ckpt file"));
-        for name in ["a.ckpt", "b.ckpt"] {
-            fs::write(folder.path().join(name), b"").unwrap();
+/// The one checkpoint in `directory`.
+fn checkpoint_in(directory: &Path) -> Result<PathBuf, EncoderError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(|source| io_error(directory, source))? {
+        let path = entry.map_err(|source| io_error(directory, source))?.path();
+        if path.extension().is_some_and(|ending| ending == "ckpt") {
+            found.push(path);
         }
-        assert!(said(folder.path()).contains("several .ckpt files"));
-        let error = FluencyClassifier::load(folder.path(), Device::Cpu).err().unwrap();
-        assert!(error.to_string().contains("config.json"), "{error}");
+    }
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => {
+            let problem = "has no .ckpt file; put echecker_clotho_audiocaps_base.ckpt into it";
+            Err(bad(directory, problem))
+        }
+        many => Err(bad(directory, format!("has {many} .ckpt files; leave the one you mean"))),
     }
 }

@@ -5,6 +5,7 @@
 //! Everything computes on the `tch::Device` that it is given.
 
 pub mod aisfx;
+mod bert;
 pub mod clap;
 mod contrastive;
 pub mod encoder;

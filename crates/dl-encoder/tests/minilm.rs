@@ -4,6 +4,7 @@
 mod common;
 
 use common::{difference, golden, goldens, model};
+use dl_core::Fingerprint;
 use dl_encoder::{MiniLm, MiniLmConfig};
 use dl_torch::convert;
 use tch::Device;
@@ -50,4 +51,19 @@ fn batches_order_and_copies_change_nothing() {
         assert!(error < 1e-5, "{index}: {error}");
     }
     assert_eq!(many.embed(&[]).unwrap().dim(), (0, 384));
+}
+
+#[test]
+fn its_fingerprint_is_that_of_earlier_versions() {
+    let Some(path) = model("minilm") else { return };
+    let file = |name| Fingerprint::of_file(&path.join(name)).unwrap();
+    let parts = [
+        Fingerprint::of(&("minilm", 1, 128)),
+        file("config.json"),
+        file("tokenizer.json"),
+        file("model.safetensors"),
+    ];
+    let tower = load(64).unwrap();
+    assert_eq!(tower.fingerprint(), &Fingerprint::combine(&parts));
+    assert_eq!(tower.name(), "minilm");
 }

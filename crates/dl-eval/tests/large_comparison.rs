@@ -3,10 +3,19 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // a test says what it skips
 
+mod common;
+
 use std::{fs, path::Path};
 
+use common::meteor_data;
 use dl_eval::{
-    caption::{Item, bleu::Bleu, cider_d, rouge_l, tokenize, tokenize_lines},
+    caption::{
+        Item,
+        bleu::Bleu,
+        cider_d,
+        meteor::{Matchers, Meteor},
+        rouge_l, tokenize, tokenize_lines,
+    },
     stats,
 };
 use serde::Deserialize;
@@ -27,6 +36,8 @@ struct Scores {
     rouge_l_items: Vec<f64>,
     cider_d: f64,
     cider_d_items: Vec<f64>,
+    meteor: f64,
+    meteor_items: Vec<f64>,
 }
 
 #[test]
@@ -74,7 +85,7 @@ fn compare_scores(name: &str, expected: &Scores) -> usize {
     let items = Item::all(&expected.candidates, &expected.references).unwrap();
     let bleu = Bleu::new(&items).unwrap();
     let (rouge, cider) = (rouge_l::per_item(&items).unwrap(), cider_d::per_item(&items).unwrap());
-    let mut worst = [0.0_f64; 3];
+    let mut worst = [0.0_f64; 4];
     let mut compare = |metric: usize, found: f64, expected: f64| {
         let error = (found - expected).abs() / expected.abs().max(f64::MIN_POSITIVE);
         worst[metric] = worst[metric].max(if found == expected { 0.0 } else { error });
@@ -88,6 +99,11 @@ fn compare_scores(name: &str, expected: &Scores) -> usize {
     cider.iter().zip(&expected.cider_d_items).for_each(|(&f, &e)| compare(2, f, e));
     compare(1, means.0, expected.rouge_l);
     compare(2, means.1, expected.cider_d);
+    if let Some(data) = meteor_data() {
+        let meteor = Meteor::new(&items, Matchers::All(data)).unwrap();
+        meteor.per_item().iter().zip(&expected.meteor_items).for_each(|(&f, &e)| compare(3, f, e));
+        compare(3, meteor.corpus(), expected.meteor);
+    }
     println!("{name}: {} items, worst relative error {worst:?}", items.len());
     worst.iter().filter(|&&error| error > 1e-9).count()
 }

@@ -4,13 +4,16 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // a test says what it skips
 
+mod common;
+
 use std::{
     fs::{self, File},
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
     sync::OnceLock,
 };
 
+use common::meteor_data;
 use dl_eval::caption::{
     Item,
     meteor::{Matchers, Meteor, MeteorData, MeteorDataError},
@@ -193,26 +196,6 @@ fn any_content_of_a_mapped_file_is_survived() {
     }
 }
 
-/// METEOR's own data, where set-up brought the package; converted once.
-fn data() -> Option<&'static MeteorData> {
-    static DATA: OnceLock<Option<MeteorData>> = OnceLock::new();
-    let find = || {
-        let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.setup");
-        let named = std::env::var_os("METEOR_DATA").map(PathBuf::from);
-        let path = named.unwrap_or_else(|| setup.join("meteor.bin"));
-        let package = setup.join("models/meteor");
-        if !path.is_file() && package.is_dir() {
-            MeteorData::convert(&package, &path).unwrap();
-        }
-        if !path.is_file() {
-            println!("skipped: METEOR's data is not here; `cargo setup --metrics` brings it");
-            return None;
-        }
-        Some(MeteorData::open(&path).unwrap())
-    };
-    DATA.get_or_init(find).as_ref()
-}
-
 #[track_caller]
 fn assert_golden(matchers: Matchers) {
     let golden: serde_json::Value =
@@ -242,7 +225,7 @@ fn exact_and_stem_equal_the_jar() {
 
 #[test]
 fn meteor_equals_the_jar() {
-    let Some(data) = data() else { return };
+    let Some(data) = meteor_data() else { return };
     assert_golden(Matchers::All(data));
 }
 
@@ -253,7 +236,7 @@ fn meteor_equals_the_published_scores_of_clotho_captions() {
         println!("skipped: ../shared/data/metrics is not beside this repository");
         return;
     }
-    let Some(data) = data() else { return };
+    let Some(data) = meteor_data() else { return };
     let items: Vec<Item> = fs::read_to_string(folder.join("clotho1040.jsonl"))
         .unwrap()
         .lines()

@@ -18,12 +18,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use dl_core::atomic;
-use dl_eval::caption::{
-    Item,
-    meteor::{Matchers, MeteorData},
-    metric::Metric,
-    tokenize_lines,
-};
+use dl_eval::caption::{Item, meteor::Matchers, metric::Metric, tokenize_lines};
 
 pub use meteor::meteor_data;
 use pairs::{Pairs, named};
@@ -84,7 +79,7 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
     }
     let pairs = Pairs::read(&options.predictions, &options.references)?;
     let against = match &options.against {
-        Some(file) => Some(pairs.of_other(file, &options.references)?),
+        Some(file) => Some((file, pairs.of_other(file, &options.references)?)),
         None => None,
     };
     let words = |file: Option<&Path>| file.map(words_by_clip).transpose();
@@ -99,10 +94,23 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
              exact and stem matches stand in a column of another name"
         );
     }
-    let scored = |pairs: &Pairs| scored(pairs, data.as_ref(), outside, &known);
-    let sheet = scored(&pairs)?;
+    let scored = |pairs: &Pairs, file: &Path| {
+        let items = Item::all(&pairs.candidates, &pairs.references)?;
+        let what = "captions without a word (they score 0)";
+        tell(&items, &pairs.ids, file, what, |item| item.candidate.is_empty());
+        let outside = (outside.metrics)(&pairs.candidates, &pairs.references)?;
+        let matchers = data.as_ref().map_or(Matchers::ExactStem, Matchers::All);
+        Ok::<_, anyhow::Error>((Sheet::new(&items, matchers, &outside, &known)?, items))
+    };
+    let (sheet, items) = scored(&pairs, &options.predictions)?;
+    let what = "clips with a reference without a word (it counts as a reference of length 0)";
+    tell(&items, &pairs.ids, &options.references, what, |item| {
+        item.references.iter().any(Vec::is_empty)
+    });
     let differences = match &against {
-        Some(other) => Some(compare::differences(sheet.columns(), scored(other)?.columns())?),
+        Some((file, other)) => {
+            Some(compare::differences(sheet.columns(), scored(other, file)?.0.columns())?)
+        }
         None => None,
     };
     let mut text = sheet.to_text();
@@ -125,32 +133,13 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
     Ok(())
 }
 
-/// The scores of one system.
-fn scored(
-    pairs: &Pairs,
-    data: Option<&MeteorData>,
-    outside: &Outside,
-    known: &Known,
-) -> Result<Sheet> {
-    let items = Item::all(&pairs.candidates, &pairs.references)?;
-    let ids = |is_so: fn(&Item) -> bool| -> Vec<&str> {
-        let so = items.iter().zip(&pairs.ids).filter(|(item, _)| is_so(item));
-        so.map(|(_, id)| id.as_str()).collect()
-    };
-    let empty = ids(|item| item.candidate.is_empty());
-    if !empty.is_empty() {
-        eprintln!("captions without a word (they score 0): {}: {}", empty.len(), named(&empty));
+/// Names the clips of a file of which `is_so`.
+fn tell(items: &[Item], ids: &[String], file: &Path, what: &str, is_so: fn(&Item) -> bool) {
+    let so = items.iter().zip(ids).filter(|(item, _)| is_so(item));
+    let so: Vec<&String> = so.map(|(_, id)| id).collect();
+    if !so.is_empty() {
+        eprintln!("{}: {what}: {}: {}", file.display(), so.len(), named(&so));
     }
-    let bare = ids(|item| item.references.iter().any(Vec::is_empty));
-    if !bare.is_empty() {
-        eprintln!(
-            "clips with a reference without a word (it counts as a reference of length 0): {}: {}",
-            bare.len(),
-            named(&bare)
-        );
-    }
-    let matchers = data.map_or(Matchers::ExactStem, Matchers::All);
-    Sheet::new(&items, matchers, &(outside.metrics)(&pairs.candidates, &pairs.references)?, known)
 }
 
 /// The captions of every clip of a file, as words.

@@ -9,6 +9,11 @@ use std::{
 
 use clap::Parser;
 
+/// Much of the work is to make short words and lists, on all cores: with the system's
+/// allocator AudioCaps' layout took 64 ms in place of 53.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Scores captions against references: BLEU, METEOR, ROUGE-L, CIDEr-D and variety.
 #[derive(Parser)]
 #[command(name = "dl-score", version)]

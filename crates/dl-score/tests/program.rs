@@ -114,6 +114,30 @@ fn novel_captions_are_those_that_training_does_not_hold() {
 }
 
 #[test]
+fn texts_without_a_word_are_told_with_their_file() {
+    let folder = folder("wordless");
+    let lines = |caption: &str, other: &str| -> String {
+        let line = |clip| {
+            let caption = if clip == 3 { caption } else { other };
+            format!("{{\"id\": {clip}, \"caption\": \"{caption}\"}}\n")
+        };
+        (0..CLIPS).map(line).collect()
+    };
+    fs::write(folder.join("silent.jsonl"), lines("...", "one dog")).unwrap();
+    fs::write(folder.join("references.jsonl"), lines("...", "one dog barks")).unwrap();
+    let output = score(&folder, &["--predictions", "short.jsonl", "--against", "silent.jsonl"]);
+    let notes = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{notes}");
+    assert!(
+        notes.contains("silent.jsonl: captions without a word (they score 0): 1: 3\n"),
+        "{notes}"
+    );
+    assert!(notes.contains("references.jsonl: clips with a reference without a word"), "{notes}");
+    assert!(!notes.contains("short.jsonl"), "{notes}");
+    assert_eq!(notes.matches("references.jsonl").count(), 1, "{notes}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_fault_and_costs_no_file() {
     let folder = folder("pipe");
     let mut command = Command::new(env!("CARGO_BIN_EXE_dl-score"));

@@ -40,7 +40,7 @@ impl Item {
     /// # Errors
     /// [`EvalError::Shape`] where the two differ in length.
     pub fn all(
-        candidates: &[impl AsRef<str>],
+        candidates: &[impl AsRef<str> + Sync],
         references: &[impl AsRef<[String]>],
     ) -> Result<Vec<Self>, EvalError> {
         if candidates.len() != references.len() {
@@ -51,8 +51,10 @@ impl Item {
             });
         }
         let flat: Vec<&String> = references.iter().flat_map(AsRef::as_ref).collect();
-        let mut tokens = tokenize_lines(&flat).into_iter();
-        Ok(tokenize_lines(candidates)
+        let (candidates, flat) =
+            rayon::join(|| tokenize_lines(candidates), || tokenize_lines(&flat));
+        let mut tokens = flat.into_iter();
+        Ok(candidates
             .into_iter()
             .zip(references)
             .map(|(candidate, own)| Self {

@@ -16,8 +16,9 @@ and the tables of the tokenizer's automaton, with which the rules are compared.
 
 Of every input all captions are tokenised as one file. Scores are computed for .jsonl as
 given, and for .csv with five captions a clip in five sets: the first caption of every
-clip against the other four, then the second, and so on. For the random captions every
-fourth is a candidate against the three after it.
+clip against the other four, then the second, and so on. Of other captions (COCO, AudioCaps
+with one caption a clip, the random ones) every fourth makes a set with the three after it:
+its first four words and the first of the others from its third word on against those three.
 """
 
 import csv
@@ -31,6 +32,7 @@ from pathlib import Path
 
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer import ptbtokenizer
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
@@ -65,6 +67,13 @@ def coco(file):
     return [entry["caption"] for entry in json.load(file)["annotations"]]
 
 
+def mixed(captions):
+    """Sets of four captions that follow each other, so that some words match and some do not."""
+    groups = [captions[i : i + 4] for i in range(0, len(captions) - 3, 4)]
+    candidates = [" ".join(g[0].split(" ")[:4] + g[1].split(" ")[2:]) for g in groups]
+    return candidates, [g[1:] for g in groups]
+
+
 def read(path):
     """All captions, and sets of (candidates, references) to score."""
     if path.suffix == ".csv":
@@ -74,7 +83,8 @@ def read(path):
                 clips.setdefault((row["youtube_id"], row["start_time"]), []).append(row["caption"])
         five = [captions for captions in clips.values() if len(captions) == 5]
         sets = [([c[i] for c in five], [c[:i] + c[i + 1 :] for c in five]) for i in range(5)]
-        return [c for captions in clips.values() for c in captions], sets if five else []
+        captions = [c for captions in clips.values() for c in captions]
+        return captions, sets if five else [mixed(captions)]
     if path.suffix == ".jsonl":
         with open(path, encoding="utf-8") as file:
             entries = [json.loads(line) for line in file]
@@ -83,9 +93,11 @@ def read(path):
     if path.suffix == ".jar":
         with zipfile.ZipFile(path) as jar:
             names = [n for n in jar.namelist() if n.startswith("coco/") and n.endswith(".json")]
-            return [caption for name in sorted(names) for caption in coco(jar.open(name))], []
-    with open(path, encoding="utf-8") as file:
-        return coco(file), []
+            captions = [caption for name in sorted(names) for caption in coco(jar.open(name))]
+    else:
+        with open(path, encoding="utf-8") as file:
+            captions = coco(file)
+    return captions, [mixed(captions)]
 
 
 def tokenise(captions):
@@ -99,6 +111,7 @@ def score(candidates, references):
     bleu, bleu_items = Bleu(4).compute_score(gts, res, verbose=0)
     rouge, rouge_items = Rouge().compute_score(gts, res)
     cider, cider_items = Cider().compute_score(gts, res)
+    meteor, meteor_items = Meteor().compute_score(gts, res)
     return {
         "candidates": candidates,
         "references": references,
@@ -108,6 +121,8 @@ def score(candidates, references):
         "rouge_l_items": [float(r) for r in rouge_items],
         "cider_d": float(cider),
         "cider_d_items": [float(c) for c in cider_items],
+        "meteor": float(meteor),
+        "meteor_items": [float(m) for m in meteor_items],
     }
 
 
@@ -164,8 +179,7 @@ def main():
         write(out, path.name, *read(path))
     (out / "ptb_tables.json").write_bytes(tables())
     hard = list(hard_captions())
-    groups = [hard[i : i + 4] for i in range(0, len(hard), 4)]
-    write(out, "hard", hard, [([g[0] for g in groups], [g[1:] for g in groups])])
+    write(out, "hard", hard, [mixed(hard)])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 //! Every distinct word of a corpus, looked up once.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use rayon::prelude::*;
 
 use super::{
@@ -16,8 +15,11 @@ pub(super) struct Word {
     pub(super) key: i32,
     /// Hash of its stem.
     pub(super) stem: i32,
-    /// Synonym sets of the word and of its base forms, ascending.
-    pub(super) synsets: Vec<u32>,
+    /// Its place among the words of the corpus.
+    pub(super) place: u32,
+    /// Places of the words that share a synonym set with it, ascending. Each has the sets
+    /// of its base forms too.
+    pub(super) synonyms: Vec<u32>,
     /// Its number in the tables.
     pub(super) number: Option<u32>,
     /// The phrase of this word alone.
@@ -37,7 +39,7 @@ impl Lexicon {
         sentences: impl Iterator<Item = Vec<String>>,
         data: Option<&MeteorData>,
     ) -> (Self, Vec<Vec<u32>>) {
-        let mut numbers = HashMap::new();
+        let mut numbers: HashMap<String, u32> = HashMap::default();
         let mut texts = Vec::new();
         let sentences = sentences
             .map(|sentence| {
@@ -52,7 +54,11 @@ impl Lexicon {
             .collect();
         let words =
             texts.par_iter().map_init(English::new, |stemmer, text| look_up(text, stemmer, data));
-        (Self { words: words.collect() }, sentences)
+        let (mut words, synsets): (Vec<Word>, Vec<Vec<u32>>) = words.unzip();
+        for ((place, word), synonyms) in (0..).zip(&mut words).zip(synonyms(&synsets)) {
+            (word.place, word.synonyms) = (place, synonyms);
+        }
+        (Self { words }, sentences)
     }
 
     pub(super) fn words(&self, sentence: &[u32]) -> Vec<&Word> {
@@ -60,20 +66,39 @@ impl Lexicon {
     }
 }
 
-fn look_up(text: &str, stemmer: &English, data: Option<&MeteorData>) -> Word {
+/// All of a word but its place and its synonyms; its synonym sets.
+fn look_up(text: &str, stemmer: &English, data: Option<&MeteorData>) -> (Word, Vec<u32>) {
     let (key, stem) = (stem::hash(text), stemmer.hash(text));
-    let Some(data) = data else { return Word { key, stem, ..Word::default() } };
+    let Some(data) = data else { return (Word { key, stem, ..Word::default() }, Vec::new()) };
     let number = data.word(text);
     let mut synsets: Vec<u32> = number.iter().flat_map(|&n| data.synsets(n).iter()).collect();
     match number.map(|n| data.bases(n)).filter(|bases| !bases.is_empty()) {
         Some(bases) => synsets.extend(bases.iter().flat_map(|base| data.synsets(base).iter())),
         None => synsets.extend(base(text, data).iter().flat_map(|&n| data.synsets(n).iter())),
     }
-    synsets.sort_unstable();
-    synsets.dedup();
     let function = number.is_some_and(|n| data.is_function(n));
     let node = number.and_then(|word| data.child(0, word));
-    Word { key, stem, synsets, number, node, function }
+    (Word { key, stem, number, node, function, ..Word::default() }, synsets)
+}
+
+/// For each word the places of those that share a set with it, given the sets of each.
+fn synonyms(synsets: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let places = (0_u32..).zip(synsets);
+    let mut members: Vec<(u32, u32)> =
+        places.flat_map(|(place, sets)| sets.iter().map(move |&set| (set, place))).collect();
+    members.par_sort_unstable();
+    members.dedup();
+    let mut synonyms = vec![Vec::new(); synsets.len()];
+    for set in members.chunk_by(|a, b| a.0 == b.0).filter(|set| set.len() > 1) {
+        for &(_, place) in set {
+            synonyms[place as usize].extend(set.iter().map(|&(_, other)| other));
+        }
+    }
+    for places in &mut synonyms {
+        places.sort_unstable();
+        places.dedup();
+    }
+    synonyms
 }
 
 /// Endings and what stands for them in a base form, in the order of the jar (that

@@ -122,7 +122,7 @@ impl Stage {
                     if candidate.stem == word.stem {
                         add(Matcher::Stem);
                     }
-                    if share(&candidate.synsets, &word.synsets) {
+                    if word.synonyms.binary_search(&candidate.place).is_ok() {
                         add(Matcher::Synonym);
                     }
                 }
@@ -153,17 +153,4 @@ impl Stage {
     pub(super) fn by_word(&self) -> impl ExactSizeIterator<Item = &[Match]> {
         self.starts.windows(2).map(|ends| &self.matches[ends[0]..ends[1]])
     }
-}
-
-/// Whether two ascending lists have a common member.
-fn share(a: &[u32], b: &[u32]) -> bool {
-    let (mut i, mut j) = (0, 0);
-    while let (Some(left), Some(right)) = (a.get(i), b.get(j)) {
-        match left.cmp(right) {
-            std::cmp::Ordering::Less => i += 1,
-            std::cmp::Ordering::Greater => j += 1,
-            std::cmp::Ordering::Equal => return true,
-        }
-    }
-    false
 }

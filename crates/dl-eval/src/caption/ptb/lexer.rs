@@ -1,7 +1,7 @@
 //! The longest match of many rules at once: a deterministic automaton over the classes of
 //! characters, built as far as the text at hand needs it.
 
-use std::{cell::RefCell, sync::LazyLock};
+use std::{cell::RefCell, iter::once, ops::Range, sync::LazyLock};
 
 use regex_automata::{
     Anchored, MatchKind,
@@ -18,13 +18,49 @@ use super::{
     rules::{Action, End, rules},
 };
 
-/// Bytes for states; all rules together need less.
+/// Bytes for states; all rules together need less, so that no state is ever dropped.
 const CAPACITY: usize = 64 << 20;
 
 pub(super) static LEXER: LazyLock<Lexer> = LazyLock::new(Lexer::new);
 
 thread_local! {
     pub(super) static CACHE: RefCell<Cache> = RefCell::new(LEXER.automaton.create_cache());
+}
+
+/// Captions as successive lines of one text, as the rules read it.
+pub(super) struct Text {
+    text: String,
+    /// The class of every UTF-16 unit, as the original counts them.
+    units: Vec<u8>,
+    /// By unit, where its character begins in bytes; both of a pair stand at the same
+    /// place. One more for the end.
+    places: Vec<usize>,
+    /// By line, its first unit. One more for the end.
+    pub(super) lines: Vec<usize>,
+}
+
+impl Text {
+    /// Line breaks within a caption are spaces.
+    pub(super) fn new(captions: &[impl AsRef<str>]) -> Self {
+        let length = captions.iter().map(|caption| caption.as_ref().len() + 1).sum();
+        let mut text = String::with_capacity(length);
+        let mut units = Vec::with_capacity(length);
+        let mut places = Vec::with_capacity(length + 1);
+        let mut lines = vec![0];
+        for caption in captions {
+            let characters = caption.as_ref().chars().map(|c| if c == '\n' { ' ' } else { c });
+            for c in characters.chain(once('\n')) {
+                for _ in 0..c.len_utf16() {
+                    units.push(class(c));
+                    places.push(text.len());
+                }
+                text.push(c);
+            }
+            lines.push(units.len());
+        }
+        places.push(text.len());
+        Self { text, units, places, lines }
+    }
 }
 
 /// The rules as one automaton.
@@ -46,31 +82,29 @@ impl Lexer {
         Self { automaton, rules: rules.into_iter().map(|rule| (rule.1, rule.2)).collect() }
     }
 
-    /// Calls `token` with the place in bytes, the text and the action of every match.
-    pub(super) fn run(&self, text: &str, mut token: impl FnMut(usize, &str, Action)) {
-        // UTF-16 units, as the original counts; both of a pair stand at the same place.
-        let mut units = Vec::with_capacity(text.len());
-        let mut places = Vec::with_capacity(text.len() + 1);
-        for (place, c) in text.char_indices() {
-            for _ in 0..c.len_utf16() {
-                units.push(class(c));
-                places.push(place);
-            }
-        }
-        places.push(text.len());
+    /// Calls `token` with the first unit, the text and the action of every match that
+    /// begins within `range` of the units of `text`. Returns where reading would go on.
+    /// What matches at a place depends on nothing before it.
+    pub(super) fn run(
+        &self,
+        text: &Text,
+        range: Range<usize>,
+        mut token: impl FnMut(usize, &str, Action),
+    ) -> usize {
         CACHE.with_borrow_mut(|cache| {
-            let mut from = 0;
-            while from < units.len() {
-                let Some((rule, length)) = self.longest(cache, &units[from..]) else {
+            let mut from = range.start;
+            while from < range.end {
+                let Some((rule, length)) = self.longest(cache, &text.units[from..]) else {
                     from += 1; // not reached: a rule of one unit accepts whatever is left
                     continue;
                 };
                 let (end, action) = self.rules[rule];
-                let (until, next) = cut(&units[from..from + length], end);
-                token(places[from], &text[places[from]..places[from + until]], action);
+                let (until, next) = cut(&text.units[from..from + length], end);
+                token(from, &text.text[text.places[from]..text.places[from + until]], action);
                 from += next;
             }
-        });
+            from
+        })
     }
 
     /// The first rule among those with the longest match, and its length.
@@ -81,14 +115,19 @@ impl Lexer {
         for (read, &unit) in units.iter().enumerate() {
             state = self.next(cache, state, unit)?;
             if state.is_match() {
-                found = Some((self.first_rule(cache, state)?, read));
+                found = Some((state, read));
             }
             if state.is_dead() {
-                return found;
+                let (state, length) = found?;
+                return Some((self.first_rule(cache, state)?, length));
             }
         }
         state = self.automaton.next_eoi_state(cache, state).ok()?;
-        self.first_rule(cache, state).map(|rule| (rule, units.len())).or(found)
+        if state.is_match() {
+            found = Some((state, units.len()));
+        }
+        let (state, length) = found?;
+        Some((self.first_rule(cache, state)?, length))
     }
 
     // An automaton whose cache is cleared when full, as here, never gives up: the two
