@@ -4,6 +4,7 @@
 
 pub mod atomic;
 pub mod embedding_set;
+pub mod fault;
 pub mod fingerprint;
 pub mod noise;
 pub mod progress;
@@ -11,6 +12,7 @@ pub mod run;
 pub mod stable;
 
 pub use embedding_set::{EmbeddingSet, EmbeddingSetError, Provenance};
+pub use fault::{ConfigError, FileError, Under};
 pub use fingerprint::Fingerprint;
 pub use progress::{Progress, Silent};
 pub use run::{RunDir, Stage, Store};

@@ -1,7 +1,7 @@
 //! The longest match of many rules at once: a deterministic automaton over the classes of
 //! characters, built as far as the text at hand needs it.
 
-use std::{cell::RefCell, iter::once, ops::Range, sync::LazyLock};
+use std::{cell::RefCell, collections::HashSet, iter::once, ops::Range, sync::LazyLock};
 
 use regex_automata::{
     Anchored, MatchKind,
@@ -20,6 +20,9 @@ use super::{
 
 /// Bytes for states; all rules together need less, so that no state is ever dropped.
 const CAPACITY: usize = 64 << 20;
+
+/// Units between the places where a state that reads on in vain is remembered.
+const STRIDE: usize = 64;
 
 pub(super) static LEXER: LazyLock<Lexer> = LazyLock::new(Lexer::new);
 
@@ -93,8 +96,10 @@ impl Lexer {
     ) -> usize {
         CACHE.with_borrow_mut(|cache| {
             let mut from = range.start;
+            let mut futile = Futile::default();
             while from < range.end {
-                let Some((rule, length)) = self.longest(cache, &text.units[from..]) else {
+                let Some((rule, length)) = self.longest(cache, &text.units, from, &mut futile)
+                else {
                     from += 1; // not reached: a rule of one unit accepts whatever is left
                     continue;
                 };
@@ -107,24 +112,40 @@ impl Lexer {
         })
     }
 
-    /// The first rule among those with the longest match, and its length.
-    fn longest(&self, cache: &mut Cache, units: &[u8]) -> Option<(usize, usize)> {
+    /// The first rule among those with the longest match from unit `from` on, and its
+    /// length.
+    fn longest(
+        &self,
+        cache: &mut Cache,
+        units: &[u8],
+        from: usize,
+        futile: &mut Futile,
+    ) -> Option<(usize, usize)> {
         let mut state = self.start(cache)?;
         let mut found = None;
+        futile.trail.clear();
+        let mut at = from;
         // A match shows one unit late.
-        for (read, &unit) in units.iter().enumerate() {
+        let last = loop {
+            if at % STRIDE == 0 && futile.is_known(at, state) {
+                break None;
+            }
+            let Some(&unit) = units.get(at) else {
+                break Some(self.automaton.next_eoi_state(cache, state).ok()?);
+            };
             state = self.next(cache, state, unit)?;
             if state.is_match() {
-                found = Some((state, read));
+                found = Some((state, at - from));
+                futile.trail.clear();
             }
             if state.is_dead() {
-                let (state, length) = found?;
-                return Some((self.first_rule(cache, state)?, length));
+                break None;
             }
-        }
-        state = self.automaton.next_eoi_state(cache, state).ok()?;
-        if state.is_match() {
-            found = Some((state, units.len()));
+            at += 1;
+        };
+        match last.filter(LazyStateID::is_match) {
+            Some(state) => found = Some((state, at - from)),
+            None => futile.known.extend(futile.trail.drain(..)),
         }
         let (state, length) = found?;
         Some((self.first_rule(cache, state)?, length))
@@ -162,6 +183,28 @@ impl Lexer {
         (0..self.automaton.match_len(cache, state))
             .map(|index| self.automaton.match_pattern(cache, state, index).as_usize())
             .min()
+    }
+}
+
+/// Places and states from which no match follows. Rules that read far ahead for an end
+/// that never comes (`<!a<!a<!a`) would otherwise read the rest of the text again at
+/// every token; the idea is Reps', "Maximal-munch" tokenization in linear time (1998).
+#[derive(Default)]
+struct Futile {
+    known: HashSet<(usize, LazyStateID)>,
+    /// Passed since the last match of the token that is being read.
+    trail: Vec<(usize, LazyStateID)>,
+}
+
+impl Futile {
+    /// Whether nothing follows; otherwise remembers that the reading went on.
+    fn is_known(&mut self, at: usize, state: LazyStateID) -> bool {
+        let here = (at, state);
+        let known = self.known.contains(&here);
+        if !known {
+            self.trail.push(here);
+        }
+        known
     }
 }
 

@@ -1,0 +1,122 @@
+//! The two faults that every crate knows: a configuration value out of its range, told by
+//! its whole dotted key, and a file that is not what it should be.
+
+use std::{
+    fmt::Display,
+    io,
+    path::{Path, PathBuf},
+};
+
+/// A configuration value that is not allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key} = {value}: must be {range}")]
+pub struct ConfigError {
+    /// The key as a configuration file spells it, with dots: `train.optimizer.beta1`.
+    pub key: String,
+    /// The value found.
+    pub value: String,
+    /// The values allowed.
+    pub range: String,
+}
+
+impl ConfigError {
+    /// The fault of `key`, which may have dots.
+    pub fn new(key: impl Into<String>, value: impl Display, range: impl Into<String>) -> Self {
+        Self { key: key.into(), value: value.to_string(), range: range.into() }
+    }
+
+    /// The same seen from one level up: `steps` under `train` is `train.steps`.
+    #[must_use]
+    pub fn under(mut self, parent: &str) -> Self {
+        self.key = format!("{parent}.{}", self.key);
+        self
+    }
+}
+
+/// `Ok` when `good`, else the fault of `key`.
+///
+/// # Errors
+/// [`ConfigError`] with the operands.
+pub fn check(
+    good: bool,
+    key: impl Into<String>,
+    value: impl Display,
+    range: impl Into<String>,
+) -> Result<(), ConfigError> {
+    if good { Ok(()) } else { Err(ConfigError::new(key, value, range)) }
+}
+
+/// [`ConfigError::under`] on a result: `self.train.validate().under("train")?`.
+pub trait Under {
+    /// Puts `parent` and a dot before the key of a fault.
+    #[must_use]
+    fn under(self, parent: &str) -> Self;
+}
+
+impl<T> Under for Result<T, ConfigError> {
+    fn under(self, parent: &str) -> Self {
+        self.map_err(|error| error.under(parent))
+    }
+}
+
+/// A file that cannot be used. Every message begins with its path.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be opened, read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not what it should be.
+    #[error("{path}: {problem}", path = path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Cause and remedy.
+        problem: String,
+    },
+}
+
+impl FileError {
+    /// What the system said of `path`.
+    pub fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+
+    /// What is wrong with `path`, and what to do.
+    pub fn invalid(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Invalid { path: path.into(), problem: problem.into() }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Io { path, .. } | Self::Invalid { path, .. } => path,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_grow_from_the_inside_out() {
+        let fault = check(false, "steps", 0, "at least 1").under("train").under("bridges.pls");
+        let line = fault.unwrap_err().to_string();
+        assert_eq!(line, "bridges.pls.train.steps = 0: must be at least 1");
+        assert_eq!(check(true, "steps", 1, "at least 1").under("train"), Ok(()));
+    }
+
+    #[test]
+    fn a_file_is_named_first() {
+        let gone = FileError::io(Path::new("a/b.npy"), io::Error::other("gone"));
+        assert_eq!(gone.to_string(), "a/b.npy: gone");
+        let cut = FileError::invalid(Path::new("a/b.npy"), "cut short; copy it again");
+        assert_eq!(cut.to_string(), "a/b.npy: cut short; copy it again");
+        assert_eq!(cut.path(), Path::new("a/b.npy"));
+    }
+}
