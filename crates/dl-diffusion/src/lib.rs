@@ -8,6 +8,7 @@ mod error;
 mod fitted;
 pub mod loss;
 pub mod method;
+mod moments;
 pub mod network;
 mod noise;
 pub mod process;

@@ -103,7 +103,7 @@ pub struct TopologyConfig {
     /// Which predictions.
     pub branch: Branch,
     /// Weigh each pair of rows by its rows' alpha_bar_t, so that a pair counts
-    /// where both predictions are certain (alpha_bar_t squared at equal levels).
+    /// where both predictions are certain (alpha_bar_t squared at equal timesteps).
     pub gated: bool,
     /// Only the k nearest neighbours of each clean text embedding in the batch;
     /// 0 takes all pairs.

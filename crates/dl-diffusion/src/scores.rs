@@ -5,7 +5,11 @@ use dl_torch::layers::l2_normalise;
 use serde::{Deserialize, Serialize};
 use tch::{Device, IndexOp, Kind, Tensor};
 
-use crate::{data::Split, error::BridgeError};
+use crate::{
+    data::Split,
+    error::BridgeError,
+    moments::{covariance, mean, symmetric_power},
+};
 
 /// Changes whenever a score does, and with it what validation chooses.
 pub const VERSION: u32 = 1;
@@ -101,27 +105,6 @@ pub fn choose(
         .min_by(|&a, &b| values[a].total_cmp(&values[b]))
         .ok_or_else(|| BridgeError::Input("there are no candidates to choose from".into()))?;
     Ok((best, scores))
-}
-
-/// `[dim]`, in f64.
-pub(crate) fn mean(rows: &Tensor) -> Tensor {
-    rows.mean_dim(0, false, Kind::Double)
-}
-
-/// Covariance with the divisor n, `[dim, dim]`.
-pub(crate) fn covariance(rows: &Tensor) -> Tensor {
-    let centred = rows - mean(rows).unsqueeze(0);
-    centred.tr().matmul(&centred) / rows.size()[0] as f64
-}
-
-/// A power of a symmetric matrix without negative eigenvalues; those that rounding
-/// makes negative count as 0, or as a trillionth of the largest where the power is
-/// negative.
-pub(crate) fn symmetric_power(matrix: &Tensor, power: f64) -> Result<Tensor, BridgeError> {
-    let (values, vectors) = matrix.f_linalg_eigh("L")?;
-    let floor = if power < 0.0 { values.max().double_value(&[]) * 1e-12 } else { 0.0 };
-    let values = values.clamp_min(floor).pow_tensor_scalar(power).unsqueeze(0);
-    Ok((&vectors * values).matmul(&vectors.tr()))
 }
 
 /// tr(A + B - 2 (A B)^(1/2)) of the covariances (Dowson and Landau 1982).

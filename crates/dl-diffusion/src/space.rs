@@ -1,7 +1,7 @@
 //! The space that the learned bridges work in: unit vectors times a factor.
 //!
 //! Unit-norm vectors times sqrt(D) have about unit variance per dimension, which
-//! gives noise levels their meaning (the convention of the DALL-E 2 prior and of
+//! gives timesteps their meaning (the convention of the DALL-E 2 prior and of
 //! SEED). What Diffusion-Link does is not public; the factor is a choice of ours.
 
 use dl_core::fault::{ConfigError, check};

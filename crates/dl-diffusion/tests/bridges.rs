@@ -5,7 +5,6 @@ mod toy;
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
 };
 
 use dl_core::{EmbeddingSet, Progress};
@@ -319,7 +318,7 @@ fn every_loss_and_prediction_trains() {
     let test = set("test", 50, 1);
     let none = paired_cosine(&test.audio, &test);
     for options in [
-        "prediction = \"eps\"\nmax_level = 300",
+        "prediction = \"eps\"\nmax_level = 300\n[[candidates]]\nkind = \"one_step\"\nlevel = 50",
         "prediction = \"v\"\njitter = 0.0",
         "ema = 0.9\nscale = { factor = 3.0 }",
         "[loss]\ndistance = \"huber\"\ntext_identity = 0.0",

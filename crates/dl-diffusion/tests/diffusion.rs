@@ -6,6 +6,7 @@ use std::path::Path;
 use dl_core::{ConfigError, noise::Noise};
 use dl_diffusion::{
     RowNoise,
+    bridges::DiffusionLinkConfig,
     network::{Network, NetworkConfig, sinusoidal},
     process::{Prediction, Process},
     samplers::{Ddim, Denoiser, MeanOfDraws, OneStep, Sampler, SamplerConfig},
@@ -181,26 +182,25 @@ fn time_embeddings_by_hand() {
     assert!(largest_difference(&got, &expected) < 1e-6);
 }
 
-#[test]
-fn every_sampler_matches_diffusers_from_the_middle_of_the_chain() {
-    let golden: Value = serde_json::from_str(include_str!("golden/samplers.json")).unwrap();
+/// Runs every case of a golden file on the schedule that it was made with.
+fn matches_golden(golden: &str, schedule: &ScheduleConfig, count: usize) {
+    let golden: Value = serde_json::from_str(golden).unwrap();
     let (rows, dim) = (golden["rows"].as_i64().unwrap(), golden["dim"].as_i64().unwrap());
     let matrix = |value: &Value, shape: &[i64]| Tensor::from_slice(&numbers(value)).view(shape);
     let start = matrix(&golden["start"], &[rows, dim]);
     let weight = matrix(&golden["weight"], &[dim, dim]);
-    let process = Process::new(&ScheduleConfig::default().build().unwrap());
+    let process = Process::new(&schedule.build().unwrap());
     let cases = golden["cases"].as_array().unwrap();
-    // Three spans, three predictions, DDIM without and with eta, DDPM, DPM-Solver++.
-    assert_eq!(cases.len(), 36);
+    assert_eq!(cases.len(), count);
     for case in cases {
         let prediction = serde_json::from_value(case["prediction"].clone()).unwrap();
         let sampler: SamplerConfig = serde_json::from_value(case["sampler"].clone()).unwrap();
         let steps = case["steps"].as_i64().unwrap();
         let noise = matrix(&case["noise"], &[steps, rows, dim]);
         let seen = std::cell::RefCell::new(Vec::new());
-        let network = |x: &Tensor, level: usize| {
-            seen.borrow_mut().push(level as f64);
-            x.matmul(&weight) + level as f64 / 1000.0
+        let network = |x: &Tensor, timestep: usize| {
+            seen.borrow_mut().push(timestep as f64);
+            x.matmul(&weight) + timestep as f64 / 1000.0
         };
         let denoiser = Denoiser { process: &process, prediction, network: &network, norm: None };
         let output = sampler.sample(&denoiser, &start, &|draw| noise.get(draw as i64)).unwrap();
@@ -210,6 +210,19 @@ fn every_sampler_matches_diffusers_from_the_middle_of_the_chain() {
         let difference = largest_difference(&output, &expected) / scale;
         assert!(difference < 1e-9, "{sampler:?}, {prediction:?}: {difference}");
     }
+}
+
+#[test]
+fn every_sampler_matches_diffusers_from_the_middle_of_the_chain() {
+    // Three spans, three predictions, DDIM without and with eta, DDPM, DPM-Solver++.
+    matches_golden(include_str!("golden/samplers.json"), &ScheduleConfig::default(), 36);
+}
+
+#[test]
+fn every_sampler_matches_its_paper_on_the_default_schedule_of_diffusion_link() {
+    let schedule = DiffusionLinkConfig::default().schedule;
+    assert_eq!(schedule.kind, ScheduleKind::Cosine);
+    matches_golden(include_str!("golden/samplers_default.json"), &schedule, 48);
 }
 
 #[test]

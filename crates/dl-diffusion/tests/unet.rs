@@ -7,7 +7,6 @@ use std::path::Path;
 use dl_diffusion::{
     Bridge, BridgeConfig, BridgeData,
     bridges::DiffusionBridgeConfig,
-    load,
     unet::{Unet, UnetConfig},
 };
 use dl_torch::{Params, tensor_file};

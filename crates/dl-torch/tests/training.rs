@@ -219,7 +219,7 @@ fn the_checkpoint_of_another_training_is_refused_whether_finished_or_cut_short()
         }
         // Other initial values are another model.
         let toy = Toy::new();
-        tch::no_grad(|| toy.params.named()["layer.bias"].shallow_clone().fill_(0.5));
+        let _ = tch::no_grad(|| toy.params.named()["layer.bias"].shallow_clone().fill_(0.5));
         let error = toy.train(kept).0.unwrap_err().to_string();
         assert!(error.contains("with another configuration"), "{error}");
         // A label is no part of it.

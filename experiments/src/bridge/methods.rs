@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use dl_core::{EmbeddingSet, Under};
 use dl_diffusion::BridgeConfig;
 use serde::Deserialize;

@@ -28,7 +28,7 @@ impl Pipeline<'_> {
     }
 
     fn make_language_model(&self) -> Result<LanguageModel> {
-        let (stage, key) = self.language_model_stage()?;
+        let (stage, _) = self.language_model_stage()?;
         if stage.is_done() {
             return Ok(LanguageModel::load(stage.dir(), self.device)?);
         }
@@ -131,7 +131,7 @@ impl Pipeline<'_> {
 
     /// A prefix mapper over the frozen decoder.
     pub fn captioner(&self, protocol: Protocol, bridge: &str, seed: u64) -> Result<Captioner> {
-        let (stage, key) = self.captioner_stage(protocol, bridge, seed)?;
+        let (stage, _) = self.captioner_stage(protocol, bridge, seed)?;
         let model = self.language_model()?;
         let file = stage.file("prefix.safetensors");
         if stage.is_done() {

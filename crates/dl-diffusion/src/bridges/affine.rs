@@ -8,8 +8,8 @@ use crate::{
     data::Split,
     error::BridgeError,
     method::{FittedMethod, MethodReport, Stored},
+    moments,
     noise::RowNoise,
-    scores,
 };
 
 /// A row times `weight`, plus `bias`.
@@ -95,7 +95,7 @@ impl CentredPairs {
     pub(super) fn of(split: &Split) -> Self {
         let exact = |rows: &Tensor| rows.to_device(Device::Cpu).to_kind(Kind::Double);
         let (x, y) = (exact(&split.paired_audio()), exact(&split.text));
-        let (x_mean, y_mean) = (scores::mean(&x), scores::mean(&y));
+        let (x_mean, y_mean) = (moments::mean(&x), moments::mean(&y));
         Self { x: x - &x_mean, y: y - &y_mean, x_mean, y_mean }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     data::Pairs,
     error::BridgeError,
     method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
-    register_bridge, scores,
+    moments, register_bridge,
 };
 
 /// It has no settings.
@@ -30,7 +30,7 @@ impl BridgeMethod for EmbeddingShiftConfig {
         pairs: &Pairs,
         _: &TrainContext<'_>,
     ) -> Result<Box<dyn FittedMethod>, BridgeError> {
-        let mean = |rows: &Tensor| scores::mean(rows).to_device(Device::Cpu);
+        let mean = |rows: &Tensor| moments::mean(rows).to_device(Device::Cpu);
         let rotation = Tensor::eye(pairs.dim as i64, (Kind::Double, Device::Cpu));
         let (audio, text) = (mean(&pairs.train.audio), mean(&pairs.train.text));
         let map = AffineMap::around(&rotation, &audio, &text, pairs.device);

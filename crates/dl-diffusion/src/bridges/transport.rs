@@ -21,9 +21,10 @@ use crate::{
     data::Pairs,
     error::BridgeError,
     method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored, inner_tensors},
+    moments::{covariance, mean, symmetric_power},
     noise::RowNoise,
     register_bridge,
-    scores::{Criterion, choose, covariance, mean, symmetric_power},
+    scores::{Criterion, choose},
 };
 
 /// Which bridge, and how far its rows are moved.
