@@ -8,8 +8,10 @@ pub mod fault;
 pub mod fingerprint;
 pub mod noise;
 pub mod progress;
+pub mod regular;
 pub mod run;
 pub mod stable;
+pub mod text;
 
 pub use embedding_set::{EmbeddingSet, EmbeddingSetError, Provenance};
 pub use fault::{ConfigError, FileError, Under};
