@@ -67,6 +67,58 @@ fn plain(text: String) -> String {
     text
 }
 
+/// A field of a CSV file that goes over several lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongField {
+    /// The line that it begins on, from 1.
+    pub line: usize,
+    /// The line that it ends on.
+    pub end: usize,
+}
+
+/// Checks the quotation marks of a CSV file: one that is never closed swallows the rows
+/// below it, and readers say nothing. Fields over several lines are given: they may be
+/// meant so.
+///
+/// # Errors
+/// The line on which a quoted field begins that does not end, or ends in the middle of
+/// other text; cause and remedy, without a path.
+pub fn csv_quotes(text: &str) -> Result<Vec<LongField>, String> {
+    let mut long = Vec::new();
+    let (mut line, mut begin) = (1, 0);
+    let (mut inside, mut field_start) = (false, true);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        line += usize::from(letter == '\n');
+        if !inside {
+            inside = letter == '"' && field_start;
+            field_start = matches!(letter, ',' | '\n');
+            begin = if inside { line } else { begin };
+            continue;
+        }
+        if letter != '"' || letters.next_if_eq(&'"').is_some() {
+            continue;
+        }
+        inside = false;
+        if !matches!(letters.peek(), None | Some(',' | '\n')) {
+            return Err(format!(
+                "line {begin}: the quoted field that begins here ends on line {line} in the middle \
+                 of text; write every quotation mark inside of a field twice, and close each field"
+            ));
+        }
+        if line > begin {
+            long.push(LongField { line: begin, end: line });
+        }
+    }
+    if inside {
+        return Err(format!(
+            "line {begin}: the quoted field that begins here never ends and takes all rows below \
+             for its text; close it with a quotation mark"
+        ));
+    }
+    Ok(long)
+}
+
 /// Text in quotes, for errors: what cannot be told apart by eye (spaces at the ends or in a
 /// row, letters that look alike, accents as letters of their own) is shown by its number.
 pub fn shown(text: &str) -> String {
@@ -148,6 +200,20 @@ mod tests {
         let fault = read(&path).unwrap_err().to_string();
         assert!(fault.starts_with(&format!("{}: line 1: ", path.display())), "{fault}");
         assert!(read(directory.path()).unwrap_err().to_string().contains("is a folder"));
+    }
+
+    #[test]
+    fn quotes_that_swallow_rows_are_found() {
+        for text in ["a,b\n1,\"x, y\"\n", "a,b\n1,say \"hi\"\n", "a\n\"he said \"\"hi\"\"\"\n", ""]
+        {
+            assert_eq!(csv_quotes(text), Ok(vec![]), "{text}");
+        }
+        let long = LongField { line: 2, end: 3 };
+        assert_eq!(csv_quotes("a,b\n1,\"two\nlines\"\n2,c\n"), Ok(vec![long]));
+        let fault = csv_quotes("id,caption\n1,\"a dog\n2,a cat\n3,rain\n").unwrap_err();
+        assert!(fault.starts_with("line 2: ") && fault.contains("never ends"), "{fault}");
+        let fault = csv_quotes("id,caption\n1,\"a dog\n2,a cat\n3,\"rain\"\n").unwrap_err();
+        assert!(fault.starts_with("line 2: ") && fault.contains("ends on line 4"), "{fault}");
     }
 
     #[test]
