@@ -417,8 +417,7 @@ pub fn variant_of<T: Serialize + DeserializeOwned>(base: &T, sets: &[String]) ->
 
 /// Reads a TOML file of configuration with `sets` on top; faults name file and key.
 pub fn read_toml<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<T> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = dl_core::text::read(path)?;
     let mut document: toml::Table = toml::from_str(&text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let line = 1 + text.get(..start).unwrap_or_default().matches('\n').count();

@@ -63,6 +63,7 @@ pub fn run(
         bail!("none of the {} clips can be embedded", items.len());
     }
     let whole = audio.faults.is_empty();
+    manifest.tell_cut(items, encoder.encoder.as_ref())?;
     let text = captions::embed(encoder.encoder.as_ref(), items, &pieces, reporter)?;
     let provenance = Provenance {
         split: output.shard.map(Shard::mark).unwrap_or_default(),

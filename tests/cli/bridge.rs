@@ -116,7 +116,7 @@ fn npy_files_and_an_embedding_set_give_the_same_bridge_and_the_same_rows() {
 
     let said = files.apply("--audio @audio.npy").ok();
     assert!(said.out.contains("120 rows of 12 dimensions, through ridge"), "{}", said.out);
-    let bridged = read_rows(&files.at("bridged.npy")).unwrap();
+    let bridged = read_rows(&files.at("bridged.npy"), &mut Vec::new()).unwrap();
     let loaded = dl_diffusion::Bridge::load(&files.at("bridge"), tch::Device::Cpu).unwrap();
     let expected = loaded.apply(&files.set.audio, &files.set.ids, 0).unwrap();
     assert!(largest(&bridged, &expected) < 1e-6);
@@ -128,11 +128,15 @@ fn npy_files_and_an_embedding_set_give_the_same_bridge_and_the_same_rows() {
     };
     assert!(cosine(&bridged) > cosine(&files.set.audio) + 0.1);
     files.apply("--set @set.safetensors").ok();
-    assert!(largest(&read_rows(&files.at("bridged.npy")).unwrap(), &expected) < 1e-6);
+    assert!(
+        largest(&read_rows(&files.at("bridged.npy"), &mut Vec::new()).unwrap(), &expected) < 1e-6
+    );
     // Rows of other norms are the same directions.
     write_rows(&files.at("long.npy"), &(&files.set.audio * 3.0)).unwrap();
     files.apply("--audio @long.npy --normalise").ok();
-    assert!(largest(&read_rows(&files.at("bridged.npy")).unwrap(), &expected) < 1e-5);
+    assert!(
+        largest(&read_rows(&files.at("bridged.npy"), &mut Vec::new()).unwrap(), &expected) < 1e-5
+    );
 }
 
 #[test]
@@ -149,7 +153,7 @@ fn a_sampling_bridge_draws_by_id_and_seed() {
     assert!(left.is_empty(), "a checkpoint was left: {left:?}");
     let rows = |more: &str| {
         files.apply(more).ok();
-        read_rows(&files.at("bridged.npy")).unwrap()
+        read_rows(&files.at("bridged.npy"), &mut Vec::new()).unwrap()
     };
     let whole = rows("--audio @audio.npy");
     // The rows turned round, with their own ids: the same results, turned round.

@@ -15,7 +15,7 @@ use std::{
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::Fingerprint;
+use crate::{FileError, Fingerprint, text::told_apart};
 
 mod file;
 mod npy;
@@ -42,6 +42,15 @@ pub enum EmbeddingSetError {
         /// Cause and remedy.
         problem: String,
     },
+}
+
+impl From<FileError> for EmbeddingSetError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Io { path, source } => Self::Io { path, source },
+            FileError::Invalid { path, problem } => Self::Invalid { path, problem },
+        }
+    }
 }
 
 /// Where a set comes from.
@@ -173,54 +182,67 @@ impl EmbeddingSet {
     /// # Errors
     /// [`EmbeddingSetError::Invalid`] for the first fault found.
     pub fn validate(&self, name: &Path) -> Result<(), EmbeddingSetError> {
+        self.validate_sides(name, name)
+    }
+
+    /// The same of a set whose sides come from two files.
+    fn validate_sides(&self, audio: &Path, text: &Path) -> Result<(), EmbeddingSetError> {
         let (n, m) = (self.ids.len(), self.captions.len());
         let fault = if self.audio.nrows() != n {
-            Some(format!("{n} ids but {} audio embeddings", self.audio.nrows()))
+            Some((audio, format!("{n} ids but {} audio embeddings", self.audio.nrows())))
         } else if self.text.nrows() != m || self.owners.len() != m {
             let (rows, owners) = (self.text.nrows(), self.owners.len());
-            Some(format!("{m} captions but {rows} text embeddings and {owners} owners"))
-        } else if self.audio.ncols() != self.text.ncols() {
-            Some(format!(
-                "audio embeddings have {} dimensions but text embeddings {}; both sides must come \
-                 from one encoder",
-                self.audio.ncols(),
-                self.text.ncols()
-            ))
+            Some((text, format!("{m} captions but {rows} text embeddings and {owners} owners")))
         } else if n == 0 || self.audio.ncols() == 0 {
-            Some("it holds no embeddings".into())
+            Some((audio, "it holds no embeddings".into()))
+        } else if self.audio.ncols() != self.text.ncols() {
+            let (dims, others) = (self.audio.ncols(), self.text.ncols());
+            let problem = format!(
+                "audio embeddings have {dims} dimensions but text embeddings {others}; both sides \
+                 must come from one encoder"
+            );
+            Some((text, problem))
         } else {
-            self.first_bad_entry()
+            self.first_bad_entry(audio, text)
         };
         match fault {
             None => Ok(()),
-            Some(problem) => Err(invalid(name, problem)),
+            Some((path, problem)) => Err(invalid(path, problem)),
         }
     }
 
-    fn first_bad_entry(&self) -> Option<String> {
+    fn first_bad_entry<'a>(&self, audio: &'a Path, text: &'a Path) -> Option<(&'a Path, String)> {
         let mut seen = HashSet::new();
-        if let Some(id) = self.ids.iter().find(|id| !seen.insert(id.as_str())) {
-            return Some(format!("id '{id}' occurs twice; every clip needs an id of its own"));
+        for (clip, id) in self.ids.iter().enumerate() {
+            if id.trim().is_empty() {
+                return Some((audio, format!("clip {clip} has an empty id; give it one")));
+            }
+            if !seen.insert(id.as_str()) {
+                let id = told_apart(id, []);
+                let problem = format!("id {id} occurs twice; every clip needs an id of its own");
+                return Some((audio, problem));
+            }
         }
         if let Some(row) = self.owners.iter().position(|&owner| owner >= self.len()) {
             let (owner, n) = (self.owners[row], self.len());
-            return Some(format!("caption {row} belongs to clip {owner}, but there are {n} clips"));
+            let problem = format!("caption {row} belongs to clip {owner}, but there are {n} clips");
+            return Some((text, problem));
         }
+        let of_clip = |(row, what): (usize, &str)| {
+            let id = told_apart(self.ids[row].as_str(), []);
+            (audio, format!("the audio embedding of {id} {what}"))
+        };
+        let of_caption = |(row, what): (usize, &str)| {
+            (text, format!("the text embedding of caption {row} {what}"))
+        };
         bad_row(self.audio.view())
-            .map(|(row, what)| format!("the audio embedding of '{}' {what}", self.ids[row]))
-            .or_else(|| {
-                bad_row(self.text.view())
-                    .map(|(row, what)| format!("the text embedding of caption {row} {what}"))
-            })
+            .map(of_clip)
+            .or_else(|| bad_row(self.text.view()).map(of_caption))
     }
 }
 
 fn invalid(path: &Path, problem: String) -> EmbeddingSetError {
     EmbeddingSetError::Invalid { path: path.into(), problem }
-}
-
-fn owner_index(path: &Path, owner: i64) -> Result<usize, EmbeddingSetError> {
-    usize::try_from(owner).map_err(|_| invalid(path, format!("owner {owner} is negative")))
 }
 
 fn bad_row(rows: ArrayView2<'_, f32>) -> Option<(usize, &'static str)> {

@@ -7,9 +7,13 @@ pub mod embedding_set;
 pub mod fault;
 pub mod fingerprint;
 pub mod noise;
+pub mod npy;
 pub mod progress;
+pub mod regular;
 pub mod run;
 pub mod stable;
+pub mod text;
+pub mod unit;
 
 pub use embedding_set::{EmbeddingSet, EmbeddingSetError, Provenance};
 pub use fault::{ConfigError, FileError, Under};

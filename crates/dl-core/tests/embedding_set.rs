@@ -37,14 +37,18 @@ fn npy_files_round_trip() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     small().export_npy(directory.path()).unwrap();
-    let set = EmbeddingSet::import_npy(&at("audio.npy"), &at("text.npy"), Some(&at("owners.npy")))
-        .unwrap();
+    let mut notes = Vec::new();
+    let mut import = |owners: Option<&Path>| {
+        EmbeddingSet::import_npy(&at("audio.npy"), &at("text.npy"), owners, &mut notes)
+    };
+    let set = import(Some(&at("owners.npy"))).unwrap();
     assert_eq!(
         (&set.audio, &set.text, &set.owners),
         (&small().audio, &small().text, &small().owners)
     );
-    let error = EmbeddingSet::import_npy(&at("audio.npy"), &at("text.npy"), None).unwrap_err();
+    let error = import(None).unwrap_err();
     assert!(error.to_string().contains("3 captions for 2 clips"), "{error}");
+    assert!(notes.is_empty(), "{notes:?}");
 }
 
 #[test]

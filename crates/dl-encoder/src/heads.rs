@@ -18,7 +18,7 @@ use tch::{Device, Tensor};
 use crate::{
     EncoderError, Pairs,
     contrastive::{Likeness, MAX_SCALE, info_nce},
-    error::{check, check_columns},
+    error::{bad, check, check_columns},
     pairs::moments,
 };
 
@@ -345,15 +345,15 @@ impl Heads {
     pub fn load(path: &Path, device: Device) -> Result<Self, EncoderError> {
         let (mut tensors, metadata) = tensor_file::read(path, device)?;
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-            return Err(model(path, "is no file of projection heads"));
+            return Err(bad(path, "is no file of projection heads"));
         }
-        let config: HeadsConfig =
-            metadata.get("config").and_then(|text| serde_json::from_str(text).ok()).ok_or_else(
-                || model(path, "its configuration cannot be read; train the heads again"),
-            )?;
+        let config: HeadsConfig = metadata
+            .get("config")
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| bad(path, "its configuration cannot be read; train the heads again"))?;
         let mut vector = |name: &str| match tensors.remove(name) {
             Some(tensor) if tensor.dim() == 1 => Ok(tensor),
-            _ => Err(model(path, &format!("has no vector `{name}`; train the heads again"))),
+            _ => Err(bad(path, &format!("has no vector `{name}`; train the heads again"))),
         };
         let stats = [
             (vector("audio.mean")?, vector("audio.deviation")?),
@@ -364,10 +364,6 @@ impl Heads {
         heads.params.freeze();
         Ok(heads)
     }
-}
-
-fn model(path: &Path, problem: &str) -> EncoderError {
-    EncoderError::Model { path: path.into(), problem: problem.into() }
 }
 
 /// Standardised features of one split on the device.

@@ -138,7 +138,7 @@ fn tell(items: &[Item], ids: &[String], file: &Path, what: &str, is_so: fn(&Item
     let so = items.iter().zip(ids).filter(|(item, _)| is_so(item));
     let so: Vec<&String> = so.map(|(_, id)| id).collect();
     if !so.is_empty() {
-        eprintln!("{}: {what}: {}: {}", file.display(), so.len(), named(&so));
+        eprintln!("{}: {what}: {}: {}", file.display(), so.len(), named(&so, &[]));
     }
 }
 

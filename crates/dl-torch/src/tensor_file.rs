@@ -4,7 +4,6 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    fs,
     path::Path,
 };
 
@@ -87,7 +86,7 @@ pub fn fingerprint<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>)
 /// # Errors
 /// [`TorchError`] when the file is missing, cut short or of another format.
 pub fn read(path: &Path, device: Device) -> Result<(Tensors, HashMap<String, String>), TorchError> {
-    let bytes = fs::read(path).map_err(|error| TorchError::io(path, error))?;
+    let bytes = dl_core::regular::read(path)?;
     let broken = |error: safetensors::SafeTensorError| {
         TorchError::file(path, format!("not a whole safetensors file ({error}); make it again"))
     };

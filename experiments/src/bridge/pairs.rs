@@ -1,22 +1,20 @@
 //! The user's embeddings: `.npy` files or an `EmbeddingSet`, checked before anything
 //! is built on them, and cut into parts by the clips' ids.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use dl_core::{
     EmbeddingSet,
     embedding_set::read_rows,
     noise::{Noise, item_of},
+    text, unit,
 };
 use ndarray::Array2;
 
 /// How far a norm may be from 1.
-const TOLERANCE: f32 = 1e-3;
+const TOLERANCE: f64 = 1e-3;
 
 /// Where pairs come from.
 #[derive(Debug, Args)]
@@ -55,7 +53,10 @@ impl PairsArgs {
         let (mut set, audio, text) = match (&self.rows.set, &self.rows.audio, &self.text) {
             (Some(path), ..) => (EmbeddingSet::read(path)?, path, path),
             (None, Some(audio), Some(text)) => {
-                let mut set = EmbeddingSet::import_npy(audio, text, self.owners.as_deref())?;
+                let mut notes = Vec::new();
+                let owners = self.owners.as_deref();
+                let mut set = EmbeddingSet::import_npy(audio, text, owners, &mut notes)?;
+                tell(&notes);
                 if let Some(ids) = self.rows.ids(set.len())? {
                     set.ids = ids;
                     set.validate(self.rows.ids.as_deref().unwrap_or(audio))?;
@@ -94,7 +95,9 @@ impl RowsArgs {
                 (set.audio, set.ids)
             }
             (None, Some(path)) => {
-                let audio = read_rows(path)?;
+                let mut notes = Vec::new();
+                let audio = read_rows(path, &mut notes)?;
+                tell(&notes);
                 let rows = audio.nrows();
                 let ids = self.ids(rows)?;
                 (audio, ids.unwrap_or_else(|| (0..rows).map(|row| row.to_string()).collect()))
@@ -107,9 +110,7 @@ impl RowsArgs {
 
     fn ids(&self, rows: usize) -> Result<Option<Vec<String>>> {
         let Some(path) = &self.ids else { return Ok(None) };
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let ids: Vec<String> = text.lines().map(str::to_owned).collect();
+        let ids: Vec<String> = text::read(path)?.lines().map(str::to_owned).collect();
         if ids.len() != rows {
             let lines = ids.len();
             bail!("{}: {lines} ids for {rows} clips; give one a line", path.display());
@@ -119,22 +120,34 @@ impl RowsArgs {
 
     /// Rows that are not of unit norm are scaled with `--normalise` and refused without.
     fn unit(&self, rows: &mut Array2<f32>, side: &str, path: &Path) -> Result<()> {
-        for (index, mut row) in rows.outer_iter_mut().enumerate() {
-            let norm = row.dot(&row).sqrt();
+        for (index, row) in rows.outer_iter_mut().enumerate() {
+            let norm = unit::norm(row.view());
             // A row without a direction or with a NaN is for the bridge to refuse.
             if norm == 0.0 || !norm.is_finite() || (norm - 1.0).abs() <= TOLERANCE {
                 continue;
             }
             if !self.normalise {
+                let shown = if (1e-3..1e5).contains(&norm) {
+                    format!("{norm:.4}")
+                } else {
+                    format!("{norm:.3e}")
+                };
                 bail!(
-                    "{}: row {index} of {side} has the norm {norm:.4}, not 1; scale the rows to \
+                    "{}: row {index} of {side} has the norm {shown}, not 1; scale the rows to \
                      unit norm, or give --normalise",
                     path.display()
                 );
             }
-            row /= norm;
+            unit::scale(row);
         }
         Ok(())
+    }
+}
+
+/// Says what was done to the user's files on the way.
+fn tell(notes: &[String]) {
+    for note in notes {
+        eprintln!("note: {note}");
     }
 }
 

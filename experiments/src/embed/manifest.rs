@@ -2,13 +2,16 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
-use dl_core::Fingerprint;
+use anyhow::{Result, anyhow, bail};
+use dl_core::{
+    Fingerprint,
+    text::{self, told_apart},
+};
+use dl_encoder::Encoder;
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -27,6 +30,9 @@ pub struct Item {
     file: PathBuf,
     /// At least one.
     pub captions: Vec<String>,
+    /// The line of each caption; not what the clip is.
+    #[serde(skip)]
+    lines: Vec<u64>,
 }
 
 /// What a manifest lists.
@@ -34,41 +40,85 @@ pub struct Manifest {
     /// The clips in the order of their first rows; at least one.
     pub items: Vec<Item>,
     folder: PathBuf,
+    path: PathBuf,
 }
 
 impl Manifest {
     /// Reads the file. Rows with one id and file are captions of one clip.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let at = |line: u64| format!("{}, line {line}", path.display());
+        let text = text::read(path)?;
+        let long =
+            text::csv_quotes(&text).map_err(|fault| anyhow!("{}, {fault}", path.display()))?;
+        for field in long {
+            eprintln!(
+                "warning: {}: a quoted field goes on to line {}; if that is not meant, close its \
+                 quotation mark",
+                at(field.line as u64),
+                field.end
+            );
+        }
         let mut items: Vec<Item> = Vec::new();
         let mut by_id: HashMap<String, usize> = HashMap::new();
-        for (line, row) in csv::Reader::from_reader(file).deserialize().enumerate() {
-            let Row { id, file, caption } = row.map_err(|error| {
-                anyhow!(
-                    "{}: {error}; it needs the columns id, file, caption (encoding UTF-8)",
-                    path.display()
-                )
-            })?;
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let head = reader.headers()?.clone();
+        for record in reader.records() {
+            let needs = |error: csv::Error| {
+                anyhow!("{}: {error}; it needs the columns id, file, caption", path.display())
+            };
+            let record = record.map_err(needs)?;
+            let line = record.position().map_or(0, csv::Position::line);
+            let Row { id, file, caption } = record.deserialize(Some(&head)).map_err(needs)?;
+            for (name, value) in [("id", id.as_str()), ("caption", caption.as_str())] {
+                if value.trim().is_empty() {
+                    bail!("{}: the {name} is empty; fill it in or delete the row", at(line));
+                }
+            }
+            if file.as_os_str().is_empty() {
+                bail!("{}: the file is empty; fill it in or delete the row", at(line));
+            }
             match by_id.get(&id).map(|&index| &mut items[index]) {
                 None => {
                     by_id.insert(id.clone(), items.len());
-                    items.push(Item { id, file, captions: vec![caption] });
+                    items.push(Item { id, file, captions: vec![caption], lines: vec![line] });
                 }
                 Some(item) if item.file == file && !item.captions.contains(&caption) => {
                     item.captions.push(caption);
+                    item.lines.push(line);
                 }
                 Some(_) => bail!(
-                    "{}, line {}: id '{id}' occurs again with another file or the same caption; \
-                     give every clip an id of its own",
-                    path.display(),
-                    line + 2
+                    "{}: id {} occurs again with another file or the same caption; give every \
+                     clip an id of its own",
+                    at(line),
+                    told_apart(&id, [])
                 ),
             }
         }
         if items.is_empty() {
             bail!("{}: it lists no clips", path.display());
         }
-        Ok(Self { items, folder: path.parent().unwrap_or(Path::new("")).to_owned() })
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { items, folder, path: path.to_owned() })
+    }
+
+    /// Says which captions of `items` have more tokens than `encoder` takes.
+    pub fn tell_cut(&self, items: &[Item], encoder: &dyn Encoder) -> Result<()> {
+        let captions: Vec<String> =
+            items.iter().flat_map(|item| item.captions.iter().cloned()).collect();
+        let lines: Vec<u64> = items.iter().flat_map(|item| item.lines.iter().copied()).collect();
+        let cut = encoder.cut_texts(&captions)?;
+        if !cut.is_empty() {
+            let first: Vec<String> = cut.iter().take(5).map(|&i| lines[i].to_string()).collect();
+            let more = if cut.len() > 5 { " ..." } else { "" };
+            eprintln!(
+                "warning: {}: {} captions have more tokens than the encoder takes, their ends are \
+                 not embedded: line {}{more}",
+                self.path.display(),
+                cut.len(),
+                first.join(", ")
+            );
+        }
+        Ok(())
     }
 
     /// Digest of all that the manifest says. The files themselves are not in it,

@@ -1,6 +1,6 @@
 //! The safetensors file of a set.
 
-use std::{borrow::Cow, collections::HashMap, fs, path::Path};
+use std::{borrow::Cow, collections::HashMap, path::Path};
 
 use ndarray::Array2;
 use safetensors::{
@@ -9,8 +9,8 @@ use safetensors::{
 };
 use serde::Serialize;
 
-use super::{EmbeddingSet, EmbeddingSetError, invalid, owner_index};
-use crate::{atomic, stable};
+use super::{EmbeddingSet, EmbeddingSetError, invalid};
+use crate::{atomic, regular, stable};
 
 const FORMAT: &str = "diffusion-link/embedding-set";
 const VERSION: &str = "1";
@@ -22,13 +22,25 @@ impl EmbeddingSet {
     /// [`EmbeddingSetError`] when it cannot be read, is no embedding set, is cut
     /// short, or fails [`EmbeddingSet::validate`].
     pub fn read(path: &Path) -> Result<Self, EmbeddingSetError> {
-        let io_error = |source| EmbeddingSetError::Io { path: path.into(), source };
-        let bytes = fs::read(path).map_err(io_error)?;
+        Self::parse(path, &regular::read(path)?)
+    }
+
+    /// The set in `bytes`, the content of a file that errors shall name `path`.
+    ///
+    /// # Errors
+    /// As [`EmbeddingSet::read`].
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, EmbeddingSetError> {
+        if bytes.starts_with(b"\x93NUMPY") {
+            return Err(invalid(
+                path,
+                "is a .npy file, no embedding set; give it as audio or text".into(),
+            ));
+        }
         let unreadable = |error: &dyn std::fmt::Display| {
             invalid(path, format!("not a whole safetensors file ({error}); make it again"))
         };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| unreadable(&e))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(&e))?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| unreadable(&e))?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| unreadable(&e))?;
         let metadata = header.metadata().clone().unwrap_or_default();
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
             return Err(invalid(path, format!("not an embedding set: no `format` = \"{FORMAT}\"")));
@@ -57,7 +69,12 @@ impl EmbeddingSet {
     /// # Errors
     /// As [`EmbeddingSet::validate`], and [`EmbeddingSetError::Io`] when the disk refuses.
     pub fn write(&self, path: &Path) -> Result<(), EmbeddingSetError> {
-        self.validate(path)?;
+        self.validate(path).map_err(|error| match error {
+            EmbeddingSetError::Invalid { path, problem } => {
+                invalid(&path, format!("is not written, since {problem}"))
+            }
+            other => other,
+        })?;
         let metadata = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
             ("version".to_owned(), VERSION.to_owned()),
@@ -142,7 +159,9 @@ fn tensor<'a>(
         let (got, shape) = (view.dtype(), view.shape());
         return Err(invalid(
             path,
-            format!("tensor `{name}` is {got:?} {shape:?}, expected {dtype:?} of rank {rank}"),
+            format!(
+                "tensor `{name}` is {got:?} {shape:?}, expected {dtype:?} of rank {rank}; save it so"
+            ),
         ));
     }
     Ok(view)
@@ -165,6 +184,8 @@ fn owners(path: &Path, tensors: &SafeTensors<'_>) -> Result<Vec<usize>, Embeddin
         .data()
         .chunks_exact(8)
         .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
-        .map(|owner| owner_index(path, owner))
+        .map(|owner| {
+            usize::try_from(owner).map_err(|_| invalid(path, format!("owner {owner} is negative")))
+        })
         .collect()
 }

@@ -8,7 +8,7 @@
 use std::{collections::HashMap, path::Path};
 
 use dl_audio::{AudioFeatures, ClapFrontEnd, ClapFrontEndConfig};
-use dl_core::{Fingerprint, Under, atomic, noise::Noise};
+use dl_core::{FileError, Fingerprint, Under, atomic, noise::Noise};
 use dl_torch::{
     Params, Subject, TorchError, TrainConfig, TrainContext, TrainReport, convert, tensor_file,
     train, weights::Fresh,
@@ -55,7 +55,7 @@ impl PretrainConfig {
     /// # Errors
     /// [`EncoderError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), EncoderError> {
-        self.model.validate()?;
+        self.model.validate().under("model")?;
         let [channels, frames, mels] = self.front_end()?.shape().map(|n| n as i64);
         let audio = &self.model.audio_config;
         check(channels == 1, "preprocessor.truncation", "fusion", "rand_trunc")?;
@@ -334,7 +334,7 @@ impl Pretrained {
         let write = |name: &str, text: String| {
             let path = directory.join(name);
             atomic::write_bytes(&path, text.as_bytes())
-                .map_err(|source| EncoderError::Io { path, source })
+                .map_err(|source| FileError::io(&path, source).into())
         };
         let json = |value: serde_json::Result<String>| {
             value.map_err(|error| EncoderError::Torch(TorchError::Torch(error.to_string())))
