@@ -11,7 +11,7 @@ pub mod progress;
 pub mod run;
 pub mod stable;
 
-pub use embedding_set::{EmbeddingSet, EmbeddingSetError, Provenance};
+pub use embedding_set::{EmbeddingSet, MismatchError, Provenance};
 pub use fault::{ConfigError, FileError, Under};
 pub use fingerprint::Fingerprint;
 pub use progress::{Progress, Silent};

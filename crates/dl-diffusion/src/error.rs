@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dl_core::EmbeddingSetError;
+use dl_core::FileError;
 use dl_torch::TorchError;
 
 /// What can go wrong between a user's embeddings, files or wishes and a bridge.
@@ -13,7 +13,7 @@ pub enum BridgeError {
     Torch(#[from] TorchError),
     /// An embedding set that cannot be used.
     #[error(transparent)]
-    Set(#[from] EmbeddingSetError),
+    Set(#[from] FileError),
     /// A bridge file is not what it should be.
     #[error("{path}: {problem}", path = path.display())]
     File {
