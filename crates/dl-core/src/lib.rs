@@ -10,6 +10,7 @@ pub mod noise;
 pub mod progress;
 pub mod run;
 pub mod stable;
+pub mod tagged;
 
 pub use embedding_set::{EmbeddingSet, MismatchError, Provenance};
 pub use fault::{ConfigError, FileError, Under};
