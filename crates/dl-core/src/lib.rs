@@ -8,9 +8,11 @@ pub mod fault;
 pub mod fingerprint;
 pub mod noise;
 pub mod progress;
+pub mod regular;
 pub mod run;
 pub mod stable;
 pub mod tagged;
+pub mod text;
 
 pub use embedding_set::{EmbeddingSet, MismatchError, Provenance};
 pub use fault::{ConfigError, FileError, Under};
