@@ -1,12 +1,12 @@
 //! Any bytes as a sound file: it is decoded to finite samples, or refused with its name.
 //! Run from `crates/dl-audio`:
 //!
-//!     unzip -q fuzz/corpus.zip -d fuzz/corpus/decode
-//!     cargo +nightly fuzz run decode -- -dict=fuzz/decode.dict -max_len=16384
+//!     cargo +nightly fuzz run decode fuzz/corpus/decode tests/golden/matrix \
+//!         -- -dict=fuzz/decode.dict -max_len=16384
 //!
 //! A panic inside symphonia or lewton is caught as in the program and counts as a refusal;
-//! what is sought are panics of this crate, hangs, and memory beyond libFuzzer's limit. The
-//! corpus grew from the smallest files of `tests/golden`.
+//! what is sought are panics of this crate, hangs, and memory beyond libFuzzer's limit. It
+//! begins with the files that `tests/golden/matrix.py` made.
 #![no_main]
 
 use std::path::Path;
