@@ -7,8 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use dl_core::Under;
-use dl_data::CorpusConfig;
+use dl_core::{Under, tagged};
+use dl_data::{Corpus, CorpusConfig};
 use dl_diffusion::BridgeConfig;
 use dl_encoder::{AudioTowerConfig, ClapConfig, HeadsConfig, TextTowerConfig, TowerPairConfig};
 use dl_llm::{DecodeConfig, LmTrainConfig, PrefixConfig};
@@ -340,10 +340,10 @@ impl SuiteConfig {
                 bail!("transfer.rows: must contain rows.compare, which is {}", self.rows.compare);
             }
             for (name, corpus) in &transfer.to {
-                corpus.validate().with_context(|| format!("transfer.to.{name}"))?;
+                corpus.validate().under(&format!("transfer.to.{name}"))?;
             }
         }
-        self.data.validate().context("data")?;
+        self.data.validate().under("data")?;
         self.encoder.validate("encoder")?;
         for (name, encoder) in &self.encoders {
             encoder.validate(&format!("encoders.{name}"))?;
@@ -361,15 +361,9 @@ impl SuiteConfig {
         })
     }
 
-    /// The corpus, its folders relative to the repository.
-    pub fn corpus(&self) -> Result<CorpusConfig> {
-        let mut corpus = self.data.clone();
-        if let CorpusConfig::Recorded(recorded) = &mut corpus {
-            for root in &mut recorded.roots {
-                *root = paths::in_repository(root)?;
-            }
-        }
-        Ok(corpus)
+    /// Opens the corpus, its folders relative to the repository.
+    pub fn corpus(&self) -> Result<Box<dyn Corpus>> {
+        Ok(self.data.open(self.seed, &paths::repository()?)?)
     }
 
     /// The resolved configuration as TOML, for the run directory.
@@ -409,9 +403,7 @@ pub fn variant_of<T: Serialize + DeserializeOwned>(base: &T, sets: &[String]) ->
         apply(&mut document, set)?;
     }
     serde_path_to_error::deserialize(toml::Value::Table(document)).map_err(|error| {
-        let place = error.path().to_string();
-        let problem = error.into_inner();
-        anyhow!("{}: {place}: {}", sets.join(", "), with_suggestion(problem.message()))
+        anyhow!("{}: {}", sets.join(", "), explained(error))
     })
 }
 
@@ -427,10 +419,17 @@ pub fn read_toml<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<T>
         apply(&mut document, set)?;
     }
     serde_path_to_error::deserialize(toml::Value::Table(document)).map_err(|error| {
-        let (place, problem) = (error.path().to_string(), error.into_inner());
-        let (place, problem) = dl_core::fault::at(&place, problem.message());
-        anyhow!("{}: {place}: {}", path.display(), with_suggestion(problem))
+        anyhow!("{}: {}", path.display(), explained(error))
     })
+}
+
+/// The whole path of the key at fault, and what is wrong with it.
+fn explained(error: serde_path_to_error::Error<toml::de::Error>) -> String {
+    let path = error.path().to_string();
+    let problem = error.into_inner();
+    let (path, problem) = tagged::place(&path, problem.message());
+    let problem = with_suggestion(problem);
+    if path.is_empty() { problem } else { format!("{path}: {problem}") }
 }
 
 /// Puts one `key=value` into the document. A value that is not TOML is a string,

@@ -57,10 +57,7 @@ fn writable(runs: &Path) -> Result<String, String> {
 }
 
 fn data(config: &SuiteConfig) -> Result<String, String> {
-    let corpus = config
-        .corpus()
-        .and_then(|corpus| Ok(corpus.open(config.seed)?))
-        .map_err(|error| format!("{error:#}"))?;
+    let corpus = config.corpus().map_err(|error| format!("{error:#}"))?;
     let sizes = [dl_data::Split::Train, dl_data::Split::Validation, dl_data::Split::Test]
         .map(|split| corpus.clips(split).len().to_string())
         .join(" + ");

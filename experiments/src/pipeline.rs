@@ -8,7 +8,7 @@ use std::{cell::OnceCell, rc::Rc};
 
 use anyhow::{Context, Result, bail};
 use dl_core::{EmbeddingSet, Fingerprint, Stage, Store};
-use dl_data::{Corpus, Split};
+use dl_data::{Corpus, SceneCorpus, Split};
 use dl_diffusion::{Bridge, BridgeData};
 use dl_encoder::{
     AudioEncoder, Clap, Encoder, HeadedEncoder, Heads, Sanity, TowerPair,
@@ -180,13 +180,22 @@ impl<'a> Pipeline<'a> {
     /// Sounds and captions.
     pub fn corpus(&self) -> Result<&dyn Corpus> {
         if self.corpus.get().is_none() {
-            let corpus = self.config.corpus()?.open(self.config.seed)?;
+            let corpus = self.config.corpus()?;
             for warning in corpus.warnings() {
                 self.reporter.say(&format!("warning: {warning}"));
             }
             let _ = self.corpus.set(corpus);
         }
         Ok(self.corpus.get().context("the corpus is open")?.as_ref())
+    }
+
+    /// The corpus, for what only scenes have.
+    pub fn scenes(&self) -> Result<&dyn SceneCorpus> {
+        let corpus = self.corpus()?;
+        let name = corpus.name();
+        corpus.as_scenes().with_context(|| {
+            format!("the clips of `{name}` are no scenes; use a corpus of scenes (data.kind)")
+        })
     }
 
     /// The frozen model under the encoder: the encoder itself, or pretrained towers.

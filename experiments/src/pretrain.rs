@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use dl_core::{Fingerprint, Store, atomic};
+use dl_core::{Fingerprint, Store, Under, atomic};
 use dl_data::{Corpus, CorpusConfig, Split};
 use dl_encoder::{
     AudioEncoder, Clap, ClapConfig, Encoder, Extraction, Sanity,
@@ -75,10 +75,10 @@ pub fn run(
     let parts: Recipe = config::read_toml(recipe, sets)?;
     let Recipe { device, seed, runs, data, clap } = &parts;
     let place = || format!("in {}", recipe.display());
-    data.validate().context("data").with_context(place)?;
+    data.validate().under("data").with_context(place)?;
     clap.validate().context("clap").with_context(place)?;
     let (device_name, device) = (*device, device.resolve()?);
-    let corpus = data.open(*seed)?;
+    let corpus = data.open(*seed, &paths::repository()?)?;
     let key = Fingerprint::combine([&corpus.fingerprint(), &Fingerprint::of(&(clap, seed))]);
     let store = Store::new(paths::in_repository(runs)?.join("stages"));
     let spectrograms = Spectrograms::new(clap.front_end()?);

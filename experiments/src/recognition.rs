@@ -22,7 +22,7 @@ const BATCH: usize = 16;
 pub fn run(pipeline: &Pipeline<'_>) -> Result<RunDir> {
     let config = pipeline.config;
     let run = record::open(pipeline, "recognition")?;
-    let corpus = pipeline.corpus()?;
+    let corpus = pipeline.scenes()?;
     let singles = corpus.singles(Split::Test);
     if singles.is_empty() {
         bail!("the corpus has no unmixed test recordings");
@@ -87,7 +87,7 @@ fn captions(pipeline: &Pipeline<'_>, seed: u64) -> Result<Vec<String>> {
     if stage.is_done() {
         return Ok(stage.summary()?);
     }
-    let (encoder, corpus) = (pipeline.encoder()?, pipeline.corpus()?);
+    let (encoder, corpus) = (pipeline.encoder()?, pipeline.scenes()?);
     let singles = corpus.singles(Split::Test);
     let mut audio = Array2::zeros((0, encoder.dim()));
     pipeline.reporter.begin("unmixed recordings", singles.len() as u64);

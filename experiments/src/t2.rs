@@ -191,10 +191,11 @@ impl Scorer {
         let variety = diversity::diversity(&tokens);
         let clips: BTreeMap<&str, &Clip> =
             corpus.clips(split).iter().map(|clip| (clip.id.as_str(), clip)).collect();
+        let scenes = corpus.as_scenes();
         let names_one = |prediction: &Prediction| {
-            let named = corpus.named_labels(&prediction.caption);
+            let named = scenes.map(|scenes| scenes.named_labels(&prediction.caption));
             let own = clips.get(prediction.id.as_str()).map(|clip| clip.labels.as_slice());
-            let hit = named.iter().any(|label| own.unwrap_or_default().contains(label));
+            let hit = named.iter().flatten().any(|label| own.unwrap_or_default().contains(label));
             if hit { 1.0 } else { 0.0 }
         };
         let meteor = self.meteor.as_ref().map(|data| BuiltIn::Meteor(Matchers::All(data)));

@@ -6,66 +6,20 @@
 //! (JSON arrays of N and M strings) and `provenance` (a JSON object, see
 //! [`Provenance`]). From Python it is one `safetensors.numpy.save_file` call.
 
-use std::{
-    collections::HashSet,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashSet, path::Path};
 
 use ndarray::{Array2, ArrayView2, Axis};
-use serde::{Deserialize, Serialize};
 
 use crate::{FileError, Fingerprint, text::told_apart};
 
+mod checks;
 mod file;
 mod npy;
+mod provenance;
 
 pub use npy::{read_rows, write_rows};
+pub use provenance::{MismatchError, Provenance};
 
-/// What is wrong with an embedding set or its file. Every variant names the file
-/// (or the set's name in memory).
-#[derive(Debug, thiserror::Error)]
-pub enum EmbeddingSetError {
-    /// The file cannot be opened, read or written.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is not what it should be; `problem` says how and what to do.
-    #[error("{path}: {problem}", path = path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Cause and remedy.
-        problem: String,
-    },
-}
-
-impl From<FileError> for EmbeddingSetError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::Io { path, source } => Self::Io { path, source },
-            FileError::Invalid { path, problem } => Self::Invalid { path, problem },
-        }
-    }
-}
-
-/// Where a set comes from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Provenance {
-    /// `train`, `validation`, `test` or the user's own word.
-    pub split: String,
-    /// Name and fingerprint of the encoder.
-    pub encoder: String,
-    /// Fingerprint of the corpus (sounds and captions).
-    pub corpus: String,
-    /// The bridges that the audio side has been through, first to last.
-    #[serde(default)]
-    pub bridges: Vec<String>,
-}
 
 /// Paired audio and text embeddings of one split.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,10 +54,11 @@ impl EmbeddingSet {
         self.ids.is_empty()
     }
 
-    /// Digest of the list of ids: tables carry it beside n, so that two tables
-    /// over different clips are not taken for one.
+    /// Digest of the corpus and the list of ids: tables carry it beside n, so that two
+    /// tables over different clips are not taken for one. An id names a clip within its
+    /// corpus only.
     pub fn id_hash(&self) -> Fingerprint {
-        Fingerprint::of(&self.ids)
+        Fingerprint::of(&(&self.provenance.corpus, &self.ids))
     }
 
     /// The indices of each clip's captions, in order: `[N]` lists.
@@ -149,7 +104,8 @@ impl EmbeddingSet {
         set
     }
 
-    /// One set of the clips of all `sets`, in order, with the provenance of the first.
+    /// One set of the clips of all `sets`, in order, with the provenance of the first;
+    /// its corpus is a digest of all corpora where they differ.
     ///
     /// # Panics
     /// When there is none, or their dimensions differ.
@@ -172,7 +128,7 @@ impl EmbeddingSet {
                 .flat_map(|(set, start)| set.owners.iter().map(move |owner| start + owner))
                 .collect(),
             text: stack(|set| &set.text),
-            provenance: sets[0].provenance.clone(),
+            provenance: Provenance { corpus: joint_corpus(sets), ..sets[0].provenance.clone() },
         }
     }
 
@@ -180,13 +136,13 @@ impl EmbeddingSet {
     /// a set in memory) that an error shall name.
     ///
     /// # Errors
-    /// [`EmbeddingSetError::Invalid`] for the first fault found.
-    pub fn validate(&self, name: &Path) -> Result<(), EmbeddingSetError> {
+    /// [`FileError::Invalid`] for the first fault found.
+    pub fn validate(&self, name: &Path) -> Result<(), FileError> {
         self.validate_sides(name, name)
     }
 
     /// The same of a set whose sides come from two files.
-    fn validate_sides(&self, audio: &Path, text: &Path) -> Result<(), EmbeddingSetError> {
+    fn validate_sides(&self, audio: &Path, text: &Path) -> Result<(), FileError> {
         let (n, m) = (self.ids.len(), self.captions.len());
         let fault = if self.audio.nrows() != n {
             Some((audio, format!("{n} ids but {} audio embeddings", self.audio.nrows())))
@@ -241,8 +197,17 @@ impl EmbeddingSet {
     }
 }
 
-fn invalid(path: &Path, problem: String) -> EmbeddingSetError {
-    EmbeddingSetError::Invalid { path: path.into(), problem }
+fn joint_corpus(sets: &[EmbeddingSet]) -> String {
+    let mut corpora: Vec<&str> = sets.iter().map(|set| set.provenance.corpus.as_str()).collect();
+    corpora.dedup();
+    match corpora.as_slice() {
+        [one] => (*one).to_owned(),
+        several => Fingerprint::of(&several).to_string(),
+    }
+}
+
+fn invalid(path: &Path, problem: String) -> FileError {
+    FileError::Invalid { path: path.into(), problem }
 }
 
 fn bad_row(rows: ArrayView2<'_, f32>) -> Option<(usize, &'static str)> {

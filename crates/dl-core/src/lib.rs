@@ -12,10 +12,11 @@ pub mod progress;
 pub mod regular;
 pub mod run;
 pub mod stable;
+pub mod tagged;
 pub mod text;
 pub mod unit;
 
-pub use embedding_set::{EmbeddingSet, EmbeddingSetError, Provenance};
+pub use embedding_set::{EmbeddingSet, MismatchError, Provenance};
 pub use fault::{ConfigError, FileError, Under};
 pub use fingerprint::Fingerprint;
 pub use progress::{Progress, Silent};

@@ -1,6 +1,6 @@
 //! The error of this crate.
 
-use dl_core::{ConfigError, EmbeddingSetError, FileError};
+use dl_core::{ConfigError, FileError};
 use dl_torch::TorchError;
 
 /// What can go wrong between a user's embeddings, files or configuration and a bridge.
@@ -9,10 +9,7 @@ pub enum BridgeError {
     /// Devices, tensors and training.
     #[error(transparent)]
     Torch(#[from] TorchError),
-    /// An embedding set that cannot be used.
-    #[error(transparent)]
-    Set(#[from] EmbeddingSetError),
-    /// A bridge file is not what it should be.
+    /// A file (an embedding set, a bridge) that is not what it should be.
     #[error(transparent)]
     File(#[from] FileError),
     /// A configuration value is out of range.

@@ -9,7 +9,8 @@ use safetensors::{
 };
 use serde::Serialize;
 
-use super::{EmbeddingSet, EmbeddingSetError, invalid};
+use super::{EmbeddingSet, invalid};
+use crate::FileError;
 use crate::{atomic, regular, stable};
 
 const FORMAT: &str = "diffusion-link/embedding-set";
@@ -19,9 +20,9 @@ impl EmbeddingSet {
     /// Reads and validates a file.
     ///
     /// # Errors
-    /// [`EmbeddingSetError`] when it cannot be read, is no embedding set, is cut
+    /// [`FileError`] when it cannot be read, is no embedding set, is cut
     /// short, or fails [`EmbeddingSet::validate`].
-    pub fn read(path: &Path) -> Result<Self, EmbeddingSetError> {
+    pub fn read(path: &Path) -> Result<Self, FileError> {
         Self::parse(path, &regular::read(path)?)
     }
 
@@ -29,7 +30,7 @@ impl EmbeddingSet {
     ///
     /// # Errors
     /// As [`EmbeddingSet::read`].
-    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, EmbeddingSetError> {
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
         if bytes.starts_with(b"\x93NUMPY") {
             return Err(invalid(
                 path,
@@ -67,10 +68,10 @@ impl EmbeddingSet {
     /// Validates the set and writes it whole or not at all.
     ///
     /// # Errors
-    /// As [`EmbeddingSet::validate`], and [`EmbeddingSetError::Io`] when the disk refuses.
-    pub fn write(&self, path: &Path) -> Result<(), EmbeddingSetError> {
+    /// As [`EmbeddingSet::validate`], and [`FileError::Io`] when the disk refuses.
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
         self.validate(path).map_err(|error| match error {
-            EmbeddingSetError::Invalid { path, problem } => {
+            FileError::Invalid { path, problem } => {
                 invalid(&path, format!("is not written, since {problem}"))
             }
             other => other,
@@ -88,7 +89,7 @@ impl EmbeddingSet {
             ("text", Side::Rows(&self.text)),
         ];
         atomic::write(path, |file| stable::write(file, tensors, &metadata))
-            .map_err(|source| EmbeddingSetError::Io { path: path.into(), source })
+            .map_err(|source| FileError::Io { path: path.into(), source })
     }
 }
 
@@ -138,7 +139,7 @@ fn json_entry<T: serde::de::DeserializeOwned>(
     path: &Path,
     metadata: &HashMap<String, String>,
     key: &str,
-) -> Result<T, EmbeddingSetError> {
+) -> Result<T, FileError> {
     let text = metadata
         .get(key)
         .ok_or_else(|| invalid(path, format!("metadata entry `{key}` is missing")))?;
@@ -152,7 +153,7 @@ fn tensor<'a>(
     name: &str,
     dtype: Dtype,
     rank: usize,
-) -> Result<TensorView<'a>, EmbeddingSetError> {
+) -> Result<TensorView<'a>, FileError> {
     let view =
         tensors.tensor(name).map_err(|_| invalid(path, format!("tensor `{name}` is missing")))?;
     if view.dtype() != dtype || view.shape().len() != rank {
@@ -171,7 +172,7 @@ fn matrix(
     path: &Path,
     tensors: &SafeTensors<'_>,
     name: &str,
-) -> Result<Array2<f32>, EmbeddingSetError> {
+) -> Result<Array2<f32>, FileError> {
     let view = tensor(path, tensors, name, Dtype::F32, 2)?;
     let values =
         view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
@@ -179,7 +180,7 @@ fn matrix(
         .map_err(|error| invalid(path, format!("tensor `{name}`: {error}")))
 }
 
-fn owners(path: &Path, tensors: &SafeTensors<'_>) -> Result<Vec<usize>, EmbeddingSetError> {
+fn owners(path: &Path, tensors: &SafeTensors<'_>) -> Result<Vec<usize>, FileError> {
     tensor(path, tensors, "owners", Dtype::I64, 1)?
         .data()
         .chunks_exact(8)

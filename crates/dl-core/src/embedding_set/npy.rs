@@ -4,7 +4,8 @@ use std::{io, path::Path};
 
 use ndarray::Array2;
 
-use super::{EmbeddingSet, EmbeddingSetError, Provenance, invalid};
+use super::{EmbeddingSet, Provenance, invalid};
+use crate::FileError;
 use crate::{
     atomic,
     npy::{self, Converted},
@@ -17,13 +18,13 @@ impl EmbeddingSet {
     /// file whose numbers were of another type than f32 and i64.
     ///
     /// # Errors
-    /// [`EmbeddingSetError`] naming the file at fault.
+    /// [`FileError`] naming the file at fault.
     pub fn import_npy(
         audio: &Path,
         text: &Path,
         owners: Option<&Path>,
         notes: &mut Vec<String>,
-    ) -> Result<Self, EmbeddingSetError> {
+    ) -> Result<Self, FileError> {
         let audio_rows = read_rows(audio, notes)?;
         let text_rows = read_rows(text, notes)?;
         let (n, m) = (audio_rows.nrows(), text_rows.nrows());
@@ -52,8 +53,8 @@ impl EmbeddingSet {
     /// Writes `audio.npy`, `text.npy` and `owners.npy` into a directory.
     ///
     /// # Errors
-    /// [`EmbeddingSetError::Io`] when the disk refuses.
-    pub fn export_npy(&self, directory: &Path) -> Result<(), EmbeddingSetError> {
+    /// [`FileError::Io`] when the disk refuses.
+    pub fn export_npy(&self, directory: &Path) -> Result<(), FileError> {
         let owners = ndarray::Array1::from_iter(self.owners.iter().map(|&owner| owner as i64));
         write_npy(&directory.join("audio.npy"), &self.audio)?;
         write_npy(&directory.join("text.npy"), &self.text)?;
@@ -65,8 +66,8 @@ impl EmbeddingSet {
 /// file has another type.
 ///
 /// # Errors
-/// [`EmbeddingSetError`] naming the file when it cannot be read or is of another form.
-pub fn read_rows(path: &Path, notes: &mut Vec<String>) -> Result<Array2<f32>, EmbeddingSetError> {
+/// [`FileError`] naming the file when it cannot be read or is of another form.
+pub fn read_rows(path: &Path, notes: &mut Vec<String>) -> Result<Array2<f32>, FileError> {
     Ok(noted(path, npy::rows(path)?, notes))
 }
 
@@ -81,7 +82,7 @@ fn owner_rows(
     n: usize,
     m: usize,
     notes: &mut Vec<String>,
-) -> Result<Vec<usize>, EmbeddingSetError> {
+) -> Result<Vec<usize>, FileError> {
     let found = noted(path, npy::whole_numbers(path)?, notes);
     if found.len() != m {
         return Err(invalid(path, format!("has {} owners for {m} captions", found.len())));
@@ -105,12 +106,12 @@ fn owner_rows(
 /// Writes rows as `.npy` f32 `[rows, dims]`, whole or not at all.
 ///
 /// # Errors
-/// [`EmbeddingSetError::Io`] when the disk refuses.
-pub fn write_rows(path: &Path, rows: &Array2<f32>) -> Result<(), EmbeddingSetError> {
+/// [`FileError::Io`] when the disk refuses.
+pub fn write_rows(path: &Path, rows: &Array2<f32>) -> Result<(), FileError> {
     write_npy(path, rows)
 }
 
-fn write_npy<T: ndarray_npy::WriteNpyExt>(path: &Path, array: &T) -> Result<(), EmbeddingSetError> {
+fn write_npy<T: ndarray_npy::WriteNpyExt>(path: &Path, array: &T) -> Result<(), FileError> {
     atomic::write(path, |file| array.write_npy(file).map_err(io::Error::other))
-        .map_err(|source| EmbeddingSetError::Io { path: path.into(), source })
+        .map_err(|source| FileError::Io { path: path.into(), source })
 }

@@ -1,6 +1,6 @@
 //! Words for engines, alarms, tools, impacts, bells and instruments.
 
-use super::lexicon::{Entry, event, many, one, texture};
+use super::entry::{Entry, event, many, one, texture};
 
 pub(super) const THINGS: &[Entry] = &[
     texture(

@@ -1,6 +1,6 @@
 //! Words for animals, people, weather, water and fire.
 
-use super::lexicon::{Entry, event, many, one, texture};
+use super::entry::{Entry, event, many, one, texture};
 
 pub(super) const LIVING: &[Entry] = &[
     event(

@@ -1,16 +1,18 @@
 //! Mixed scenes over a bank of single sounds: the corpus that both built-in kinds are.
 
 use dl_audio::Waveform;
-use dl_core::Fingerprint;
+use dl_core::{ConfigError, Fingerprint, Under, fault::check};
 use rayon::prelude::*;
 
 use crate::{
-    Clip, Corpus, DataError, EventRecord, Single,
     bank::{SourceBank, SourceKey},
+    corpus::{Clip, Corpus, EventRecord, SceneCorpus, Single},
     dice::Dice,
+    error::DataError,
     grammar::{GRAMMAR_VERSION, Grammar},
-    mixer,
-    scene::{self, MixConfig, Scene},
+    mix_config::MixConfig,
+    mixer, plan,
+    scene::Scene,
     split::{PerSplit, Split},
 };
 
@@ -33,7 +35,7 @@ struct Part {
 }
 
 /// Scenes mixed from a bank, with captions from the grammar.
-pub struct SceneCorpus {
+pub struct MixedScenes {
     name: String,
     bank: Box<dyn SourceBank>,
     grammar: Grammar,
@@ -44,7 +46,7 @@ pub struct SceneCorpus {
     warnings: Vec<String>,
 }
 
-impl SceneCorpus {
+impl MixedScenes {
     /// Plans all scenes and words their captions; no sound is made yet.
     ///
     /// # Errors
@@ -106,7 +108,7 @@ fn plan_part(
         .into_par_iter()
         .map(|index| {
             let dice = |step| Dice::new(seed, &stream, index as u64, step);
-            let scene = scene::plan(mix, bank, grammar, split, &dice(PLAN));
+            let scene = plan::plan(mix, bank, grammar, split, &dice(PLAN));
             let keys = scene.events.iter().map(|event| SourceKey {
                 split,
                 label: event.label,
@@ -135,25 +137,32 @@ fn plan_part(
     Part { scenes, clips, singles, single_keys }
 }
 
+/// Checks what every corpus of mixed scenes has among its settings.
+pub(crate) fn check_scenes(
+    sample_rate: u32,
+    scenes: &PerSplit,
+    mix: &MixConfig,
+) -> Result<(), ConfigError> {
+    let rates = 8000..=192_000;
+    check(rates.contains(&sample_rate), "sample_rate", sample_rate, "from 8000 to 192000")?;
+    for split in Split::ALL {
+        let count = scenes.of(split);
+        check(count <= 1_000_000, split.name(), count, "at most 1000000").under("scenes")?;
+    }
+    mix.validate().under("mix")
+}
+
 fn scene_stream(split: Split) -> String {
     format!("data/scene/{}", split.name())
 }
 
-impl Corpus for SceneCorpus {
+impl Corpus for MixedScenes {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn fingerprint(&self) -> Fingerprint {
         self.fingerprint.clone()
-    }
-
-    fn sample_rate(&self) -> u32 {
-        self.bank.sample_rate()
-    }
-
-    fn labels(&self) -> &[String] {
-        self.bank.labels()
     }
 
     fn clips(&self, split: Split) -> &[Clip] {
@@ -164,7 +173,7 @@ impl Corpus for SceneCorpus {
         let scenes = &self.parts[split as usize].scenes;
         let scene =
             scenes.get(index).ok_or_else(|| self.missing("scene", split, index, scenes.len()))?;
-        let sample_rate = self.sample_rate();
+        let sample_rate = self.bank.sample_rate();
         let dice = Dice::new(self.seed, &scene_stream(split), index as u64, MIX);
         let samples = mixer::mix(&self.mix, scene, sample_rate, dice, |event| {
             self.bank.draw(SourceKey { split, label: event.label, instance: event.instance })
@@ -174,6 +183,16 @@ impl Corpus for SceneCorpus {
 
     fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    fn as_scenes(&self) -> Option<&dyn SceneCorpus> {
+        Some(self)
+    }
+}
+
+impl SceneCorpus for MixedScenes {
+    fn labels(&self) -> &[String] {
+        self.bank.labels()
     }
 
     fn events(&self, split: Split, index: usize) -> Vec<EventRecord> {
@@ -193,22 +212,6 @@ impl Corpus for SceneCorpus {
             .collect()
     }
 
-    fn text_corpus(&self, n: usize) -> Vec<String> {
-        (0..n)
-            .into_par_iter()
-            .flat_map_iter(|index| {
-                let dice = |step| Dice::new(self.seed, "data/text", index as u64, step);
-                let bank = self.bank.as_ref();
-                let scene = scene::plan(&self.mix, bank, &self.grammar, Split::Train, &dice(PLAN));
-                self.grammar.captions(&scene, 1, &dice(WORDS))
-            })
-            .collect()
-    }
-
-    fn named_labels(&self, caption: &str) -> Vec<String> {
-        self.grammar.named_labels(caption)
-    }
-
     fn singles(&self, split: Split) -> &[Single] {
         &self.parts[split as usize].singles
     }
@@ -219,6 +222,22 @@ impl Corpus for SceneCorpus {
             .get(index)
             .ok_or_else(|| self.missing("single recording", split, index, keys.len()))?;
         let samples = self.bank.whole(key).into_owned();
-        Ok(Waveform { samples, sample_rate: self.sample_rate() })
+        Ok(Waveform { samples, sample_rate: self.bank.sample_rate() })
+    }
+
+    fn named_labels(&self, caption: &str) -> Vec<String> {
+        self.grammar.named_labels(caption)
+    }
+
+    fn text_corpus(&self, n: usize) -> Vec<String> {
+        (0..n)
+            .into_par_iter()
+            .flat_map_iter(|index| {
+                let dice = |step| Dice::new(self.seed, "data/text", index as u64, step);
+                let bank = self.bank.as_ref();
+                let scene = plan::plan(&self.mix, bank, &self.grammar, Split::Train, &dice(PLAN));
+                self.grammar.captions(&scene, 1, &dice(WORDS))
+            })
+            .collect()
     }
 }
