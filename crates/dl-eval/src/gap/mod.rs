@@ -174,7 +174,7 @@ pub fn evaluate(input: &GapInput<'_>) -> Result<GapReport, EvalError> {
 }
 
 /// The four figures of [`Summary`] alone, equal to those of [`evaluate`]: no ranks and no
-/// neighbours. For a few hundred clips it takes a few hundredths of a second.
+/// neighbours.
 ///
 /// # Errors
 /// As [`evaluate`].
