@@ -140,7 +140,7 @@ fn measure(pipeline: &Pipeline<'_>, row: &str) -> Result<Vec<Arc<Measured>>> {
 }
 
 fn input(set: &EmbeddingSet) -> GapInput<'_> {
-    GapInput { audio: set.audio.view(), text: set.text.view(), owners: &set.owners }
+    GapInput::new(set.audio.view(), set.text.view(), &set.owners)
 }
 
 /// The records of all rows: one for each seed, and the mean over seeds with intervals
