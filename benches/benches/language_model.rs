@@ -5,7 +5,7 @@
 use std::{hint::black_box, path::Path, rc::Rc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dl_core::{Fingerprint, Silent, noise::Noise};
+use dl_core::noise::Noise;
 use dl_llm::{
     BeamRule, CaptionPairs, Captioner, DecodeConfig, LanguageModel, LoraConfig, PrefixConfig,
     PrefixKind, PromptConfig, PromptForm, WeightKind,
@@ -37,15 +37,7 @@ fn tuned(lm: &Rc<LanguageModel>, steps: u64) -> Captioner {
     let train = CaptionPairs { embeddings: embeddings.view(), captions: &captions };
     let one = embeddings.slice(ndarray::s![..1, ..]);
     let validation = CaptionPairs { embeddings: one, captions: &captions[..1] };
-    let context = TrainContext {
-        task: "bench",
-        seed: 0,
-        device: Device::Cpu,
-        checkpoint: None,
-        key: Fingerprint::of(&1),
-        progress: &Silent,
-    };
-    let trained = Captioner::train_prefix(lm, train, validation, &config(steps), &context);
+    let trained = Captioner::train_prefix(lm, train, validation, &config(steps), &TrainContext::new(0));
     trained.expect("the captions fit the model").0
 }
 

@@ -22,7 +22,7 @@ struct Tool<'a> {
     pipeline: &'a Pipeline<'a>,
     config: &'a CaptionConfig,
     encoder: Box<dyn Encoder>,
-    bridge: Box<dyn Bridge>,
+    bridge: Bridge,
     captioner: Captioner,
     seed: u64,
 }

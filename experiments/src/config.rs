@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use dl_core::Under;
 use dl_data::CorpusConfig;
 use dl_diffusion::BridgeConfig;
 use dl_encoder::{AudioTowerConfig, ClapConfig, HeadsConfig, TextTowerConfig, TowerPairConfig};
@@ -325,7 +326,7 @@ impl SuiteConfig {
         self.bridge(&self.caption.bridge).context("caption.bridge")?;
         crate::suite::known(&self.experiments).context("experiments")?;
         for (name, bridge) in &self.bridges {
-            bridge.validate().with_context(|| format!("bridges.{name}"))?;
+            bridge.validate().under(&format!("bridges.{name}"))?;
         }
         for (name, ablation) in &self.ablations {
             crate::ablations::variants(self, ablation)
@@ -427,9 +428,9 @@ pub fn read_toml<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<T>
         apply(&mut document, set)?;
     }
     serde_path_to_error::deserialize(toml::Value::Table(document)).map_err(|error| {
-        let place = error.path().to_string();
-        let problem = error.into_inner();
-        anyhow!("{}: {place}: {}", path.display(), with_suggestion(problem.message()))
+        let (place, problem) = (error.path().to_string(), error.into_inner());
+        let (place, problem) = dl_core::fault::at(&place, problem.message());
+        anyhow!("{}: {place}: {}", path.display(), with_suggestion(problem))
     })
 }
 

@@ -293,7 +293,7 @@ impl<'a> Pipeline<'a> {
             stage.finish(&"embeddings of every split by the encoder")?;
             return Ok(sets);
         };
-        let context = self.context("projection heads", self.config.seed, &stage, &key);
+        let context = self.context("projection heads", self.config.seed, &stage);
         let (heads, report) = Heads::train(
             &features.train.pairs(),
             &features.validation.pairs(),
@@ -327,30 +327,31 @@ impl<'a> Pipeline<'a> {
     }
 
     /// A bridge fitted with `seed`, from its file when it has been fitted before.
-    pub fn bridge(&self, name: &str, seed: u64) -> Result<Box<dyn Bridge>> {
-        let (stage, key) = self.bridge_stage(name, seed)?;
+    pub fn bridge(&self, name: &str, seed: u64) -> Result<Bridge> {
+        let (stage, _) = self.bridge_stage(name, seed)?;
         let file = stage.file("bridge.safetensors");
         if stage.is_done() {
-            return Ok(dl_diffusion::load(&file, self.device)?);
+            return Ok(Bridge::load(&file, self.device)?);
         }
         let sets = self.embeddings()?;
         let task = format!("bridge {name}, seed {seed}");
-        let context = self.context(&task, seed, &stage, &key);
+        let context = self.context(&task, seed, &stage);
         // The test split is not within reach of fitting and selection.
-        let data = BridgeData { train: &sets.train, validation: &sets.validation };
+        let data = BridgeData::new(&sets.train, &sets.validation);
         let bridge = self
             .config
             .bridge(name)?
             .fit(&data, &context)
             .with_context(|| format!("cannot fit bridge '{name}'"))?;
         bridge.save(&file)?;
-        stage.finish(&bridge.summary())?;
+        stage.finish(bridge.report())?;
         Ok(bridge)
     }
 
     /// Where a bridge is kept, and what it is kept under.
     pub fn bridge_stage(&self, name: &str, seed: u64) -> Result<(Stage, Fingerprint)> {
-        let config = Fingerprint::of(&(self.config.bridge(name)?, seed));
+        let bridge = self.config.bridge(name)?;
+        let config = Fingerprint::of(&(bridge, bridge.version(), seed));
         let mut key = Fingerprint::combine([&self.encoder_key()?, &config]);
         if let Some(pairs) = &self.pairs {
             key = Fingerprint::combine([&key, pairs]);
@@ -378,11 +379,7 @@ impl<'a> Pipeline<'a> {
     /// Any set of the suite's encoder after a bridge.
     pub fn across(&self, name: &str, seed: u64, set: &EmbeddingSet) -> Result<EmbeddingSet> {
         let bridge = self.bridge(name, seed)?;
-        let mut bridged = set.with_audio(bridge.apply(&set.audio, &set.ids, seed)?, name);
-        if self.config.bridge(name)?.moves_text() {
-            bridged.text = bridge.text(&set.text)?;
-        }
-        Ok(bridged)
+        Ok(bridge.apply_set(set, seed)?)
     }
 
     /// The training split after bridges that never saw it: clips in even and in odd
@@ -390,7 +387,7 @@ impl<'a> Pipeline<'a> {
     /// training clips further than new ones, so a decoder that is trained on them
     /// would not know what it meets at test time.
     fn bridged_out_of_fold(&self, name: &str, seed: u64) -> Result<EmbeddingSet> {
-        let (stage, key) = self.bridge_stage(name, seed)?;
+        let (stage, _) = self.bridge_stage(name, seed)?;
         let file = stage.file("out-of-fold.safetensors");
         if file.is_file() {
             return Ok(EmbeddingSet::read(&file)?);
@@ -403,12 +400,10 @@ impl<'a> Pipeline<'a> {
                 (0..train.len()).partition(|clip| clip % 2 == parity);
             let (held_set, kept_set) = (train.select(&held), train.select(&kept));
             let task = format!("bridge {name}, seed {seed}, half {}", parity + 1);
-            let context = TrainContext {
-                checkpoint: Some(stage.file(&format!("half-{parity}.checkpoint.safetensors"))),
-                key: Fingerprint::combine([&key, &Fingerprint::of(&parity)]),
-                ..self.context(&task, seed, &stage, &key)
-            };
-            let data = BridgeData { train: &kept_set, validation: &sets.validation };
+            let context = self
+                .context(&task, seed, &stage)
+                .checkpoint(stage.file(&format!("half-{parity}.checkpoint.safetensors")));
+            let data = BridgeData::new(&kept_set, &sets.validation);
             let bridge = self
                 .config
                 .bridge(name)?
@@ -424,21 +419,12 @@ impl<'a> Pipeline<'a> {
         Ok(bridged)
     }
 
-    fn context<'c>(
-        &'c self,
-        task: &'c str,
-        seed: u64,
-        stage: &Stage,
-        key: &Fingerprint,
-    ) -> TrainContext<'c> {
-        TrainContext {
-            task,
-            seed,
-            device: self.device,
-            checkpoint: Some(stage.file("checkpoint.safetensors")),
-            key: key.clone(),
-            progress: self.reporter,
-        }
+    fn context<'c>(&'c self, task: &'c str, seed: u64, stage: &Stage) -> TrainContext<'c> {
+        TrainContext::new(seed)
+            .named(task)
+            .device(self.device)
+            .progress(self.reporter)
+            .checkpoint(stage.file("checkpoint.safetensors"))
     }
 }
 

@@ -85,14 +85,11 @@ pub fn run(
     let part = |split| part(corpus.as_ref(), split, &spectrograms, &store, reporter);
     let (training, validation) = (part(Split::Train)?, part(Split::Validation)?);
     let stage = store.stage("clap", &key);
-    let context = TrainContext {
-        task: "CLAP",
-        seed: *seed,
-        device,
-        checkpoint: Some(stage.file("checkpoint.safetensors")),
-        key: key.clone(),
-        progress: reporter,
-    };
+    let context = TrainContext::new(*seed)
+        .named("CLAP")
+        .device(device)
+        .progress(reporter)
+        .checkpoint(stage.file("checkpoint.safetensors"));
     let start = Instant::now();
     let (model, report) =
         Pretrained::train(&training.scenes(), &validation.scenes(), clap, &context)?;

@@ -1,11 +1,9 @@
 //! The error of this crate.
 
-use std::path::{Path, PathBuf};
-
-use dl_core::EmbeddingSetError;
+use dl_core::{ConfigError, EmbeddingSetError, FileError};
 use dl_torch::TorchError;
 
-/// What can go wrong between a user's embeddings, files or wishes and a bridge.
+/// What can go wrong between a user's embeddings, files or configuration and a bridge.
 #[derive(Debug, thiserror::Error)]
 pub enum BridgeError {
     /// Devices, tensors and training.
@@ -15,23 +13,11 @@ pub enum BridgeError {
     #[error(transparent)]
     Set(#[from] EmbeddingSetError),
     /// A bridge file is not what it should be.
-    #[error("{path}: {problem}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Cause and remedy.
-        problem: String,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A configuration value is out of range.
-    #[error("{field} = {value}: must be {range}")]
-    Config {
-        /// The field, as the configuration file spells it.
-        field: &'static str,
-        /// The value found.
-        value: String,
-        /// The values allowed.
-        range: String,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Embeddings of another size than the bridge was fitted on.
     #[error(
         "the embeddings have {got} dimensions, but the bridge takes {expected}; use the encoder \
@@ -43,33 +29,17 @@ pub enum BridgeError {
         /// What was given.
         got: usize,
     },
+    /// Sets that do not belong together: of two encoders, or with clips in common. See
+    /// [`crate::Mismatch`].
+    #[error("{0}")]
+    Provenance(String),
     /// Embeddings that cannot be used.
     #[error("{0}")]
     Input(String),
 }
 
-impl BridgeError {
-    pub(crate) fn file(path: &Path, problem: impl Into<String>) -> Self {
-        Self::File { path: path.into(), problem: problem.into() }
-    }
-}
-
 impl From<tch::TchError> for BridgeError {
     fn from(error: tch::TchError) -> Self {
         Self::Torch(error.into())
-    }
-}
-
-/// `Ok` when `good`, else the error that names the field and its range.
-pub(crate) fn check(
-    good: bool,
-    field: &'static str,
-    value: impl ToString,
-    range: impl Into<String>,
-) -> Result<(), BridgeError> {
-    if good {
-        Ok(())
-    } else {
-        Err(BridgeError::Config { field, value: value.to_string(), range: range.into() })
     }
 }

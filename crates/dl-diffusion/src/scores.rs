@@ -5,8 +5,10 @@ use dl_torch::layers::l2_normalise;
 use serde::{Deserialize, Serialize};
 use tch::{Device, IndexOp, Kind, Tensor};
 
-use crate::{error::BridgeError, pairs::Split};
+use crate::{data::Split, error::BridgeError};
 
+/// Changes whenever a score does, and with it what validation chooses.
+pub const VERSION: u32 = 1;
 /// Share of the mean variance that the separability probe adds to every variance.
 const SHRINKAGE: f64 = 0.1;
 
@@ -83,7 +85,7 @@ impl Scores {
 /// The candidate that is best by `criterion`: its index, and all scores. Candidates are
 /// rows beside the text of `split`; the gap that shares are taken of is that of
 /// `before`, the pairs as the encoder made them.
-pub(crate) fn choose(
+pub fn choose(
     criterion: Criterion,
     before: &Split,
     split: &Split,

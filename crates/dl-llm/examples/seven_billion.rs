@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dl_core::{Fingerprint, Silent, noise::Noise};
+use dl_core::noise::Noise;
 use dl_llm::{
     CaptionPairs, CaptionTokenizer, Captioner, DecodeConfig, LanguageModel, Llama, LlamaConfig,
     LoraConfig, PrefixConfig, PrefixKind, PromptConfig, PromptForm, TokenizerConfig,
@@ -108,14 +108,7 @@ fn tune(lm: &Rc<LanguageModel>, steps: u64) -> Captioner {
         train,
         ..PrefixConfig::default()
     };
-    let context = TrainContext {
-        task: "example",
-        seed: 0,
-        device: lm.device(),
-        checkpoint: None,
-        key: Fingerprint::of(&1),
-        progress: &Silent,
-    };
+    let context = TrainContext::new(0).device(lm.device());
     Captioner::train_prefix(lm, pairs(16), pairs(1), &config, &context).unwrap().0
 }
 

@@ -6,8 +6,10 @@
 
 use std::{collections::HashMap, path::Path, rc::Rc};
 
-use dl_core::noise::Noise;
-use dl_torch::{Params, TrainContext, TrainReport, convert, tensor_file, train};
+use dl_core::{Fingerprint, noise::Noise};
+use dl_torch::{
+    Params, Subject, TorchError, TrainContext, TrainReport, convert, tensor_file, train,
+};
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
@@ -158,19 +160,24 @@ impl Captioner {
         let heard = held_out.captions.len().min(2 * config.train.batch);
         let shuffled = others(context.seed, heard);
         let warning = Warning::new(context.progress);
-        let context = TrainContext {
-            task: context.task,
-            seed: context.seed,
-            device: context.device,
-            checkpoint: context.checkpoint.clone(),
-            key: context.key.clone(),
-            progress: &warning,
+        let watched = context.clone().progress(&warning);
+        let inputs = || {
+            let rows =
+                [("train", &data.embeddings), ("validation", &held_out.embeddings)];
+            let lm = lm.fingerprint().map_err(|error| TorchError::Torch(error.to_string()))?;
+            let captions = Fingerprint::of(&(train.captions, validation.captions));
+            Ok(Fingerprint::combine([&lm, &captions, &tensor_file::fingerprint(rows)]))
         };
         let report = train::fit(
             &captioner.params,
             &config.train,
-            &context,
-            data.captions.len(),
+            &watched,
+            &Subject {
+                stream: "captioner",
+                items: data.captions.len(),
+                configuration: &|| Fingerprint::of(config),
+                data: &inputs,
+            },
             |step, rows| captioner.step_loss(&data, rows, step, context.seed),
             || {
                 let own = captioner.loss(&held_out, |row| row)?;

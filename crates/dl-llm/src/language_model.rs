@@ -14,7 +14,7 @@ use dl_core::{
     noise::Noise,
 };
 use dl_torch::{
-    Params, TrainConfig, TrainContext, TrainReport,
+    Params, Subject, TrainConfig, TrainContext, TrainReport,
     tensor_file::{self, Tensors},
     train,
 };
@@ -86,7 +86,7 @@ impl LmTrainConfig {
         let fits = (self.hint_tokens + self.max_tokens) as i64 <= room;
         let range = format!("at most max_positions - hint_tokens (max_positions = {room})");
         check(fits, "max_tokens", self.max_tokens, range)?;
-        Ok(self.train.validate()?)
+        Ok(self.train.validate().under("train")?)
     }
 }
 
@@ -155,7 +155,12 @@ impl LanguageModel {
             &params,
             &config.train,
             context,
-            data.len(),
+            &Subject {
+                stream: "language_model",
+                items: data.len(),
+                configuration: &|| Fingerprint::of(config),
+                data: &|| Ok(Fingerprint::of(&(captions, validation))),
+            },
             |step, rows| {
                 let before = hints.at(step, &data, rows, &llama)?;
                 data.batch(rows).loss(&llama, None, before, 0.0)

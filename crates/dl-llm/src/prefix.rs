@@ -131,7 +131,7 @@ impl PrefixConfig {
         check(self.max_tokens > 1, "max_tokens", self.max_tokens, "at least 2")?;
         self.prompt.validate().under("prompt")?;
         self.lora.as_ref().map_or(Ok(()), LoraConfig::validate).under("lora")?;
-        Ok(self.train.validate()?)
+        Ok(self.train.validate().under("train")?)
     }
 }
 

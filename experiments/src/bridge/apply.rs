@@ -8,7 +8,7 @@ use super::{ApplyArgs, check_output_file};
 /// Writes the bridged rows.
 pub fn run(args: &ApplyArgs) -> Result<()> {
     check_output_file(&args.output)?;
-    let bridge = dl_diffusion::load(&args.bridge, args.device.resolve()?)?;
+    let bridge = dl_diffusion::Bridge::load(&args.bridge, args.device.resolve()?)?;
     let (audio, ids) = args.rows.read()?;
     let bridged = bridge
         .apply(&audio, &ids, args.seed)

@@ -62,7 +62,7 @@ pub fn run(args: &CompareArgs, reporter: &Reporter) -> Result<()> {
         bridges: bridges.iter().map(|(name, config)| (name.as_str(), config)).collect(),
     };
     run.write_text("config.toml", &toml::to_string_pretty(&settings)?)?;
-    let data = BridgeData { train: &train, validation: &validation };
+    let data = BridgeData::new(&train, &validation);
     let mut rows: Vec<Row> = Vec::new();
     for (name, config) in &bridges {
         let mut measurer = Measurer::new(args.resamples);
@@ -70,10 +70,7 @@ pub fn run(args: &CompareArgs, reporter: &Reporter) -> Result<()> {
         for &seed in &args.seeds {
             let file = run.file(&format!("bridges/{name}-{seed}.safetensors"));
             let bridge = fit::fit(config, &data, seed, device, &file, reporter)?;
-            let mut bridged =
-                test.with_audio(bridge.apply(&test.audio, &test.ids, seed)?, bridge.name());
-            bridged.text = bridge.text(&test.text)?;
-            seeds.push(measurer.measure(bridged)?);
+            seeds.push(measurer.measure(bridge.apply_set(&test, seed)?)?);
         }
         reporter.say(&format!("measured {name}"));
         rows.push((name.clone(), seeds));

@@ -22,7 +22,7 @@ pub fn run(args: &FitArgs, reporter: &Reporter) -> Result<()> {
     let (validation, train) = cut_validation(&pairs, args.validation_share)?;
     methods::check_batch(config.name(), &config, &train, "`train.batch` (--config)")?;
     let device = args.device.resolve()?;
-    let data = BridgeData { train: &train, validation: &validation };
+    let data = BridgeData::new(&train, &validation);
     let fitted = fit(&config, &data, args.seed, device, &args.output, reporter)?;
     println!(
         "{}: {}, {} dimensions, fitted to {} clips with {} captions, chosen by {} clips",
@@ -33,15 +33,11 @@ pub fn run(args: &FitArgs, reporter: &Reporter) -> Result<()> {
         train.captions.len(),
         validation.len()
     );
-    let summary = fitted.summary();
-    for (scores, when) in [("unbridged", "before"), ("scores", "after")] {
-        let score = |name: &str| summary["bridge"][scores][name].as_f64().unwrap_or(f64::NAN);
+    let report = fitted.report();
+    for (scores, when) in [(&report.unbridged, "before"), (&report.scores, "after")] {
         println!(
             "  {when:6} paired cosine {:.3}, centroid {:.3}, Fréchet {:.3}, separability {:.3}",
-            score("paired_cosine"),
-            score("centroid"),
-            score("frechet"),
-            score("separability")
+            scores.paired_cosine, scores.centroid, scores.frechet, scores.separability
         );
     }
     Ok(())
@@ -62,21 +58,18 @@ pub fn fit(
     device: Device,
     output: &Path,
     reporter: &Reporter,
-) -> Result<Box<dyn Bridge>> {
+) -> Result<Bridge> {
     let key = Fingerprint::combine([
         &Fingerprint::of(&(config, seed)),
         &content(data.train),
         &content(data.validation),
     ]);
     let checkpoint = checkpoint_of(output, &key);
-    let context = TrainContext {
-        task: &format!("{}, seed {seed}", config.name()),
-        seed,
-        device,
-        checkpoint: Some(checkpoint.clone()),
-        key,
-        progress: reporter,
-    };
+    let context = TrainContext::new(seed)
+        .named(format!("{}, seed {seed}", config.name()))
+        .device(device)
+        .progress(reporter)
+        .checkpoint(&checkpoint);
     let bridge = config.fit(data, &context)?;
     bridge.save(output)?;
     // What cannot be removed harms nothing.

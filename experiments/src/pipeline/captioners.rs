@@ -36,7 +36,7 @@ impl Pipeline<'_> {
         let captions = |split| -> Vec<String> {
             corpus.clips(split).iter().flat_map(|clip| clip.captions.iter().cloned()).collect()
         };
-        let context = self.context("language model", self.config.seed, &stage, &key);
+        let context = self.context("language model", self.config.seed, &stage);
         let (model, report) = LanguageModel::train(
             &captions(Split::Train),
             &captions(Split::Validation),
@@ -147,7 +147,7 @@ impl Pipeline<'_> {
             Protocol::ZeroShot => format!("zero-shot decoder, seed {seed}"),
             Protocol::Supervised => format!("supervised decoder on {bridge}, seed {seed}"),
         };
-        let context = self.context(&task, seed, &stage, &key);
+        let context = self.context(&task, seed, &stage);
         let (captioner, report) = Captioner::train_prefix(
             model,
             CaptionPairs { embeddings: train.view(), captions: &sets.train.captions },
