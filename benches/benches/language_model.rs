@@ -27,7 +27,14 @@ fn config(steps: u64) -> PrefixConfig {
     let prompt = PromptConfig { form: PromptForm::Model, ..PromptConfig::default() };
     let train = TrainConfig { steps, batch: 16, validate_every: steps, ..TrainConfig::default() };
     let lora = Some(LoraConfig::default());
-    PrefixConfig { kind: PrefixKind::Input, length: 1, prompt, lora, train, ..PrefixConfig::default() }
+    PrefixConfig {
+        kind: PrefixKind::Input,
+        length: 1,
+        prompt,
+        lora,
+        train,
+        ..PrefixConfig::default()
+    }
 }
 
 fn tuned(lm: &Rc<LanguageModel>, steps: u64) -> Captioner {
@@ -37,7 +44,8 @@ fn tuned(lm: &Rc<LanguageModel>, steps: u64) -> Captioner {
     let train = CaptionPairs { embeddings: embeddings.view(), captions: &captions };
     let one = embeddings.slice(ndarray::s![..1, ..]);
     let validation = CaptionPairs { embeddings: one, captions: &captions[..1] };
-    let trained = Captioner::train_prefix(lm, train, validation, &config(steps), &TrainContext::new(0));
+    let trained =
+        Captioner::train_prefix(lm, train, validation, &config(steps), &TrainContext::new(0));
     trained.expect("the captions fit the model").0
 }
 

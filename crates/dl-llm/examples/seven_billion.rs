@@ -132,7 +132,8 @@ fn main() {
     let begin = Instant::now();
     let mut source = Random { device, taken: BTreeMap::new() };
     let llama = tch::no_grad(|| Llama::from_source(&mut source, &config)).unwrap();
-    let words = ["a dog barks while rain falls on a roof and a man speaks in the distance".to_owned()];
+    let words =
+        ["a dog barks while rain falls on a roof and a man speaks in the distance".to_owned()];
     let tokenizer = TokenizerConfig { vocab: 400, min_frequency: 1 };
     let tokenizer = CaptionTokenizer::train(&words, &tokenizer).unwrap();
     let lm = Rc::new(LanguageModel::from_parts(llama, source.taken, tokenizer));

@@ -51,7 +51,12 @@ impl KvCache {
 
     /// Writes the new keys and values of block `index` behind the old ones and returns all of
     /// them. [`KvCache::advance`] follows once every block has done so.
-    pub(crate) fn extend(&mut self, index: usize, keys: Tensor, values: Tensor) -> (Tensor, Tensor) {
+    pub(crate) fn extend(
+        &mut self,
+        index: usize,
+        keys: Tensor,
+        values: Tensor,
+    ) -> (Tensor, Tensor) {
         let Some(layer) = self.layers.get_mut(index) else {
             let all = (keys.shallow_clone(), values.shallow_clone());
             self.layers.push(LayerCache { keys, values });
@@ -109,8 +114,15 @@ mod tests {
         assert_eq!(all.0, both);
         assert_eq!(all.1, -&both);
         cache.select(&Tensor::from_slice(&[1_i64, 1, 0]));
-        let (keys, _) = cache.extend(0, Tensor::ones([3, 1, 1, 1], tch::kind::FLOAT_CPU), column(&[0.0]).repeat([3, 1, 1, 1]));
-        assert_eq!(keys.select(0, 2).flatten(0, -1), Tensor::cat(&[first.flatten(0, -1), Tensor::from_slice(&[1.0_f32])], 0));
+        let (keys, _) = cache.extend(
+            0,
+            Tensor::ones([3, 1, 1, 1], tch::kind::FLOAT_CPU),
+            column(&[0.0]).repeat([3, 1, 1, 1]),
+        );
+        assert_eq!(
+            keys.select(0, 2).flatten(0, -1),
+            Tensor::cat(&[first.flatten(0, -1), Tensor::from_slice(&[1.0_f32])], 0)
+        );
     }
 
     #[test]

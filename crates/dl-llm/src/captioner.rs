@@ -162,8 +162,7 @@ impl Captioner {
         let warning = Warning::new(context.progress);
         let watched = context.clone().progress(&warning);
         let inputs = || {
-            let rows =
-                [("train", &data.embeddings), ("validation", &held_out.embeddings)];
+            let rows = [("train", &data.embeddings), ("validation", &held_out.embeddings)];
             let lm = lm.fingerprint().map_err(|error| TorchError::Torch(error.to_string()))?;
             let captions = Fingerprint::of(&(train.captions, validation.captions));
             Ok(Fingerprint::combine([&lm, &captions, &tensor_file::fingerprint(rows)]))
@@ -182,7 +181,8 @@ impl Captioner {
             || {
                 let own = captioner.loss(&held_out, |row| row)?;
                 if heard > 1 {
-                    let first = |of: &dyn Fn(usize) -> usize| captioner.loss_of(&held_out, heard, of);
+                    let first =
+                        |of: &dyn Fn(usize) -> usize| captioner.loss_of(&held_out, heard, of);
                     let (own, other) = (first(&|row| row)?, first(&|row| shuffled[row])?);
                     warning.set(prefix_ignored(own, other));
                 }

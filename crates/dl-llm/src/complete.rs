@@ -1,8 +1,6 @@
 //! Texts continued by a language model: to try one before tuning it.
 
-use crate::{
-    DecodeConfig, LanguageModel, LlmError, Vocabulary, decode, steps::Steps,
-};
+use crate::{DecodeConfig, LanguageModel, LlmError, Vocabulary, decode, steps::Steps};
 
 impl LanguageModel {
     /// Continues each of `prompts`; marks that are spelled out in them stand for themselves.
@@ -35,7 +33,8 @@ impl LanguageModel {
             let mut heard = vec![Heard::default(); starts.len()];
             let mut hear = |row: usize, token: u32| {
                 if token != marks.eos
-                    && let Some(part) = heard[row].part(token, |tokens| tokenizer.decode_all(tokens))
+                    && let Some(part) =
+                        heard[row].part(token, |tokens| tokenizer.decode_all(tokens))
                 {
                     told(first + row, &part);
                 }

@@ -118,7 +118,8 @@ impl LlamaConfig {
         let (wide, narrow) = (heads * self.head_dim(), kv_heads * self.head_dim());
         let attention = 2 * hidden * (wide + narrow)
             + i64::from(self.attention_bias) * (wide + 2 * narrow + hidden);
-        let mlp = 3 * hidden * intermediate + i64::from(self.mlp_bias) * (2 * intermediate + hidden);
+        let mlp =
+            3 * hidden * intermediate + i64::from(self.mlp_bias) * (2 * intermediate + hidden);
         let tables = if self.tied_embeddings { 1 } else { 2 };
         tables * vocab * hidden + hidden + self.layers * (attention + mlp + 2 * hidden)
     }

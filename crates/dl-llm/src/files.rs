@@ -70,8 +70,9 @@ pub struct ModelFiles {
     /// The directory, or the GGUF file.
     path: PathBuf,
     config: LlamaConfig,
-    /// `config.json`, or the metadata of the GGUF file.
+    /// `config.json`; null for a GGUF file.
     pub(crate) about: Value,
+    /// The metadata of a GGUF file.
     pub(crate) gguf: Option<GgufMetadata>,
     weights: Weights,
 }
@@ -123,8 +124,7 @@ impl ModelFiles {
         let vocab = *table.ok_or_else(|| LlmError::file(file, "no token table in this file"))?;
         let tied = !shapes.contains_key("output.weight");
         let config = LlamaConfig::from_gguf(&metadata, vocab, tied, file)?;
-        let about = metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        let weights = Weights::Gguf(gguf);
+        let (about, weights) = (Value::Null, Weights::Gguf(gguf));
         Ok(Self { path: path.into(), config, about, gguf: Some(metadata), weights })
     }
 
@@ -212,9 +212,7 @@ impl ModelFiles {
             Weights::Safetensors(shards) => {
                 let tied = self.config.tied_embeddings;
                 let shards = shards.clone();
-                thread::spawn(move || {
-                    digest::of_shards(&shards, |name| !superfluous(name, tied))
-                })
+                thread::spawn(move || digest::of_shards(&shards, |name| !superfluous(name, tied)))
             }
             Weights::Pickles(paths) => {
                 let paths = paths.clone();
@@ -333,9 +331,8 @@ impl Source for Loader<'_> {
 impl Loader<'_> {
     fn read(&mut self, name: &str, shape: &[i64]) -> Result<Tensor, Fault> {
         let missing = || Fault::Missing(format!("`{name}` is missing"));
-        let differs = |found: &[i64]| {
-            Fault::Shape(format!("`{name}` is {found:?}, expected {shape:?}"))
-        };
+        let differs =
+            |found: &[i64]| Fault::Shape(format!("`{name}` is {found:?}, expected {shape:?}"));
         let failed = |error: LlmError| Fault::Read(error);
         match &self.files.weights {
             Weights::Safetensors(shards) => {

@@ -150,7 +150,8 @@ impl LanguageModel {
                 hints.of_size(config.hint_tokens, u64::MAX, &held_out, rows, &llama)
             })
         };
-        let without = || mean_loss(&held_out, held_out.len(), &llama, None, batch, |_| Ok(Before::default()));
+        let without =
+            || mean_loss(&held_out, held_out.len(), &llama, None, batch, |_| Ok(Before::default()));
         let report = train::fit(
             &params,
             &config.train,
@@ -300,8 +301,9 @@ impl LanguageModel {
         let limit = self.llama.config().max_positions as usize;
         let start = self.tokenizer.marks().bos;
         let data = Captions::new(captions, &self.tokenizer, start, limit, self.device())?;
-        let loss =
-            tch::no_grad(|| mean_loss(&data, data.len(), &self.llama, None, 64, |_| Ok(Before::default())));
+        let loss = tch::no_grad(|| {
+            mean_loss(&data, data.len(), &self.llama, None, 64, |_| Ok(Before::default()))
+        });
         Ok(loss?.exp())
     }
 }

@@ -207,7 +207,8 @@ impl Lora {
         };
         let layer = |layer: i64| {
             let block = &layers / layer.to_string().as_str();
-            let adapter = |&target: &LoraTarget| (target, adapter(&(&block / target.half()), target));
+            let adapter =
+                |&target: &LoraTarget| (target, adapter(&(&block / target.half()), target));
             LayerLora {
                 adapters: config.targets.iter().map(adapter).collect(),
                 scale: config.alpha / config.rank as f64,

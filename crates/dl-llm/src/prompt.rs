@@ -183,9 +183,9 @@ impl ChatTemplate {
         tokenizer: &CaptionTokenizer,
     ) -> Result<Option<Self>, LlmError> {
         let template = match &files.gguf {
-            Some(metadata) => {
-                metadata.get("tokenizer.chat_template").and_then(|text| text.as_str().map(Into::into))
-            }
+            Some(metadata) => metadata
+                .get("tokenizer.chat_template")
+                .and_then(|text| text.as_str().map(Into::into)),
             None => published(files.path())?,
         };
         let spell = |id| tokenizer.spelling(id).unwrap_or_default();
@@ -213,7 +213,8 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         let lines = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(lines.map_err(&failed)?);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |text: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, text))
         });

@@ -196,7 +196,12 @@ fn wavelengths(config: &LlamaConfig, stretched: i64) -> Vec<f64> {
             let longer = stretched as f64 / config.max_positions as f64;
             plain(base * (factor * longer - (factor - 1.0)).powf(dim / (dim - 2.0)))
         }
-        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_positions } => {
+        RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_max_positions,
+        } => {
             let original = original_max_positions as f64;
             let scaled = |wavelength: f64| {
                 let turns = original / (2.0 * PI * wavelength);
@@ -211,7 +216,14 @@ fn wavelengths(config: &LlamaConfig, stretched: i64) -> Vec<f64> {
             };
             plain(base).into_iter().map(scaled).collect()
         }
-        RopeScaling::Yarn { factor, original_max_positions, beta_fast, beta_slow, truncate, .. } => {
+        RopeScaling::Yarn {
+            factor,
+            original_max_positions,
+            beta_fast,
+            beta_slow,
+            truncate,
+            ..
+        } => {
             // The dimension that makes `turns` turns over the original length.
             let dimension = |turns: f64| {
                 let ratio = original_max_positions as f64 / (turns * 2.0 * PI);

@@ -45,8 +45,7 @@ impl<'a> Steps<'a> {
     pub(crate) fn of_prompts(llama: &'a Llama, prompts: &[Vec<u32>]) -> Result<Self, LlmError> {
         let lead = |prompt: &Vec<u32>| prompt.len().saturating_sub(1);
         let longest = prompts.iter().map(lead).max().unwrap_or(0);
-        let mut steps =
-            Self { llama, adapters: None, cache: KvCache::default(), padding: None };
+        let mut steps = Self { llama, adapters: None, cache: KvCache::default(), padding: None };
         if longest == 0 {
             return Ok(steps);
         }
@@ -61,9 +60,8 @@ impl<'a> Steps<'a> {
             readable.extend((0..longest).map(|place| place >= empty));
         }
         let shape = [prompts.len() as i64, longest as i64];
-        let matrix = |values: &[i64]| {
-            Tensor::from_slice(values).view(shape).to_device(llama.device())
-        };
+        let matrix =
+            |values: &[i64]| Tensor::from_slice(values).view(shape).to_device(llama.device());
         let readable = Tensor::from_slice(&readable).view(shape).to_device(llama.device());
         let uneven = prompts.iter().any(|prompt| lead(prompt) != longest);
         let mask = uneven.then_some(&readable);

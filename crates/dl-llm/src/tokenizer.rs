@@ -189,7 +189,10 @@ impl CaptionTokenizer {
         }
         let bytes = std::fs::read(&pieces).map_err(|error| LlmError::io(&pieces, error))?;
         let unusable = |problem: String| {
-            LlmError::file(&pieces, format!("no SentencePiece model ({problem}); download it again"))
+            LlmError::file(
+                &pieces,
+                format!("no SentencePiece model ({problem}); download it again"),
+            )
         };
         let model = sentencepiece::Model::parse(&bytes).map_err(unusable)?;
         let inner = built(&model.pipeline().map_err(unusable)?).map_err(unusable)?;

@@ -33,10 +33,13 @@ fn load(kind: &str) -> (Llama, Tensors) {
 
 /// The prefix and the first `tokens` tokens of all rows.
 fn start(llama: &Llama, expected: &Tensors, tokens: i64) -> Tensor {
-    Tensor::cat(&[
-        expected["prefix"].shallow_clone(),
-        llama.embed(&expected["tokens"].narrow(1, 0, tokens)),
-    ], 1)
+    Tensor::cat(
+        &[
+            expected["prefix"].shallow_clone(),
+            llama.embed(&expected["tokens"].narrow(1, 0, tokens)),
+        ],
+        1,
+    )
 }
 
 fn distance(a: &Tensor, b: &Tensor) -> f64 {
@@ -127,7 +130,8 @@ fn searches_find_the_tokens_of_the_reference() {
                 let line = expected[&format!("search.{name}")].get(row as i64);
                 let reference = Vec::<i64>::try_from(line).unwrap();
                 let end = reference.iter().position(|&token| token == 2);
-                let reference: Vec<u32> = reference[..end.unwrap_or(14)].iter().map(|&t| t as u32).collect();
+                let reference: Vec<u32> =
+                    reference[..end.unwrap_or(14)].iter().map(|&t| t as u32).collect();
                 assert_eq!(*tokens, reference, "{kind}, {name}, row {row}");
             }
         }

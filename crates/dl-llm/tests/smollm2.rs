@@ -64,7 +64,13 @@ fn tokens_logits_and_continuations_equal_the_reference() {
         expected.push(tokenizer.decode_all(&continued[..end]).unwrap());
     }
     // All together, of unequal length, and each alone.
-    let config = DecodeConfig { max_tokens: 20, min_tokens: 0, no_repeat_ngram: 0, batch: 10, ..DecodeConfig::default() };
+    let config = DecodeConfig {
+        max_tokens: 20,
+        min_tokens: 0,
+        no_repeat_ngram: 0,
+        batch: 10,
+        ..DecodeConfig::default()
+    };
     let mut heard = vec![String::new(); prompts.len()];
     let together = lm.complete(&prompts, &config, &mut |row, part| heard[row].push_str(part));
     assert_eq!(together.unwrap(), expected);

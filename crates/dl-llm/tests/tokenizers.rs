@@ -59,7 +59,10 @@ fn sentencepiece_models_give_the_tokens_of_the_reference() {
 #[test]
 fn a_tokenizer_of_another_model_is_refused() {
     let error = open(&directory("sentencepiece_bpe", 100)).unwrap_err().to_string();
-    assert!(error.contains("tokenizer.model: 420 tokens, but the model's table has 100"), "{error}");
+    assert!(
+        error.contains("tokenizer.model: 420 tokens, but the model's table has 100"),
+        "{error}"
+    );
     let directory = directory("sentencepiece_bpe", 420);
     let path = directory.path().join("tokenizer.model");
     let whole = fs::read(&path).unwrap();

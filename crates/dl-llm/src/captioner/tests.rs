@@ -97,7 +97,8 @@ fn bfloat16_weights_take_f32_gradients() {
         let (found, given) = (parameter.grad(), &expected[&format!("gradient.{name}")]);
         assert_eq!(found.kind(), tch::Kind::Float, "{name}");
         let off = (&found - given).norm().double_value(&[]) / given.norm().double_value(&[]);
-        assert!(off < 0.1, "{name}: {off}");
+        // Rounding to 8 bits gives some 0.1; a gradient of something else 1.
+        assert!(off < 0.2, "{name}: {off}");
     }
 }
 

@@ -65,8 +65,7 @@ impl LlamaConfig {
 
     /// Keeps a width of the heads that does not follow from the others.
     fn set_head_dim(&mut self, width: Option<i64>) {
-        self.head_dim =
-            width.filter(|width| self.heads <= 0 || *width * self.heads != self.hidden);
+        self.head_dim = width.filter(|width| self.heads <= 0 || *width * self.heads != self.hidden);
     }
 
     /// The same as a published model's `config.json`.
@@ -122,7 +121,9 @@ impl LlamaConfig {
         let heads = integer("attention.head_count")?;
         let max_positions = integer("context_length")?;
         if value("expert_count").and_then(Value::as_i64).unwrap_or(0) > 0 {
-            return Err(refuse("a mixture of experts; only dense Llama models are supported".into()));
+            return Err(refuse(
+                "a mixture of experts; only dense Llama models are supported".into(),
+            ));
         }
         let factor = float("rope.scaling.factor").unwrap_or(1.0);
         let original = value("rope.scaling.original_context_length").and_then(Value::as_i64);
@@ -220,15 +221,18 @@ fn published_scaling(scaling: &RopeScaling) -> Option<Value> {
         RopeScaling::Dynamic { factor } => {
             Some(json!({ "rope_type": "dynamic", "factor": factor }))
         }
-        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_positions } => {
-            Some(json!({
-                "rope_type": "llama3",
-                "factor": factor,
-                "low_freq_factor": low_freq_factor,
-                "high_freq_factor": high_freq_factor,
-                "original_max_position_embeddings": original_max_positions,
-            }))
-        }
+        RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_max_positions,
+        } => Some(json!({
+            "rope_type": "llama3",
+            "factor": factor,
+            "low_freq_factor": low_freq_factor,
+            "high_freq_factor": high_freq_factor,
+            "original_max_position_embeddings": original_max_positions,
+        })),
         RopeScaling::Yarn {
             factor,
             original_max_positions,
@@ -265,7 +269,8 @@ mod tests {
     fn the_published_form_round_trips() {
         let config = LlamaConfig { rope_theta: 5e5, tied_embeddings: false, ..toy() };
         assert_eq!(again(&config), config);
-        let wide = LlamaConfig { head_dim: Some(20), attention_bias: true, mlp_bias: true, ..toy() };
+        let wide =
+            LlamaConfig { head_dim: Some(20), attention_bias: true, mlp_bias: true, ..toy() };
         assert_eq!(again(&wide), wide);
         let kinds = [
             RopeScaling::Linear { factor: 2.0 },

@@ -55,7 +55,10 @@ mod tests {
         let theirs = |name| theirs(name).unwrap_or_default();
         assert_eq!(theirs("model.embed_tokens.weight"), "token_embd.weight");
         assert_eq!(theirs("model.layers.12.self_attn.o_proj.weight"), "blk.12.attn_output.weight");
-        assert_eq!(theirs("model.layers.0.post_attention_layernorm.weight"), "blk.0.ffn_norm.weight");
+        assert_eq!(
+            theirs("model.layers.0.post_attention_layernorm.weight"),
+            "blk.0.ffn_norm.weight"
+        );
         assert_eq!(theirs("model.layers.0.self_attn.rotary_emb.inv_freq"), "");
     }
 

@@ -43,7 +43,9 @@ mod tests {
         assert_eq!(available(text), Some(1_024_000_000));
         assert_eq!(available("MemTotal: 1 kB"), None);
         let line = refusal(13_500_000_000, 5_000_000_000, Kind::Float);
-        assert!(line.starts_with("the weights take 13.5 GB and 5.0 GB of memory are free; load it"));
+        assert!(
+            line.starts_with("the weights take 13.5 GB and 5.0 GB of memory are free; load it")
+        );
         check(Path::new("x"), 1, Kind::Float).unwrap();
     }
 

@@ -106,9 +106,7 @@ impl Model {
             }));
         }
         if self.squeeze_spaces {
-            let replace = |pattern: &str, content: &str| {
-                json!({ "type": "Replace", "pattern": { "Regex": pattern }, "content": content })
-            };
+            let replace = |pattern: &str, content: &str| json!({ "type": "Replace", "pattern": { "Regex": pattern }, "content": content });
             normalizers.extend([replace("^ +| +$", ""), replace(" {2,}", " ")]);
         }
         if self.dummy_prefix {
@@ -318,7 +316,9 @@ mod tests {
     #[test]
     fn base_64_of_the_standard_vectors() {
         // RFC 4648, section 10.
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
     }

@@ -87,6 +87,9 @@ def main() -> None:
         folder = out / f"llama_{name}"
         model.save_pretrained(folder)
         (folder / "generation_config.json").unlink(missing_ok=True)
+        if name == "biased":
+            # The form of older models.
+            torch.save(model.state_dict(), folder / "pytorch_model.bin")
         prefix = torch.randn(6, PREFIX, HIDDEN)
         tokens = torch.randint(3, VOCAB, (6, LENGTH - PREFIX))
         tensors = {"prefix": prefix, "tokens": tokens}
