@@ -275,7 +275,8 @@ fn matrices_that_do_not_fit_their_configuration_are_refused() {
     refused(json!({ "rank": 4 }), "lora_A.weight` is [8, 64], expected [4, 64]");
     refused(json!({ "rank": -4 }), "lora.rank = -4: must be at least 1");
     refused(json!({ "targets": ["query", "key", "value"] }), "k_proj.lora_A.weight` is missing");
-    refused(json!({ "targets": ["gate"] }), "unknown variant `gate`");
+    refused(json!({ "targets": ["gate"] }), "gate_proj.lora_A.weight` is missing");
+    refused(json!({ "targets": ["head"] }), "unknown variant `head`");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn golden_lora(name: &str, llama: &Llama) -> (LoraConfig, Params, Lora, Tensor) 
         "llama_tied" => LoraConfig::default().targets,
         _ => vec![LoraTarget::Query, LoraTarget::Key, LoraTarget::Value, LoraTarget::Output],
     };
-    let config = LoraConfig { rank: 3, alpha: 5.0, targets };
+    let config = LoraConfig { rank: 3, alpha: 5.0, targets, ..LoraConfig::default() };
     let path = golden(name).join("lora.safetensors");
     let (mut tensors, _) = tensor_file::read(&path, Device::Cpu).unwrap();
     let expected = tensors.remove("logits").unwrap();

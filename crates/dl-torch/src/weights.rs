@@ -25,6 +25,8 @@ mod unpickle;
 pub use files::WeightFiles;
 pub use names::{unwrapped, unwrapped_name};
 
+pub use gguf::Gguf;
+
 /// What a GGUF file says beside its tensors (architecture, tokenizer).
 pub type GgufMetadata = BTreeMap<String, serde_json::Value>;
 
@@ -58,7 +60,7 @@ pub fn read_weights(path: &Path) -> Result<Tensors, TorchError> {
 /// As [`read_weights`], and when the file is not GGUF.
 pub fn read_gguf_metadata(path: &Path) -> Result<GgufMetadata, TorchError> {
     match format_of(path)? {
-        Format::Gguf => gguf::read_metadata(path),
+        Format::Gguf => Ok(Gguf::open(path)?.metadata()),
         other => Err(TorchError::file(path, format!("is {other:?}, not GGUF"))),
     }
 }

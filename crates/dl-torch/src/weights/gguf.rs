@@ -2,9 +2,10 @@
 //! `candle-core`, every tensor as f32.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{BufReader, Read, Seek, SeekFrom},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use candle_core::{
@@ -20,28 +21,67 @@ use super::{
 };
 use crate::{TorchError, tensor_file::Tensors};
 
-pub(super) fn read_tensors(path: &Path) -> Result<Tensors, TorchError> {
-    let (mut reader, header) = open(path)?;
-    let mut tensors = Tensors::new();
-    for described in &header.tensors {
-        let values = values(&mut reader, described).map_err(|error| broken(path, &error))?;
-        let shape: Vec<i64> = described.shape.iter().map(|&side| side as i64).collect();
-        let tensor = Tensor::from_slice(&values).f_view(shape.as_slice())?;
-        tensors.insert(described.name.clone(), tensor);
+/// A GGUF file whose tensors are read one by one, so that a large model is never in memory
+/// a second time.
+#[derive(Debug)]
+pub struct Gguf {
+    path: PathBuf,
+    header: Header,
+}
+
+impl Gguf {
+    /// Reads the head of a file: metadata, names and shapes.
+    ///
+    /// # Errors
+    /// [`TorchError`] when the file cannot be read, is cut short or is of another format.
+    pub fn open(path: &Path) -> Result<Self, TorchError> {
+        let file = regular::open(path)?;
+        let length = file.metadata().map_err(|error| TorchError::io(path, error))?.len();
+        let header = gguf_file::read(&mut BufReader::new(file), length)
+            .map_err(|error| broken(path, &error))?;
+        Ok(Self { path: path.into(), header })
     }
-    Ok(tensors)
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file says beside its tensors.
+    pub fn metadata(&self) -> GgufMetadata {
+        self.header.metadata.clone()
+    }
+
+    /// Names and shapes of all tensors, in the order of their names.
+    pub fn shapes(&self) -> BTreeMap<String, Vec<i64>> {
+        let tensors = self.header.tensors.iter();
+        tensors.map(|described| (described.name.clone(), shape(described))).collect()
+    }
+
+    /// One tensor as f32 on the processor, dequantised.
+    ///
+    /// # Errors
+    /// [`TorchError`] when the file has no such tensor or ends within it.
+    pub fn tensor(&self, name: &str) -> Result<Tensor, TorchError> {
+        let mut tensors = self.header.tensors.iter();
+        let described = tensors.find(|described| described.name == name).ok_or_else(|| {
+            TorchError::file(&self.path, format!("has no tensor `{name}`; take another file"))
+        })?;
+        let file = regular::open(&self.path)?;
+        let values = values(&mut BufReader::new(file), described)
+            .map_err(|error| broken(&self.path, &error))?;
+        Ok(Tensor::from_slice(&values).f_view(shape(described).as_slice())?)
+    }
 }
 
-pub(super) fn read_metadata(path: &Path) -> Result<GgufMetadata, TorchError> {
-    Ok(open(path)?.1.metadata)
+pub(super) fn read_tensors(path: &Path) -> Result<Tensors, TorchError> {
+    let file = Gguf::open(path)?;
+    let names = file.header.tensors.iter().map(|described| &described.name);
+    names.map(|name| Ok((name.clone(), file.tensor(name)?))).collect()
 }
 
-fn open(path: &Path) -> Result<(BufReader<File>, Header), TorchError> {
-    let file = regular::open(path)?;
-    let length = file.metadata().map_err(|error| TorchError::io(path, error))?.len();
-    let mut reader = BufReader::new(file);
-    let header = gguf_file::read(&mut reader, length).map_err(|error| broken(path, &error))?;
-    Ok((reader, header))
+fn shape(described: &Described) -> Vec<i64> {
+    described.shape.iter().map(|&side| side as i64).collect()
 }
 
 fn values(reader: &mut BufReader<File>, tensor: &Described) -> Result<Vec<f32>, String> {
