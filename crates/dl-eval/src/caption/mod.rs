@@ -10,6 +10,7 @@ mod ngrams;
 mod ptb;
 pub mod rouge_l;
 pub mod similarity;
+pub mod spice;
 
 pub use ptb::{tokenize, tokenize_lines};
 
