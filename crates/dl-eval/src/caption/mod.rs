@@ -6,6 +6,7 @@ pub mod cider_d;
 pub mod diversity;
 pub mod meteor;
 pub mod metric;
+mod morph;
 mod ngrams;
 mod ptb;
 pub mod rouge_l;
