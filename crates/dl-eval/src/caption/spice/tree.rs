@@ -43,17 +43,30 @@ pub struct Node<'a> {
 }
 
 /// A binary tree of annotated symbols. The top is `ROOT` with one child; the mark
-/// of the sentence's end, which the printed form carries, is not a part of it.
+/// of the sentence's end, which the printed form carries, is not a part of it. The
+/// tree of no words has no nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree<'a> {
     nodes: Vec<Node<'a>>,
+    pieces: usize,
 }
 
 impl<'a> Tree<'a> {
     /// A tree of nodes in preorder: a parent comes before its children, left before
     /// right, and words ascend from 0.
     pub(super) fn new(nodes: Vec<Node<'a>>) -> Self {
-        Self { nodes }
+        Self { nodes, pieces: 1 }
+    }
+
+    /// The same, parsed in so many pieces.
+    pub(super) fn in_pieces(self, pieces: usize) -> Self {
+        Self { pieces, ..self }
+    }
+
+    /// In how many pieces the words were parsed: more than one where the caption is
+    /// too long or has no tree of its own. The pieces stand side by side under `FRAG`.
+    pub fn pieces(&self) -> usize {
+        self.pieces
     }
 
     /// Reads a printed tree, `(ROOT (NP^ROOT-B (NN^NP rain)) (.$$. .$.))`, and gives
@@ -91,7 +104,10 @@ impl<'a> Tree<'a> {
             Open(usize),
             Close,
         }
-        let mut stack = vec![Step::Open(0)];
+        let mut stack = Vec::new();
+        if !self.nodes.is_empty() {
+            stack.push(Step::Open(0));
+        }
         while let Some(step) = stack.pop() {
             let index = match step {
                 Step::Close => {
@@ -166,7 +182,10 @@ impl<'a> PlainTree<'a> {
             tags: Vec::new(),
         };
         // Preorder, so that a parent has its number before its children.
-        let mut stack = vec![(0, 0)];
+        let mut stack = Vec::new();
+        if !tree.nodes.is_empty() {
+            stack.push((0, 0));
+        }
         while let Some((index, parent)) = stack.pop() {
             let node = tree.nodes[index];
             let number = if node.label.starts_with('@') {
