@@ -2,7 +2,11 @@
 #![allow(clippy::print_stdout)]
 
 use std::{
-    collections::BTreeMap, fs::File, io::{BufRead, BufReader}, path::Path, time::Instant,
+    collections::BTreeMap,
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+    time::Instant,
 };
 
 use anyhow::{Context, Result};
@@ -122,8 +126,12 @@ fn evaluate(grammar: &Grammar, beam: &Beam, held: &[Held], show: bool) -> String
                     Below::Two(l, r) => (spans[l].0, spans[r].1),
                 };
             }
-            let gold: Vec<_> =
-                n.iter().enumerate().skip(1).map(|(i, x)| (spans[i].0, spans[i].1, x.label)).collect();
+            let gold: Vec<_> = n
+                .iter()
+                .enumerate()
+                .skip(1)
+                .map(|(i, x)| (spans[i].0, spans[i].1, x.label))
+                .collect();
             let plain = |label: &str| dl_eval::caption::spice::tree::plain_label(label).to_owned();
             let strip = |v: &[(u16, u16, &str)]| -> Vec<(u16, u16, String)> {
                 v.iter().filter(|x| !x.2.starts_with('@')).map(|x| (x.0, x.1, plain(x.2))).collect()
@@ -137,8 +145,7 @@ fn evaluate(grammar: &Grammar, beam: &Beam, held: &[Held], show: bool) -> String
                 }
                 out
             };
-            let right =
-                tags(&mine).iter().zip(&tags(&gold)).filter(|(a, b)| a == b).count();
+            let right = tags(&mine).iter().zip(&tags(&gold)).filter(|(a, b)| a == b).count();
             let exact = strip(&mine) == strip(&gold);
             if show && !exact {
                 println!("{}\n  {:?}\n  {:?}", item.words.join(" "), strip(&mine), strip(&gold));
@@ -237,7 +244,9 @@ fn main() -> Result<()> {
     println!("ready {:.1} s", clock.elapsed().as_secs_f64());
     let start = trainer.average();
     for width in [f32::INFINITY, 16.0, 12.0, 9.0, 6.0] {
-        if args.epochs > 0 && width != args.beam { continue; }
+        if args.epochs > 0 && width != args.beam {
+            continue;
+        }
         let beam = Beam { width, ..trainer.beam().clone() };
         println!("start beam {width}:{}", evaluate(&start, &beam, &validation, false));
     }

@@ -44,7 +44,10 @@ enum Summary {
     Mean,
     /// Of the items that have a score.
     MeanOfKnown,
-    Bleu { counts: Arc<Bleu>, n: usize },
+    Bleu {
+        counts: Arc<Bleu>,
+        n: usize,
+    },
     Meteor(Arc<Meteor>),
 }
 
@@ -57,7 +60,8 @@ impl Scores {
     /// Of a metric whose corpus figure is the mean over the items that have a score; NaN
     /// where none has.
     pub fn mean_of_known(per_item: Vec<Option<f64>>) -> Self {
-        let per_item: Vec<f64> = per_item.into_iter().map(|score| score.unwrap_or(f64::NAN)).collect();
+        let per_item: Vec<f64> =
+            per_item.into_iter().map(|score| score.unwrap_or(f64::NAN)).collect();
         let mut scores = Self { corpus: 0.0, per_item, summary: Summary::MeanOfKnown };
         let all: Vec<usize> = (0..scores.per_item.len()).collect();
         scores.corpus = scores.resampled(&all);
@@ -296,7 +300,8 @@ mod tests {
             name: "",
             scores: Ok(Scores::mean_of(per_item.to_vec())),
         };
-        let columns = [column("spider", &[0.4, 0.5, 0.2]), column("fluency_error", &[0.0, 1.0, 0.0])];
+        let columns =
+            [column("spider", &[0.4, 0.5, 0.2]), column("fluency_error", &[0.0, 1.0, 0.0])];
         let found = spider_fl(&columns).scores.unwrap();
         assert!((found.per_item[1] - 0.05).abs() < 1e-15);
         assert!((found.corpus - 0.65 / 3.0).abs() < 1e-15);

@@ -72,7 +72,8 @@ impl Table {
                 if count < least[level] || fresh.contains_key(&key) {
                     continue;
                 }
-                let general = case.keys[level + 1..].iter().find_map(|key| learnt.get(key).copied());
+                let general =
+                    case.keys[level + 1..].iter().find_map(|key| learnt.get(key).copied());
                 if general.or(case.otherwise) != Some(value) {
                     fresh.insert(key, value);
                 }

@@ -229,8 +229,7 @@ fn add_copy(graph: &mut Graph, word: usize, relation: &str) -> usize {
 }
 
 fn label(graph: &mut Graph) {
-    let names: Vec<Option<String>> =
-        graph.edges.iter().map(|edge| name(graph, edge)).collect();
+    let names: Vec<Option<String>> = graph.edges.iter().map(|edge| name(graph, edge)).collect();
     for (edge, name) in graph.edges.iter_mut().zip(names) {
         if let Some(name) = name {
             edge.relation = name;
@@ -299,9 +298,8 @@ fn share(graph: &mut Graph) {
             });
             more.extend(given.map(|edge| Edge { dependent: second, ..edge.clone() }));
         }
-        let subjects = |word| {
-            graph.children(word).filter(|edge| SUBJECTS.contains(&edge.relation.as_str()))
-        };
+        let subjects =
+            |word| graph.children(word).filter(|edge| SUBJECTS.contains(&edge.relation.as_str()));
         let tag = graph.words[second].tag.as_str();
         let Some(subject) = subjects(first).last() else { continue };
         if tag.starts_with(['V', 'J']) && subjects(second).next().is_none() {

@@ -17,7 +17,8 @@ const MAGIC: &[u8] = b"DEP1";
 const LEVELS: usize = 11;
 
 static BUILT_IN: LazyLock<Dependencies> = LazyLock::new(|| {
-    Dependencies::read(include_bytes!("../../../data/spice/dependencies.bin")).unwrap_or_default()
+    Dependencies::read(include_bytes!("../../../data/spice/dependencies.bin"))
+        .expect("the program carries whole tables of dependencies")
 });
 
 /// Tables of heads and relations.
@@ -154,7 +155,8 @@ impl Dependencies {
         let mut numbering = Numbering::default();
         let mut cases: Vec<Case<2>> = Vec::new();
         for Official { view, patterns, .. } in &views {
-            for (parent, pattern) in patterns.iter().enumerate().filter(|(_, known)| known.len() > 1)
+            for (parent, pattern) in
+                patterns.iter().enumerate().filter(|(_, known)| known.len() > 1)
             {
                 let number = |numbering: &mut Numbering, pattern: &[usize]| {
                     let texts: Vec<String> = pattern.iter().map(usize::to_string).collect();
@@ -175,8 +177,7 @@ impl Dependencies {
             for (parent, pattern) in patterns.iter().enumerate() {
                 let children = view.tree.children(parent);
                 for (place, &on) in pattern.iter().enumerate().filter(|(place, on)| place != *on) {
-                    let arc =
-                        Arc { parent, place, child: children[place], head: children[on] };
+                    let arc = Arc { parent, place, child: children[place], head: children[on] };
                     let relation = &example.relations[view.heads[arc.child]];
                     if let Some(value) = names.number(relation) {
                         let keys = view.relation_keys(&arc);
@@ -427,8 +428,19 @@ impl<'a> View<'a> {
         let head_word = mix(mix(inner, self.word(head)), 31);
         let both = mix(mix(child_word, self.word(head)), self.production(parent));
         let both = mix(both, place as u32);
-        let levels =
-            [both, head_word, child_word, inner, wide, core, near, tagged, base, labels, child_label];
+        let levels = [
+            both,
+            head_word,
+            child_word,
+            inner,
+            wide,
+            core,
+            near,
+            tagged,
+            base,
+            labels,
+            child_label,
+        ];
         let mut level = 0;
         levels.map(|key| {
             level += 1;

@@ -13,7 +13,8 @@ const LEVELS: usize = LONGEST + 2;
 const MAGIC: &[u8] = b"LEM1";
 
 static BUILT_IN: LazyLock<Lemmas> = LazyLock::new(|| {
-    Lemmas::read(include_bytes!("../../../data/spice/lemmas.bin")).unwrap_or_default()
+    Lemmas::read(include_bytes!("../../../data/spice/lemmas.bin"))
+        .expect("the program carries a whole table of lemmas")
 });
 
 /// How words lose their endings.

@@ -5,10 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{
-    grammar::Symbol,
-    tree::plain_label,
-};
+use super::{grammar::Symbol, tree::plain_label};
 
 /// Endings that are views, in letters.
 const ENDINGS: [usize; 3] = [4, 3, 2];
@@ -136,8 +133,7 @@ impl Lexicon {
     /// A lexicon of all words, with weights at the logarithm of tag given word over
     /// tag. Tags are those of `counts`.
     pub fn of(symbols: &[String], counts: &TagCounts, config: &LexiconConfig) -> Self {
-        let mut tags: Vec<Symbol> =
-            counts.values().flat_map(|tags| tags.keys().copied()).collect();
+        let mut tags: Vec<Symbol> = counts.values().flat_map(|tags| tags.keys().copied()).collect();
         tags.sort_unstable();
         tags.dedup();
         let mut plain_names: Vec<&str> =

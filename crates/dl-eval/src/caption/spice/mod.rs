@@ -214,7 +214,9 @@ mod tests {
     #[test]
     fn any_text_has_a_score() {
         let long = "a dog barks and ".repeat(2_500);
-        for text in [long.as_str(), "7", "x-y-z", "犬が吠える", "and and of of", "of", "'s", "a\u{a0}b"] {
+        for text in
+            [long.as_str(), "7", "x-y-z", "犬が吠える", "and and of of", "of", "'s", "a\u{a0}b"]
+        {
             let scores = Evaluator::new().scores(&[item(text, &[text])]).unwrap();
             let f = scores[0].score.f();
             assert!((0.0..=1.0).contains(&f), "{text}: {f}");

@@ -6,16 +6,59 @@ use super::graph::{Edge, Graph};
 
 /// Between "a" or "an" and "of".
 const AFTER_ARTICLE: [&str; 33] = [
-    "lot", "assortment", "number", "couple", "bunch", "handful", "litany", "sheaf", "slew",
-    "dozen", "series", "variety", "multitude", "wad", "clutch", "wave", "mountain", "array",
-    "spate", "string", "ton", "range", "plethora", "heap", "sort", "form", "kind", "type",
-    "version", "bit", "pair", "triple", "total",
+    "lot",
+    "assortment",
+    "number",
+    "couple",
+    "bunch",
+    "handful",
+    "litany",
+    "sheaf",
+    "slew",
+    "dozen",
+    "series",
+    "variety",
+    "multitude",
+    "wad",
+    "clutch",
+    "wave",
+    "mountain",
+    "array",
+    "spate",
+    "string",
+    "ton",
+    "range",
+    "plethora",
+    "heap",
+    "sort",
+    "form",
+    "kind",
+    "type",
+    "version",
+    "bit",
+    "pair",
+    "triple",
+    "total",
 ];
 
 /// Before "of" and any noun or pronoun; digits with an s besides.
 const BEFORE_ANY: [&str; 16] = [
-    "lots", "many", "several", "plenty", "tons", "dozens", "multitudes", "mountains", "loads",
-    "pairs", "tens", "hundreds", "thousands", "millions", "billions", "trillions",
+    "lots",
+    "many",
+    "several",
+    "plenty",
+    "tons",
+    "dozens",
+    "multitudes",
+    "mountains",
+    "loads",
+    "pairs",
+    "tens",
+    "hundreds",
+    "thousands",
+    "millions",
+    "billions",
+    "trillions",
 ];
 
 /// Before "of" and a noun with a determiner, or a pronoun; digits besides.
@@ -50,10 +93,9 @@ fn quantity(graph: &Graph, noun: usize) -> Option<(usize, Vec<usize>)> {
             .filter(|edge| relations.is_empty() || relations.contains(&edge.relation.as_str()));
         chosen.map(|edge| edge.dependent).collect()
     };
-    let article =
-        graph.children(noun).find(|edge| {
-            edge.relation == "det" && ["a", "an"].contains(&text(edge.dependent).as_str())
-        });
+    let article = graph.children(noun).find(|edge| {
+        edge.relation == "det" && ["a", "an"].contains(&text(edge.dependent).as_str())
+    });
     let known = |words: &[&str]| words.contains(&word.as_str());
     let modifiers = || {
         let of_it = graph.children(noun).filter(|edge| {
@@ -64,9 +106,8 @@ fn quantity(graph: &Graph, noun: usize) -> Option<(usize, Vec<usize>)> {
     };
     let is_pronoun = |word: usize| graph.words[word].tag.starts_with("PRP");
     let nominal = |word: usize| graph.words[word].is_noun() || is_pronoun(word);
-    let determined = |word: usize| {
-        is_pronoun(word) || graph.words[word].is_noun() && graph.has(word, "det")
-    };
+    let determined =
+        |word: usize| is_pronoun(word) || graph.words[word].is_noun() && graph.has(word, "det");
     let (modifier, mut words) = if article.is_some() && known(&AFTER_ARTICLE) {
         (modifiers().find(|&word| nominal(word))?, before(&["det", "amod"]))
     } else if known(&BEFORE_ANY) || word.strip_suffix('s').is_some_and(is_number) {

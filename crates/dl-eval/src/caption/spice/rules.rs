@@ -146,7 +146,8 @@ impl<'a> Rules<'a> {
 
     fn subject_and_predicate(&self, found: &mut Vec<Tuple>) {
         let copular = |&&word: &&usize| self.graph.has(word, "cop");
-        let plain = |word: &&usize| !copular(word) && self.nouns(**word, is_object).next().is_none();
+        let plain =
+            |word: &&usize| !copular(word) && self.nouns(**word, is_object).next().is_none();
         for &word in self.order.iter().filter(plain) {
             self.predicates(word, found);
         }

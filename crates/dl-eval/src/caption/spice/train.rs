@@ -224,8 +224,7 @@ impl Trainer {
                     Rule::Two(rule, _) => {
                         let left = stack.pop().unwrap_or(0.0);
                         let right = stack.pop().unwrap_or(0.0);
-                        left + right
-                            + grammar.weights[grammar.rules.binary_weight(rule as usize)]
+                        left + right + grammar.weights[grammar.rules.binary_weight(rule as usize)]
                     }
                 };
                 stack.push(weight);
@@ -374,9 +373,7 @@ impl Trainer {
                 Rule::Two(rule, _) => found(rules.binary_weight(rule as usize)),
                 Rule::Word(tag) => {
                     let views = &views[node.start as usize];
-                    self.grammar
-                        .lexicon
-                        .places(views, tag as usize, |place| found(behind + place));
+                    self.grammar.lexicon.places(views, tag as usize, |place| found(behind + place));
                 }
             }
         }

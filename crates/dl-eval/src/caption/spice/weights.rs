@@ -264,7 +264,8 @@ fn lexicon(from: &mut In<'_>, symbols: usize) -> Result<Lexicon, WeightsError> {
     let open: Vec<u16> = from.differences(tags.len())?;
     let (words, endings) = (from.texts()?, from.texts()?);
     let rare: Vec<u8> = from.differences(2)?;
-    let classes: Vec<u8> = from.differences(plain.iter().max().map_or(0, |&most| most as usize + 1))?;
+    let classes: Vec<u8> =
+        from.differences(plain.iter().max().map_or(0, |&most| most as usize + 1))?;
     let floors = from.weights(STEP)?;
     let rows = from.count()?;
     let shapes = words.len() + endings.len();

@@ -37,7 +37,8 @@ pub fn pack(synsets: &str, exceptions: &str) -> Result<Vec<u8>, PackError> {
             return Err(fault("the word stands there twice"));
         }
     }
-    let places: HashMap<&str, u32> = words.keys().zip(0..).map(|(&word, place)| (word, place)).collect();
+    let places: HashMap<&str, u32> =
+        words.keys().zip(0..).map(|(&word, place)| (word, place)).collect();
     let mut forms: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
     for (base, irregular) in pairs(exceptions) {
         for form in irregular.split_ascii_whitespace() {
