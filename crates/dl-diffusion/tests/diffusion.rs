@@ -184,18 +184,22 @@ fn time_embeddings_by_hand() {
 
 /// Runs every case of a golden file on the schedule that it was made with.
 fn matches_golden(golden: &str, schedule: &ScheduleConfig, count: usize) {
-    let golden: Value = serde_json::from_str(golden).unwrap();
-    let (rows, dim) = (golden["rows"].as_i64().unwrap(), golden["dim"].as_i64().unwrap());
+    let golden: Value = serde_json::from_str(golden).expect("a golden file");
+    let (rows, dim) = (
+        golden["rows"].as_i64().expect("a golden file"),
+        golden["dim"].as_i64().expect("a golden file"),
+    );
     let matrix = |value: &Value, shape: &[i64]| Tensor::from_slice(&numbers(value)).view(shape);
     let start = matrix(&golden["start"], &[rows, dim]);
     let weight = matrix(&golden["weight"], &[dim, dim]);
-    let process = Process::new(&schedule.build().unwrap());
-    let cases = golden["cases"].as_array().unwrap();
+    let process = Process::new(&schedule.build().expect("a golden file"));
+    let cases = golden["cases"].as_array().expect("a golden file");
     assert_eq!(cases.len(), count);
     for case in cases {
-        let prediction = serde_json::from_value(case["prediction"].clone()).unwrap();
-        let sampler: SamplerConfig = serde_json::from_value(case["sampler"].clone()).unwrap();
-        let steps = case["steps"].as_i64().unwrap();
+        let prediction = serde_json::from_value(case["prediction"].clone()).expect("a golden file");
+        let sampler: SamplerConfig =
+            serde_json::from_value(case["sampler"].clone()).expect("a golden file");
+        let steps = case["steps"].as_i64().expect("a golden file");
         let noise = matrix(&case["noise"], &[steps, rows, dim]);
         let seen = std::cell::RefCell::new(Vec::new());
         let network = |x: &Tensor, timestep: usize| {
@@ -203,7 +207,9 @@ fn matches_golden(golden: &str, schedule: &ScheduleConfig, count: usize) {
             x.matmul(&weight) + timestep as f64 / 1000.0
         };
         let denoiser = Denoiser { process: &process, prediction, network: &network, norm: None };
-        let output = sampler.sample(&denoiser, &start, &|draw| noise.get(draw as i64)).unwrap();
+        let output = sampler
+            .sample(&denoiser, &start, &|draw| noise.get(draw as i64))
+            .expect("a golden file");
         assert_eq!(*seen.borrow(), numbers(&case["timesteps"]));
         let expected = matrix(&case["output"], &[rows, dim]);
         let scale = expected.abs().max().double_value(&[]).max(1.0);

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::print_stdout)] // how a build script speaks to cargo
+#![allow(clippy::needless_doctest_main)] // a build script is a main
 
 use std::{
     env,
