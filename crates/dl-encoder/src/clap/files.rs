@@ -20,6 +20,11 @@ pub(super) enum Files {
 impl Files {
     /// Finds the files; of the weights, none is read.
     pub(super) fn find(path: &Path) -> Result<Self, EncoderError> {
+        if !path.exists() {
+            let problem = "there is no such file or folder; give a CLAP directory as Hugging Face \
+                           lays it out, or a LAION .pt file";
+            return Err(FileError::invalid(path, problem).into());
+        }
         if !path.is_dir() {
             dl_core::regular::check(path)?;
             let tokenizer = path.with_file_name("tokenizer.json");
