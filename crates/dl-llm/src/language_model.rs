@@ -275,7 +275,8 @@ impl LanguageModel {
     }
 
     /// Digest of shape, weights and tokenizer, made once. Weights that were read from files
-    /// are digested there, beside whatever is done after loading.
+    /// are digested there, beside whatever is done after loading; the files have to stay as
+    /// they are until then.
     ///
     /// # Errors
     /// [`LlmError`] when the weights cannot be read back.
