@@ -5,16 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{
-    grammar::Symbol,
-    tree::plain_label,
-};
+use super::{grammar::Symbol, tree::plain_label};
 
 /// Endings that are views, in letters.
 const ENDINGS: [usize; 3] = [4, 3, 2];
 
 /// How a lexicon is read off tagged words.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct LexiconConfig {
     /// A word seen less often may have any open tag (default 30).
     pub rare: u32,
@@ -136,8 +133,7 @@ impl Lexicon {
     /// A lexicon of all words, with weights at the logarithm of tag given word over
     /// tag. Tags are those of `counts`.
     pub fn of(symbols: &[String], counts: &TagCounts, config: &LexiconConfig) -> Self {
-        let mut tags: Vec<Symbol> =
-            counts.values().flat_map(|tags| tags.keys().copied()).collect();
+        let mut tags: Vec<Symbol> = counts.values().flat_map(|tags| tags.keys().copied()).collect();
         tags.sort_unstable();
         tags.dedup();
         let mut plain_names: Vec<&str> =

@@ -7,4 +7,4 @@ pub mod parser;
 pub mod train;
 pub mod tree;
 pub mod treebank;
-mod weights;
+pub mod weights;

@@ -103,8 +103,7 @@ impl Parser {
         offset: usize,
         pieces: &mut Vec<Vec<Step<'a>>>,
     ) {
-        let views: Vec<Views> =
-            words.iter().map(|word| self.grammar.lexicon.views(word)).collect();
+        let views: Vec<Views> = words.iter().map(|word| self.grammar.lexicon.views(word)).collect();
         let mut weight = chart.fill(&self.grammar, &self.beam, &views, None);
         if weight.is_none() && self.beam.width.is_finite() {
             let beam = Beam { width: 2.0 * self.beam.width, ..self.beam.clone() };
@@ -122,12 +121,7 @@ impl Parser {
         }
     }
 
-    fn piece(
-        &self,
-        chart: &Chart,
-        span: (usize, usize, Symbol),
-        offset: usize,
-    ) -> Vec<Step<'_>> {
+    fn piece(&self, chart: &Chart, span: (usize, usize, Symbol), offset: usize) -> Vec<Step<'_>> {
         chart
             .tree(&self.grammar, span, None)
             .iter()

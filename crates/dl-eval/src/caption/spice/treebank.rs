@@ -193,9 +193,9 @@ impl Treebank {
                         let child = |at: usize| of(sample.nodes[at].label);
                         let rule = match node.children {
                             0 => Rule::Word(tags.partition_point(|&tag| tag < symbol) as u16),
-                            1 => Rule::One(
-                                unary[&Unary { child: child(index + 1), parent: symbol }],
-                            ),
+                            1 => {
+                                Rule::One(unary[&Unary { child: child(index + 1), parent: symbol }])
+                            }
                             _ => Rule::Two(
                                 binary[&Binary {
                                     left: child(index + 1),
