@@ -48,9 +48,12 @@ struct Train {
     /// The margin, a node.
     #[arg(long, default_value_t = TrainConfig::default().margin)]
     margin: f32,
-    /// The width of the search's beam.
+    /// The width of the search's beam while learning.
     #[arg(long, default_value_t = TrainConfig::default().beam)]
     beam: f32,
+    /// The width of the beam in use.
+    #[arg(long, default_value_t = 11.0)]
+    width: f32,
     /// Captions of a batch.
     #[arg(long, default_value_t = TrainConfig::default().batch)]
     batch: usize,
@@ -99,7 +102,7 @@ fn train(args: &Train) -> Result<()> {
         let seen = if epoch == 0 { None } else { Some(trainer.epoch()) };
         let grammar = trainer.average();
         let beam = trainer.beam_of(&grammar);
-        let bytes = Parser::new(grammar, beam).write()?;
+        let bytes = Parser::new(grammar, beam).with_width(args.width).write()?;
         std::fs::write(&args.output, &bytes)
             .with_context(|| format!("{} cannot be written", args.output.display()))?;
         // As it will be read: rounded.
