@@ -147,6 +147,11 @@ impl Rules {
         &self.symbols
     }
 
+    /// Whether a symbol is a step inside a constituent.
+    pub fn is_step(&self, symbol: Symbol) -> bool {
+        self.symbols[symbol as usize].starts_with('@')
+    }
+
     /// The binary rules, by number.
     pub fn binary(&self) -> &[Binary] {
         &self.binary
