@@ -11,7 +11,6 @@ pub mod progress;
 pub mod regular;
 pub mod run;
 pub mod stable;
-pub mod tagged;
 pub mod text;
 
 pub use embedding_set::{EmbeddingSet, MismatchError, Provenance};
