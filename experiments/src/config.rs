@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use dl_core::{Under, tagged};
+use dl_core::{Under, fault};
 use dl_data::{Corpus, CorpusConfig};
 use dl_diffusion::BridgeConfig;
 use dl_encoder::{AudioTowerConfig, ClapConfig, HeadsConfig, TextTowerConfig, TowerPairConfig};
@@ -402,9 +402,8 @@ pub fn variant_of<T: Serialize + DeserializeOwned>(base: &T, sets: &[String]) ->
     for set in sets {
         apply(&mut document, set)?;
     }
-    serde_path_to_error::deserialize(toml::Value::Table(document)).map_err(|error| {
-        anyhow!("{}: {}", sets.join(", "), explained(error))
-    })
+    serde_path_to_error::deserialize(toml::Value::Table(document))
+        .map_err(|error| anyhow!("{}: {}", sets.join(", "), explained(error)))
 }
 
 /// Reads a TOML file of configuration with `sets` on top; faults name file and key.
@@ -418,18 +417,16 @@ pub fn read_toml<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<T>
     for set in sets {
         apply(&mut document, set)?;
     }
-    serde_path_to_error::deserialize(toml::Value::Table(document)).map_err(|error| {
-        anyhow!("{}: {}", path.display(), explained(error))
-    })
+    serde_path_to_error::deserialize(toml::Value::Table(document))
+        .map_err(|error| anyhow!("{}: {}", path.display(), explained(error)))
 }
 
 /// The whole path of the key at fault, and what is wrong with it.
 fn explained(error: serde_path_to_error::Error<toml::de::Error>) -> String {
     let path = error.path().to_string();
     let problem = error.into_inner();
-    let (path, problem) = tagged::place(&path, problem.message());
-    let problem = with_suggestion(problem);
-    if path.is_empty() { problem } else { format!("{path}: {problem}") }
+    let (path, problem) = fault::at(&path, problem.message());
+    format!("{path}: {}", with_suggestion(problem))
 }
 
 /// Puts one `key=value` into the document. A value that is not TOML is a string,

@@ -46,6 +46,17 @@ fn the_manifest_that_the_program_writes_opens() {
 }
 
 #[test]
+fn a_key_of_the_corpus_is_named_whole() {
+    let runs = scratch("corpus-keys");
+    let set = |entry: &str| run(experiments(&runs).args(["run", "t1", "--set", entry]));
+    set("data.scenes.train=-1").fails_with(1, &["data.scenes.train: invalid value: integer `-1`"]);
+    set("data.mix.seconds=0.5").fails_with(1, &["data.mix.seconds = 0.5: must be from 1 to 60"]);
+    set("data.scene=1").fails_with(1, &["unknown field `scene`", "did you mean `scenes`?"]);
+    set("data.kind='soundscape'")
+        .fails_with(1, &["data.kind: unknown variant `soundscape`", "did you mean `soundscapes`?"]);
+}
+
+#[test]
 fn a_missing_file_is_listed_and_the_rest_goes_on() {
     let root = recordings("manifest-missing");
     fs::remove_file(root.join("horn/3.wav")).unwrap();

@@ -12,7 +12,6 @@ pub mod progress;
 pub mod regular;
 pub mod run;
 pub mod stable;
-pub mod tagged;
 pub mod text;
 pub mod unit;
 

@@ -1,78 +1,89 @@
 //! Any corpus in a configuration, by its `kind`: the built-in kinds, and those that other
 //! crates register.
+//!
+//! A table is read in two steps, first its `kind` and then the rest by it. The message of a
+//! fault in the second begins with the key, which [`dl_core::fault::at`] joins to the place
+//! of the table.
 
-use std::{
-    fmt::Debug,
-    path::Path,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{fmt::Debug, path::Path, sync::Arc};
 
-use dl_core::{ConfigError, tagged};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _};
+use dl_core::{ConfigError, fault};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::{
-    corpus::Corpus, error::DataError, kind::CorpusKind, recorded::RecordedConfig,
-    soundscapes::SoundscapesConfig,
-};
+use crate::{corpus::Corpus, error::DataError, kind::CorpusKind};
 
-/// The settings of any kind, behind one pointer.
-trait Settings: CorpusKind + erased_serde::Serialize + Debug {}
-
-impl<T: CorpusKind + Serialize + Debug> Settings for T {}
-
-erased_serde::serialize_trait_object!(Settings);
-
-/// How the settings of a kind are read from the table beside `kind`.
-#[derive(Clone, Copy)]
-struct Reader {
-    kind: &'static str,
-    read: fn(toml::Table) -> Result<Arc<dyn Settings>, String>,
+/// [`CorpusKind`] as an object.
+trait Settings: erased_serde::Serialize + Debug + Send + Sync {
+    fn kind(&self) -> &'static str;
+    fn validate(&self) -> Result<(), ConfigError>;
+    fn open(&self, seed: u64, folder: &Path) -> Result<Box<dyn Corpus>, DataError>;
 }
 
-impl Reader {
-    const fn of<T: CorpusKind + Serialize + DeserializeOwned + Debug>(kind: &'static str) -> Self {
-        Self { kind, read: |table| Ok(Arc::new(tagged::read::<T, _>(table)?)) }
+impl<T: CorpusKind> Settings for T {
+    fn kind(&self) -> &'static str {
+        T::KIND
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        CorpusKind::validate(self)
+    }
+
+    fn open(&self, seed: u64, folder: &Path) -> Result<Box<dyn Corpus>, DataError> {
+        CorpusKind::open(self, seed, folder)
     }
 }
 
-/// Every kind that a configuration may name.
-static KINDS: RwLock<Vec<Reader>> = RwLock::new(Vec::new());
+erased_serde::serialize_trait_object!(Settings);
 
-/// The kinds of this crate.
-const BUILT_IN: [Reader; 2] =
-    [Reader::of::<RecordedConfig>("recorded"), Reader::of::<SoundscapesConfig>("soundscapes")];
-
-fn kinds() -> Vec<Reader> {
-    let registered = KINDS.read().unwrap_or_else(PoisonError::into_inner);
-    BUILT_IN.iter().chain(registered.iter()).copied().collect()
+/// A registered kind of corpus. [`crate::register_corpus`] makes it.
+pub struct CorpusEntry {
+    kind: &'static str,
+    read: fn(toml::Table) -> Result<CorpusConfig, String>,
 }
 
-/// Makes another kind of corpus known under the name `kind`. A program calls it once,
-/// before it reads a configuration.
-///
-/// # Errors
-/// [`ConfigError`] when the name is taken.
-pub fn register<T>(kind: &'static str) -> Result<(), ConfigError>
-where
-    T: CorpusKind + Serialize + DeserializeOwned + Debug,
-{
-    let taken = kinds().iter().any(|known| known.kind == kind);
-    dl_core::fault::check(!taken, "kind", kind, "a name that no other kind of corpus has")?;
-    KINDS.write().unwrap_or_else(PoisonError::into_inner).push(Reader::of::<T>(kind));
-    Ok(())
+inventory::collect!(CorpusEntry);
+
+impl CorpusEntry {
+    /// The entry of the kind `T`.
+    pub const fn of<T: CorpusKind>() -> Self {
+        Self { kind: T::KIND, read: |table| settings::<T>(table).map(CorpusConfig::from) }
+    }
+}
+
+/// Registers a [`CorpusKind`]: from then on its `kind` is read wherever a corpus is
+/// configured, in the program too that links the crate it stands in.
+#[macro_export]
+macro_rules! register_corpus {
+    ($kind:ty) => {
+        $crate::inventory::submit! { $crate::CorpusEntry::of::<$kind>() }
+    };
+}
+
+/// The table beside `kind` as its type. The message begins with the key at fault.
+fn settings<T: CorpusKind>(table: toml::Table) -> Result<T, String> {
+    serde_path_to_error::deserialize(table).map_err(|error| {
+        let place = error.path().to_string();
+        match fault::at(&place, error.inner().message()) {
+            (key, problem) if key == "." => problem.to_owned(),
+            (key, problem) => format!("{key}: {problem}"),
+        }
+    })
 }
 
 /// A data set, by kind: `kind = "recorded"` and the settings of that kind beside it.
 #[derive(Clone, Debug)]
-pub struct CorpusConfig {
-    kind: &'static str,
-    settings: Arc<dyn Settings>,
+pub struct CorpusConfig(Arc<dyn Settings>);
+
+impl<T: CorpusKind> From<T> for CorpusConfig {
+    fn from(settings: T) -> Self {
+        Self(Arc::new(settings))
+    }
 }
 
 impl CorpusConfig {
     /// The kind.
     pub fn kind(&self) -> &'static str {
-        self.kind
+        self.0.kind()
     }
 
     /// Checks every field.
@@ -80,7 +91,7 @@ impl CorpusConfig {
     /// # Errors
     /// [`ConfigError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.settings.validate()
+        self.0.validate()
     }
 
     /// Opens the corpus; everything drawn in it comes from `seed`. Relative paths are
@@ -90,22 +101,28 @@ impl CorpusConfig {
     /// [`DataError`]: a field out of range, a file at fault, too few sounds.
     pub fn open(&self, seed: u64, folder: &Path) -> Result<Box<dyn Corpus>, DataError> {
         self.validate()?;
-        self.settings.open(seed, folder)
+        self.0.open(seed, folder)
+    }
+
+    /// All registered kinds, by name.
+    pub fn kinds() -> Vec<&'static str> {
+        let mut kinds: Vec<&str> =
+            inventory::iter::<CorpusEntry>.into_iter().map(|entry| entry.kind).collect();
+        kinds.sort_unstable();
+        kinds
     }
 
     fn read(mut table: toml::Table) -> Result<Self, String> {
         let kind = table.remove("kind").ok_or("missing field `kind`")?;
-        let kinds = kinds();
-        let Some(reader) = kinds.iter().find(|known| kind.as_str() == Some(known.kind)) else {
+        let kind = kind.as_str().map_or_else(|| kind.to_string(), Into::into);
+        let mut entries = inventory::iter::<CorpusEntry>.into_iter();
+        let Some(entry) = entries.find(|entry| entry.kind == kind) else {
             let known: Vec<String> =
-                kinds.iter().map(|known| format!("`{}`", known.kind)).collect();
-            let kind = kind.as_str().map_or_else(|| kind.to_string(), Into::into);
-            return Err(format!(
-                "kind: unknown variant `{kind}`, expected one of {}",
-                known.join(", ")
-            ));
+                Self::kinds().iter().map(|known| format!("`{known}`")).collect();
+            let known = known.join(", ");
+            return Err(format!("kind: unknown variant `{kind}`, expected one of {known}"));
         };
-        Ok(Self { kind: reader.kind, settings: (reader.read)(table)? })
+        (entry.read)(table)
     }
 }
 
@@ -124,6 +141,6 @@ impl Serialize for CorpusConfig {
             #[serde(flatten)]
             settings: &'a dyn Settings,
         }
-        Tagged { kind: self.kind, settings: self.settings.as_ref() }.serialize(serializer)
+        Tagged { kind: self.kind(), settings: self.0.as_ref() }.serialize(serializer)
     }
 }

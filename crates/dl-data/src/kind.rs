@@ -1,14 +1,18 @@
 //! What a kind of corpus must offer to be named in a configuration.
 
-use std::path::Path;
+use std::{fmt::Debug, path::Path};
 
 use dl_core::ConfigError;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{corpus::Corpus, error::DataError};
 
-/// The settings of one kind of corpus: what stands beside `kind` in a configuration. With
-/// `Serialize`, `Deserialize` and `Debug` beside it, [`crate::register`] makes it known.
-pub trait CorpusKind: Send + Sync + 'static {
+/// The settings of one kind of corpus: what stands beside `kind` in a configuration.
+/// [`crate::register_corpus`] makes it known.
+pub trait CorpusKind: Serialize + DeserializeOwned + Debug + Send + Sync + 'static {
+    /// What `kind` says.
+    const KIND: &'static str;
+
     /// Checks every field.
     ///
     /// # Errors

@@ -29,9 +29,11 @@ mod synth;
 
 pub use bank::{SourceBank, SourceKey};
 pub use corpus::{Clip, Corpus, EventRecord, SceneCorpus, Single};
-pub use corpus_config::{CorpusConfig, register};
+pub use corpus_config::{CorpusConfig, CorpusEntry};
 pub use error::DataError;
 pub use export::{SCENES, export};
+/// Here for [`register_corpus`].
+pub use inventory;
 pub use kind::CorpusKind;
 pub use manifest::{MANIFEST, ManifestSummary, write_manifest};
 pub use mix_config::MixConfig;

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dl_core::{FileError, atomic};
+use dl_core::{FileError, atomic, text};
 
 use crate::lexicon;
 
@@ -44,10 +44,8 @@ pub(crate) fn read(root: &Path) -> Result<Vec<Row>, FileError> {
                 .into(),
         ));
     }
-    let bytes = fs::read(&path).map_err(|source| FileError::io(&path, source))?;
-    // Spreadsheets put a byte order mark before the first column's name.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let text = text::read(&path)?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| fault(unreadable(&error)))?.clone();
     let column = |name: &str| header.iter().position(|found| found.eq_ignore_ascii_case(name));
     let required = |name: &str| {
@@ -68,6 +66,11 @@ pub(crate) fn read(root: &Path) -> Result<Vec<Row>, FileError> {
     for record in reader.records() {
         let record = record.map_err(|error| fault(unreadable(&error)))?;
         let line = record.position().map_or(0, csv::Position::line);
+        if record.iter().any(|field| field.contains('\n')) {
+            return Err(fault(format!(
+                "line {line} has a field that goes on over the next line; close its quotation mark"
+            )));
+        }
         let field = |index: Option<usize>| {
             index.and_then(|index| record.get(index)).filter(|text| !text.is_empty())
         };

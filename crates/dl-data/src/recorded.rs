@@ -100,7 +100,11 @@ impl RecordedConfig {
     }
 }
 
+crate::register_corpus!(RecordedConfig);
+
 impl CorpusKind for RecordedConfig {
+    const KIND: &'static str = "recorded";
+
     fn validate(&self) -> Result<(), ConfigError> {
         self.validate()
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use dl_audio::decode_bytes;
-use dl_core::{ConfigError, Fingerprint};
+use dl_core::{ConfigError, Fingerprint, regular};
 use rayon::prelude::*;
 
 use crate::{
@@ -127,10 +127,10 @@ fn names(roots: &[PathBuf]) -> Result<Vec<String>, ConfigError> {
 
 /// Reads, hashes, decodes and resamples one file; the error is a warning for people.
 fn load(name: String, path: &Path, rate: u32, longest: usize) -> Result<Recording, String> {
-    if !path.is_file() {
+    if !path.exists() {
         return Err(format!("{} is listed but not there; left out", path.display()));
     }
-    let bytes = fs::read(path).map_err(|error| format!("{}: {error}; left out", path.display()))?;
+    let bytes = regular::read(path).map_err(|error| format!("{error}; left out"))?;
     let content = Fingerprint::of_bytes(&bytes);
     let mut samples = decode_bytes(path, bytes)
         .and_then(|waveform| waveform.resample(rate))

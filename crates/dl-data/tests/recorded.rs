@@ -119,12 +119,21 @@ fn manifests_at_fault_are_named() {
     assert!(error.contains("line 2: fold 'one' is not a whole number"), "{error}");
     let error = fault(path, "file,label\nKettle/0.wav\n");
     assert!(error.contains("is not readable as CSV"), "{error}");
+    let open_quote = "file,label\n\"Kettle/0.wav,kettle\nKettle/1.wav,kettle\n\",kettle\n";
+    let error = fault(path, open_quote);
+    assert!(error.contains("line 2 has a field that goes on over the next line"), "{error}");
+    fs::write(path.join("manifest.csv"), b"file,label\n\xff,kettle\n").unwrap();
+    let error = open(path).map(|_| ()).unwrap_err();
+    assert!(error.contains("manifest.csv: line 2: byte 0xff is not UTF-8"), "{error}");
     let error = fault(path, "file,label\nnowhere.wav,kettle\n");
     assert!(error.contains("none of the 1 listed recordings can be used"), "{error}");
     let error = fault(path, "file,label\nKettle/0.wav,kettle\nKettle/1.wav,kettle\n");
     assert!(error.contains("the train split has sounds of 1 labels"), "{error}");
     let error = config(&[path, path]).open(0).map(|_| ()).unwrap_err().to_string();
-    assert!(error.starts_with("roots = ") && error.ends_with("must be there once, not twice"), "{error}");
+    assert!(
+        error.starts_with("roots = ") && error.ends_with("must be there once, not twice"),
+        "{error}"
+    );
     let error = config(&[]).open(0).map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, "roots = []: must be one or more folders that hold a manifest.csv");
     let error = config(&[Path::new("no/such")]).open(0).map(|_| ()).unwrap_err().to_string();
