@@ -8,7 +8,9 @@ use std::{
 };
 
 use dl_core::{ConfigError, tagged};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _,
+};
 
 use crate::{
     corpus::Corpus, error::DataError, kind::CorpusKind, recorded::RecordedConfig,

@@ -107,8 +107,7 @@ impl SynthBank {
         sample_rate: u32,
         seed: u64,
     ) -> Result<Self, ConfigError> {
-        let wanted: Vec<String> =
-            labels.iter().map(|label| canonical_label(label)).collect();
+        let wanted: Vec<String> = labels.iter().map(|label| canonical_label(label)).collect();
         for label in &wanted {
             let known: Vec<&str> = synth::KINDS.iter().map(|kind| kind.label).collect();
             let range = format!("made of {}", known.join(", "));

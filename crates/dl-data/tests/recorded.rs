@@ -124,7 +124,10 @@ fn manifests_at_fault_are_named() {
     let error = fault(path, "file,label\nKettle/0.wav,kettle\nKettle/1.wav,kettle\n");
     assert!(error.contains("the train split has sounds of 1 labels"), "{error}");
     let error = config(&[path, path]).open(0).map(|_| ()).unwrap_err().to_string();
-    assert!(error.starts_with("roots = ") && error.ends_with("must be there once, not twice"), "{error}");
+    assert!(
+        error.starts_with("roots = ") && error.ends_with("must be there once, not twice"),
+        "{error}"
+    );
     let error = config(&[]).open(0).map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, "roots = []: must be one or more folders that hold a manifest.csv");
     let error = config(&[Path::new("no/such")]).open(0).map(|_| ()).unwrap_err().to_string();

@@ -269,7 +269,9 @@ fn files_say_what_the_corpus_says() {
 #[test]
 fn configurations_at_fault_are_named() {
     let parse = |text: &str| toml::from_str::<CorpusConfig>(text);
-    let fault = |text: &str| parse(text).unwrap().open(0, Path::new("")).map(|_| ()).unwrap_err().to_string();
+    let fault = |text: &str| {
+        parse(text).unwrap().open(0, Path::new("")).map(|_| ()).unwrap_err().to_string()
+    };
     assert!(parse("kind = 'soundscapes'").is_ok());
     let error = parse("kind = 'soundscapes'\nsample_rat = 3").unwrap_err().to_string();
     assert!(error.contains("sample_rat"), "{error}");
@@ -280,7 +282,10 @@ fn configurations_at_fault_are_named() {
     let error = fault("kind = 'soundscapes'\nmix = { seconds = nan }");
     assert!(error.starts_with("mix.seconds = NaN: "), "{error}");
     let error = fault("kind = 'soundscapes'\nkinds = ['rain', 'dgo']");
-    assert!(error.starts_with("kinds = 'dgo': must be made of ") && error.contains("dog bark"), "{error}");
+    assert!(
+        error.starts_with("kinds = 'dgo': must be made of ") && error.contains("dog bark"),
+        "{error}"
+    );
     let error = fault("kind = 'soundscapes'\nkinds = ['rain']");
     assert!(error.contains("sounds of 1 labels"), "{error}");
     let error =

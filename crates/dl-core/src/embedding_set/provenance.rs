@@ -20,9 +20,7 @@ pub struct Provenance {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MismatchError {
     /// Their embeddings lie in different spaces.
-    #[error(
-        "the sets are of different encoders ({one} and {other}); embed both with one encoder"
-    )]
+    #[error("the sets are of different encoders ({one} and {other}); embed both with one encoder")]
     Encoder {
         /// Encoder of the first set (first digits of its fingerprint).
         one: String,
