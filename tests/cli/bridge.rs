@@ -117,7 +117,7 @@ fn npy_files_and_an_embedding_set_give_the_same_bridge_and_the_same_rows() {
     let said = files.apply("--audio @audio.npy").ok();
     assert!(said.out.contains("120 rows of 12 dimensions, through ridge"), "{}", said.out);
     let bridged = read_rows(&files.at("bridged.npy")).unwrap();
-    let loaded = dl_diffusion::load(&files.at("bridge"), tch::Device::Cpu).unwrap();
+    let loaded = dl_diffusion::Bridge::load(&files.at("bridge"), tch::Device::Cpu).unwrap();
     let expected = loaded.apply(&files.set.audio, &files.set.ids, 0).unwrap();
     assert!(largest(&bridged, &expected) < 1e-6);
     assert!(bridged.outer_iter().all(|row| (row.dot(&row).sqrt() - 1.0).abs() < 1e-5));
@@ -171,7 +171,7 @@ fn a_set_through_a_bridge_is_a_set() {
         .bridge("apply --bridge @bridge --embeddings @set.safetensors --output @moved.safetensors");
     assert!(said.ok().out.contains("80 rows of 12 dimensions, through c3"));
     let moved = EmbeddingSet::read(&files.at("moved.safetensors")).unwrap();
-    let bridge = dl_diffusion::load(&files.at("bridge"), tch::Device::Cpu).unwrap();
+    let bridge = dl_diffusion::Bridge::load(&files.at("bridge"), tch::Device::Cpu).unwrap();
     let audio = bridge.apply(&files.set.audio, &files.set.ids, 0).unwrap();
     assert!(largest(&moved.audio, &audio) < 1e-6);
     // C3 centres the captions, too.
@@ -387,14 +387,14 @@ fn compare_takes_sections_of_a_suite_and_shorter_trainings() {
     }
     let config = fs::read_to_string(files.at("run/config.toml")).unwrap();
     assert!(config.contains("steps = 3") && config.contains("batch = 16"), "{config}");
-    dl_diffusion::load(&files.at("run/bridges/small-0.safetensors"), tch::Device::Cpu).unwrap();
+    dl_diffusion::Bridge::load(&files.at("run/bridges/small-0.safetensors"), tch::Device::Cpu)
+        .unwrap();
 }
 
 /// Clips that a bridge file says it has met.
 fn held_out_by_the_bridge(path: &Path) -> usize {
-    let summary = dl_diffusion::load(path, tch::Device::Cpu).unwrap().summary();
-    let clips = |part: &str| summary["bridge"][part]["clips"].as_u64().unwrap();
-    (clips("train") + clips("validation")) as usize
+    let bridge = dl_diffusion::Bridge::load(path, tch::Device::Cpu).unwrap();
+    bridge.report().train.clips + bridge.report().validation.clips
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::{
 };
 
 use dl_audio::{AudioError, Waveform};
+use dl_core::{ConfigError, fault};
 use dl_torch::TorchError;
 
 /// An error of this crate.
@@ -34,15 +35,8 @@ pub enum EncoderError {
         problem: String,
     },
     /// A configuration value is out of range.
-    #[error("{field} = {value}: must be {range}")]
-    Config {
-        /// The field, as the configuration file spells it.
-        field: &'static str,
-        /// The value found.
-        value: String,
-        /// The values allowed.
-        range: &'static str,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Arrays that should fit together do not.
     #[error("{what}: expected {expected}, found {found}")]
     Shape {
@@ -86,7 +80,7 @@ pub(crate) fn check(
     value: impl ToString,
     range: &'static str,
 ) -> Result<(), EncoderError> {
-    if good { Ok(()) } else { Err(EncoderError::Config { field, value: value.to_string(), range }) }
+    Ok(fault::check(good, field, value.to_string(), range)?)
 }
 
 pub(crate) fn check_columns(

@@ -4,9 +4,9 @@
 
 use std::{collections::HashMap, path::Path};
 
-use dl_core::{Fingerprint, noise::Noise};
+use dl_core::{Fingerprint, Under, noise::Noise};
 use dl_torch::{
-    Params, TorchError, TrainConfig, TrainContext, TrainReport, convert,
+    Params, Subject, TorchError, TrainConfig, TrainContext, TrainReport, convert,
     layers::{Init, Linear, l2_normalise},
     tensor_file::{self, Tensors},
     train,
@@ -83,7 +83,7 @@ impl HeadsConfig {
         let warm = self.temperature;
         check((0.01..=10.0).contains(&warm), "temperature", warm, "0.01 to 10")?;
         check(self.train.batch >= 2, "train.batch", self.train.batch, "at least 2")?;
-        Ok(self.train.validate()?)
+        Ok(self.train.validate().under("train")?)
     }
 }
 
@@ -173,11 +173,26 @@ impl Heads {
         let heads = Self::new(config, Params::new(context.seed, context.device), stats);
         let data = Standard::new(&heads, training, context.device);
         let held_out = Standard::new(&heads, validation, context.device);
+        let inputs = || {
+            let rows = [
+                ("training audio", &data.audio),
+                ("training text", &data.text),
+                ("validation audio", &held_out.audio),
+                ("validation text", &held_out.text),
+            ];
+            let owners = Fingerprint::of(&(training.owners, validation.owners));
+            Ok(Fingerprint::combine([&owners, &tensor_file::fingerprint(rows)]))
+        };
         let report = train::fit(
             &heads.params,
             &config.train,
             context,
-            training.owners.len(),
+            &Subject {
+                stream: "heads",
+                items: training.owners.len(),
+                configuration: &|| Fingerprint::of(config),
+                data: &inputs,
+            },
             |step, batch| {
                 Ok::<_, EncoderError>(heads.loss(&data, batch, Some((step, context.seed))))
             },

@@ -6,8 +6,10 @@
 
 use std::{collections::HashMap, path::Path, rc::Rc};
 
-use dl_core::noise::Noise;
-use dl_torch::{Params, TrainContext, TrainReport, convert, tensor_file, train};
+use dl_core::{Fingerprint, noise::Noise};
+use dl_torch::{
+    Params, Subject, TorchError, TrainContext, TrainReport, convert, tensor_file, train,
+};
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 use tch::{Device, IndexOp, Kind, Tensor};
@@ -126,11 +128,22 @@ impl Captioner {
         let (held_out, held_out_embeddings) = captioner.resident(validation)?;
         let noise = Noise::new(context.seed, "prefix/noise");
         let (llama, lora) = (lm.llama(), captioner.lora.as_ref());
+        let inputs = || {
+            let rows = [("train", &embeddings), ("validation", &held_out_embeddings)];
+            let lm = lm.fingerprint().map_err(|error| TorchError::Torch(error.to_string()))?;
+            let captions = Fingerprint::of(&(train.captions, validation.captions));
+            Ok(Fingerprint::combine([&lm, &captions, &tensor_file::fingerprint(rows)]))
+        };
         let report = train::fit(
             &captioner.params,
             &config.train,
             context,
-            data.len(),
+            &Subject {
+                stream: "captioner",
+                items: data.len(),
+                configuration: &|| Fingerprint::of(config),
+                data: &inputs,
+            },
             |step, rows| {
                 let own = embeddings.index_select(0, &convert::indices(rows, lm.device()));
                 let own = captioner.mapper.harden(&own, rows, step, noise);

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use dl_core::{ConfigError, fault};
 use dl_torch::TorchError;
 
 /// What can go wrong between a user's captions, files or wishes and a caption.
@@ -27,15 +28,8 @@ pub enum LlmError {
         problem: String,
     },
     /// A configuration value is out of range.
-    #[error("{field} = {value}: must be {range}")]
-    Config {
-        /// The field, as the configuration file spells it.
-        field: &'static str,
-        /// The value found.
-        value: String,
-        /// The values allowed.
-        range: String,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Captions or embeddings that cannot be used.
     #[error("{0}")]
     Input(String),
@@ -64,8 +58,5 @@ pub(crate) fn check(
     value: impl ToString,
     range: impl Into<String>,
 ) -> Result<(), LlmError> {
-    if good {
-        return Ok(());
-    }
-    Err(LlmError::Config { field, value: value.to_string(), range: range.into() })
+    Ok(fault::check(good, field, value.to_string(), range)?)
 }

@@ -4,8 +4,8 @@
 
 use std::{collections::HashMap, path::Path};
 
-use dl_core::{Fingerprint, atomic, noise::Noise};
-use dl_torch::{Params, TrainConfig, TrainContext, TrainReport, tensor_file, train};
+use dl_core::{Fingerprint, Under, atomic, noise::Noise};
+use dl_torch::{Params, Subject, TrainConfig, TrainContext, TrainReport, tensor_file, train};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
@@ -78,7 +78,7 @@ impl LmTrainConfig {
         let fits = (self.hint_tokens + self.max_tokens) as i64 <= room;
         let range = format!("at most max_positions - hint_tokens (max_positions = {room})");
         check(fits, "max_tokens", self.max_tokens, range)?;
-        Ok(self.train.validate()?)
+        Ok(self.train.validate().under("train")?)
     }
 }
 
@@ -139,7 +139,12 @@ impl LanguageModel {
             &params,
             &config.train,
             context,
-            data.len(),
+            &Subject {
+                stream: "language_model",
+                items: data.len(),
+                configuration: &|| Fingerprint::of(config),
+                data: &|| Ok(Fingerprint::of(&(captions, validation))),
+            },
             |step, rows| {
                 let before = hints.at(step, &data, rows, &llama)?;
                 data.batch(rows).loss(&llama, None, before, 0.0)

@@ -3,7 +3,7 @@
 //! 2021, "ClipCap") or as K keys and values in every block (Li and Liang, 2021,
 //! "Prefix-tuning").
 
-use dl_core::noise::Noise;
+use dl_core::{Under, noise::Noise};
 use dl_torch::{
     Path, TrainConfig,
     layers::{Init, Linear, l2_normalise},
@@ -94,7 +94,7 @@ impl PrefixConfig {
         check(smoothing, "label_smoothing", self.label_smoothing, "in [0, 1)")?;
         check(self.max_tokens > 1, "max_tokens", self.max_tokens, "at least 2")?;
         self.lora.as_ref().map_or(Ok(()), LoraConfig::validate)?;
-        Ok(self.train.validate()?)
+        Ok(self.train.validate().under("train")?)
     }
 }
 

@@ -26,7 +26,7 @@ struct Tool<'a> {
     suite: &'a Suite<'a>,
     config: &'a CaptionConfig,
     encoder: Box<dyn Encoder>,
-    bridge: Box<dyn Bridge>,
+    bridge: Bridge,
     captioner: Captioner,
     seed: u64,
 }

@@ -102,14 +102,10 @@ pub fn run(
     // A stage that is done is done over: what it makes goes into the folder of the user.
     let _lock = dl_core::Lock::acquire(&stage.file("lock"), services.if_busy, &say)?;
     let key = Fingerprint::from(stage.key());
-    let context = TrainContext {
-        task: "CLAP",
-        seed: *seed,
-        device,
-        checkpoint: Some(stage.file("checkpoint.safetensors")),
-        key: key.clone(),
-        progress: &progress,
-    };
+    let context = TrainContext::new(*seed)
+        .device(device)
+        .progress(&progress)
+        .checkpoint(stage.file("checkpoint.safetensors"));
     let start = Instant::now();
     let (model, report) =
         Pretrained::train(&training.scenes(), &validation.scenes(), clap, &context)?;

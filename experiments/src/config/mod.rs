@@ -194,7 +194,7 @@ impl SuiteConfig {
         }
         self.bridge(&self.caption.bridge).context("caption.bridge")?;
         for (name, bridge) in &self.bridges {
-            bridge.validate().with_context(|| format!("bridges.{name}"))?;
+            bridge.validate().under(&format!("bridges.{name}"))?;
         }
         for (name, ablation) in &self.ablations {
             variants(self, ablation).with_context(|| format!("ablations.{name}"))?;

@@ -54,6 +54,7 @@ impl Fit {
             .stage("bridge", FIT_VERSION)
             .input("pairs", pairs.stage().key())
             .config("bridge", config)
+            .config("version", &config.version())
             .config("seed", &seed);
         if part != Part::Whole {
             draft = draft.config("part", &part);
@@ -86,12 +87,12 @@ impl Fit {
     ///
     /// # Errors
     /// When the file is spoilt.
-    pub fn load(&self, lab: &Lab<'_>) -> Result<Box<dyn Bridge>> {
-        Ok(dl_diffusion::load(&self.stage.file(BRIDGE), lab.device)?)
+    pub fn load(&self, lab: &Lab<'_>) -> Result<Bridge> {
+        Ok(Bridge::load(&self.stage.file(BRIDGE), lab.device)?)
     }
 
     /// A set after the bridge.
-    fn across(&self, bridge: &dyn Bridge, set: &EmbeddingSet) -> Result<EmbeddingSet> {
+    fn across(&self, bridge: &Bridge, set: &EmbeddingSet) -> Result<EmbeddingSet> {
         let rows = bridge.apply(&set.audio, &set.ids, self.seed)?;
         let mut bridged = set.with_audio(rows, &self.name);
         if self.config.moves_text() {
@@ -133,13 +134,10 @@ impl Work for Fit {
             }
         };
         let part = chosen.map(|clips: Vec<usize>| sets.train.select(&clips));
-        let data = BridgeData {
-            train: part.as_ref().unwrap_or(&sets.train),
-            validation: &sets.validation,
-        };
-        let bridge = self.config.fit(&data, &desk.training("bridge", self.seed))?;
+        let data = BridgeData::new(part.as_ref().unwrap_or(&sets.train), &sets.validation);
+        let bridge = self.config.fit(&data, &desk.training(self.seed))?;
         bridge.save(&self.stage.file(BRIDGE))?;
-        Made::whole(&bridge.summary())
+        Made::whole(bridge.report())
     }
 }
 
@@ -197,7 +195,7 @@ impl Work for Bridged {
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
         let bridge = self.bridge.load(desk.lab)?;
         let set = self.sets.sets()?.of(self.split);
-        self.bridge.across(bridge.as_ref(), set)?.write(&self.stage.file(SET))?;
+        self.bridge.across(&bridge, set)?.write(&self.stage.file(SET))?;
         Made::whole(&format!("{} clips", set.len()))
     }
 }

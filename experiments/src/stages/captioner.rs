@@ -166,7 +166,7 @@ impl Work for TrainedCaptioner {
             CaptionPairs { embeddings: train.view(), captions: &sets.train.captions },
             CaptionPairs { embeddings: validation.view(), captions: &sets.validation.captions },
             &self.prefix,
-            &desk.training("captioner", self.seed),
+            &desk.training(self.seed),
         )?;
         captioner.save_prefix(&self.stage.file(PREFIX))?;
         Made::whole(&report)

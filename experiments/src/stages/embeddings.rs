@@ -183,7 +183,7 @@ impl Work for Embeddings {
                     &features.train.pairs(),
                     &features.validation.pairs(),
                     config,
-                    &desk.training("projection heads", *seed),
+                    &desk.training(*seed),
                 )?;
                 heads.save(&self.stage.file(HEADS))?;
                 (self.headed(features, &heads)?, Made::whole(&report)?)

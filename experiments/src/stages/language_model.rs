@@ -69,7 +69,7 @@ impl Work for TrainedLm {
             &captions(Split::Train),
             &captions(Split::Validation),
             &self.config,
-            &desk.training("language model", self.seed),
+            &desk.training(self.seed),
         )?;
         model.save(self.stage.dir())?;
         Made::whole(&report)

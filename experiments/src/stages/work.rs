@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Error, Result};
-use dl_core::{Fingerprint, Progress, Stage, StageKey};
+use dl_core::{Progress, Stage, StageKey};
 use dl_torch::TrainContext;
 use serde::Serialize;
 use serde_json::Value;
@@ -69,17 +69,12 @@ pub struct Desk<'d> {
 }
 
 impl Desk<'_> {
-    /// For a training under `seed`. `stream` is the kind of training: it sets the order of
-    /// the batches, and nothing else may.
-    pub fn training<'c>(&'c self, stream: &'c str, seed: u64) -> TrainContext<'c> {
-        TrainContext {
-            task: stream,
-            seed,
-            device: self.lab.device,
-            checkpoint: Some(self.stage.file(CHECKPOINT)),
-            key: Fingerprint::from(self.stage.key()),
-            progress: self.progress,
-        }
+    /// For a training under `seed`: its checkpoint is the stage's.
+    pub fn training(&self, seed: u64) -> TrainContext<'_> {
+        TrainContext::new(seed)
+            .device(self.lab.device)
+            .progress(self.progress)
+            .checkpoint(self.stage.file(CHECKPOINT))
     }
 }
 

@@ -36,7 +36,7 @@ pub struct ApplyArgs {
 pub fn run(args: &ApplyArgs, out: &mut Output) -> Result<()> {
     check_file(&args.output)?;
     let plain = args.output.extension().is_some_and(|ending| ending == "npy");
-    let bridge = dl_diffusion::load(&args.bridge, args.device.resolve()?)?;
+    let bridge = dl_diffusion::Bridge::load(&args.bridge, args.device.resolve()?)?;
     let rows = args.rows.read()?;
     let (audio, ids) = match &rows {
         Rows::Plain(audio, ids) => (audio, ids),

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use dl_core::{EmbeddingSet, Fingerprint, RunDir};
-use dl_diffusion::{BridgeConfig, BridgeData};
+use dl_diffusion::BridgeConfig;
 use serde::Serialize;
 
 use super::{
@@ -107,15 +107,13 @@ pub fn run(args: &CompareArgs, services: &Services<'_>, out: &mut Output) -> Res
         bridges: bridges.iter().map(|(name, config)| (name.as_str(), config)).collect(),
     };
     run.write_text("config.toml", &toml::to_string_pretty(&settings)?)?;
-    let data = BridgeData { train: &train, validation: &validation };
+    let data = args.pairs.data(&train, &validation);
     let (once, seeds) = (Once::default(), args.seeds.len());
     let measured = side_by_side(services.jobs_on(device), bridges.len() * seeds, |job| {
         let ((name, config), seed) = (&bridges[job / seeds], args.seeds[job % seeds]);
         let file = run.file(&format!("bridges/{name}-{seed}.safetensors"));
         let bridge = fit::fit(config, &data, seed, device, &file, services.reporter)?;
-        let mut bridged =
-            test.with_audio(bridge.apply(&test.audio, &test.ids, seed)?, bridge.name());
-        bridged.text = bridge.text(&test.text)?;
+        let bridged = bridge.apply_set(&test, seed)?;
         let measured = Measured::once(&once, &bridged, args.resamples)?;
         say(&format!("measured {name}, seed {seed}"));
         Ok(measured)

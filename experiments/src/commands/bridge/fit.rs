@@ -58,7 +58,7 @@ pub fn run(args: &FitArgs, services: &Services<'_>, out: &mut Output) -> Result<
     };
     methods::check_batch(config.name(), &config, &train, "`train.batch` (--config)")?;
     let device = args.device.resolve()?;
-    let data = BridgeData { train: &train, validation: &validation };
+    let data = args.pairs.data(&train, &validation);
     let fitted = fit(&config, &data, args.seed, device, &args.output, services.reporter)?;
     out.line(format_args!(
         "{}: {}, {} dimensions, fitted to {} clips with {} captions, chosen by {} clips",
@@ -69,15 +69,11 @@ pub fn run(args: &FitArgs, services: &Services<'_>, out: &mut Output) -> Result<
         train.captions.len(),
         validation.len()
     ))?;
-    let summary = fitted.summary();
-    for (scores, when) in [("unbridged", "before"), ("scores", "after")] {
-        let score = |name: &str| summary["bridge"][scores][name].as_f64().unwrap_or(f64::NAN);
+    let report = fitted.report();
+    for (scores, when) in [(&report.unbridged, "before"), (&report.scores, "after")] {
         out.line(format_args!(
             "  {when:6} paired cosine {:.3}, centroid {:.3}, Fréchet {:.3}, separability {:.3}",
-            score("paired_cosine"),
-            score("centroid"),
-            score("frechet"),
-            score("separability")
+            scores.paired_cosine, scores.centroid, scores.frechet, scores.separability
         ))?;
     }
     Ok(())
@@ -98,7 +94,7 @@ pub fn fit(
     device: Device,
     output: &Path,
     reporter: &Reporter,
-) -> Result<Box<dyn Bridge>> {
+) -> Result<Bridge> {
     let key = Fingerprint::combine([
         &Fingerprint::of(&(config, seed)),
         &content(data.train),
@@ -106,15 +102,8 @@ pub fn fit(
     ]);
     let checkpoint = checkpoint_of(output, &key);
     let progress = reporter.task(&format!("{}, seed {seed}", config.name()));
-    let context = TrainContext {
-        // The stream of the batches: the same pairs have the same bridge in every command.
-        task: "bridge",
-        seed,
-        device,
-        checkpoint: Some(checkpoint.clone()),
-        key,
-        progress: &progress,
-    };
+    let context =
+        TrainContext::new(seed).device(device).progress(&progress).checkpoint(&checkpoint);
     let bridge = config.fit(data, &context)?;
     bridge.save(output)?;
     // What cannot be removed harms nothing.

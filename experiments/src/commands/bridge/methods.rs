@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use anyhow::{Context, Result, anyhow, bail};
-use dl_core::EmbeddingSet;
+use anyhow::{Result, anyhow, bail};
+use dl_core::{EmbeddingSet, Under};
 use dl_diffusion::BridgeConfig;
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,8 +16,8 @@ pub fn named(name: &str) -> Result<BridgeConfig> {
 }
 
 fn unknown(name: &str) -> anyhow::Error {
-    let known = BridgeConfig::KINDS.join(", ");
-    let hint = config::nearest(name, BridgeConfig::KINDS.iter().copied())
+    let known = BridgeConfig::kinds().join(", ");
+    let hint = config::nearest(name, BridgeConfig::kinds())
         .map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"));
     anyhow!("there is no method '{name}', the methods are {known}{hint}")
 }
@@ -60,11 +60,11 @@ pub fn chosen(
         None => BTreeMap::new(),
     };
     for (name, section) in &sections {
-        section.validate().with_context(|| format!("bridges.{name}"))?;
+        section.validate().under(&format!("bridges.{name}"))?;
     }
     let all = || match file {
         Some(_) => sections.keys().cloned().collect(),
-        None => BridgeConfig::KINDS.iter().map(|&name| name.to_owned()).collect(),
+        None => BridgeConfig::kinds().into_iter().map(str::to_owned).collect(),
     };
     let names: Vec<String> = names.map_or_else(all, <[String]>::to_vec);
     let mut chosen: Vec<(String, BridgeConfig)> = Vec::new();
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn every_method_has_a_name_and_takes_numbers_of_training() {
-        for &name in BridgeConfig::KINDS {
+        for name in BridgeConfig::kinds() {
             let config = named(name).unwrap();
             assert_eq!(config.name(), name);
             // A method that stands on another has that one's training.

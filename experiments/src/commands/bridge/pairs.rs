@@ -13,6 +13,7 @@ use dl_core::{
     embedding_set::read_rows,
     noise::{Noise, item_of},
 };
+use dl_diffusion::BridgeData;
 use ndarray::Array2;
 
 /// How far a norm may be from 1.
@@ -105,6 +106,16 @@ impl PairsArgs {
         let mut set = EmbeddingSet::read(path)?;
         self.check(&mut set, path, path)?;
         Ok(set)
+    }
+
+    /// What a bridge is fitted on.
+    pub fn data<'s>(
+        &self,
+        train: &'s EmbeddingSet,
+        validation: &'s EmbeddingSet,
+    ) -> BridgeData<'s> {
+        let data = BridgeData::new(train, validation);
+        if self.insist { data.insist() } else { data }
     }
 
     /// Refuses sets of two encoders, and sets that share clips, unless the user insists.
