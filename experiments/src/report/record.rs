@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use dl_core::RunDir;
 use serde::{Deserialize, Serialize};
 
-use super::{table::Estimate, tables};
+use super::table::Estimate;
 
 /// Name of the file with a run's facts.
 pub const RUN_FILE: &str = "run.json";
@@ -97,22 +97,6 @@ impl RunInfo {
             self.device,
         )]
     }
-}
-
-/// Writes figures and tables.
-///
-/// # Errors
-/// When the disk refuses, or no table is known for the experiment.
-pub fn finish(run: &RunDir, info: &RunInfo, records: &[Record]) -> Result<()> {
-    run.write_json(RUN_FILE, info)?;
-    run.write_json_lines(METRICS_FILE, records)?;
-    for table in tables::build(info, records)? {
-        let file = |ending: &str| format!("tables/{}.{ending}", table.name);
-        run.write_text(&file("md"), &table.to_markdown())?;
-        run.write_text(&file("csv"), &table.to_csv())?;
-        run.write_json(&file("json"), &table)?;
-    }
-    Ok(())
 }
 
 /// Reads figures and facts back.
