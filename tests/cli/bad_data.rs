@@ -31,7 +31,8 @@ fn recorded(root: &Path, runs: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_experiments"));
     command
         .current_dir(crate::harness::repository())
-        .args(["doctor", "--config", "recorded", "--set"])
+        .args(["doctor", "--config", "recorded"])
+        .args(["--set", "encoder={kind='clap',path='configs/embedded/clap'}", "--set"])
         .arg(format!("data.roots=['{}']", root.display()))
         .arg("--set")
         .arg(format!("runs='{}'", runs.display()));
@@ -84,8 +85,10 @@ fn a_duplicate_and_a_missing_column_are_faults() {
 fn a_spoilt_embedding_set_is_named() {
     let runs = trained_copy("spoilt-set");
     fs::remove_dir_all(runs.join("tiny/t1")).unwrap();
-    fs::remove_dir_all(runs.join("tiny/stages/bridge-none")).unwrap();
-    let file = stage(&runs, "encoder").join("test.safetensors");
+    for name in ["bridged", "gap"] {
+        fs::remove_dir_all(runs.join("tiny/stages").join(name)).unwrap();
+    }
+    let file = stage(&runs, "embeddings").join("test.safetensors");
     let good = fs::read(&file).unwrap();
     let t1 = || run(experiments(&runs).args(["run", "t1"]));
 

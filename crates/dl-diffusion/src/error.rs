@@ -9,7 +9,7 @@ pub enum BridgeError {
     /// Devices, tensors and training.
     #[error(transparent)]
     Torch(#[from] TorchError),
-    /// A file (an embedding set, a bridge) that is not what it should be.
+    /// An embedding set that cannot be used, or a bridge file that is not what it should be.
     #[error(transparent)]
     File(#[from] FileError),
     /// A configuration value is out of range.
