@@ -248,8 +248,11 @@ fn all_of_the_data() {
             part(found.in_order),
             part(found.from_trees),
         );
-        assert!(found.tuples == found.captions);
-        assert!(part(found.in_order) > 99.9 && part(found.collapsed) > 99.0);
+        assert!(
+            part(found.tuples) > 99.9
+                && part(found.in_order) > 99.9
+                && part(found.collapsed) > 99.0
+        );
         assert!(part(found.lemmas) > 99.8 && part(found.dependencies) > 96.0);
     }
     let known: HashMap<&str, &Value> =

@@ -147,6 +147,11 @@ impl Rules {
         &self.symbols
     }
 
+    /// Whether a symbol is a step inside a constituent.
+    pub fn is_step(&self, symbol: Symbol) -> bool {
+        self.symbols[symbol as usize].starts_with('@')
+    }
+
     /// The binary rules, by number.
     pub fn binary(&self) -> &[Binary] {
         &self.binary
@@ -174,7 +179,7 @@ impl Rules {
     }
 
     /// Numbers of the unary rules with this child.
-    pub(super) fn from_child(&self, symbol: Symbol) -> std::ops::Range<usize> {
+    pub(super) fn over_child(&self, symbol: Symbol) -> std::ops::Range<usize> {
         between(&self.unary_at, symbol)
     }
 

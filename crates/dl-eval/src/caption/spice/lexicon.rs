@@ -11,7 +11,7 @@ use super::{grammar::Symbol, tree::plain_label};
 const ENDINGS: [usize; 3] = [4, 3, 2];
 
 /// How a lexicon is read off tagged words.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct LexiconConfig {
     /// A word seen less often may have any open tag (default 30).
     pub rare: u32,

@@ -35,7 +35,7 @@ pub mod synonyms;
 pub mod train;
 pub mod tree;
 pub mod treebank;
-mod weights;
+pub mod weights;
 
 use std::{
     collections::{HashMap, HashSet},

@@ -1,5 +1,5 @@
 //! The grammar as a file: numbers of few bytes, then deflate. Weights are rounded to
-//! 1/64, the beam's tables to 1/8. Of a word's tags only those are kept that were seen
+//! 1/256, the beam's tables to 1/16. Of a word's tags only those are kept that were seen
 //! with it or that training moved.
 
 use std::io::{Read, Write};
@@ -15,9 +15,9 @@ use super::{
 /// The first bytes of a file of weights.
 const MAGIC: &[u8] = b"dl-spice 1\n";
 /// Weights are whole numbers of this.
-const STEP: f32 = 1.0 / 64.0;
+const STEP: f32 = 1.0 / 256.0;
 /// The beam's tables are.
-const COARSE: f32 = 1.0 / 8.0;
+const COARSE: f32 = 1.0 / 16.0;
 
 /// Bytes that are no weights.
 #[derive(Debug, thiserror::Error)]
@@ -302,4 +302,47 @@ fn lexicon(from: &mut In<'_>, symbols: usize) -> Result<Lexicon, WeightsError> {
         lexicon.row_at.push(lexicon.columns.len() as u32);
     }
     Ok(lexicon)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parser::Parser;
+    use super::*;
+
+    #[test]
+    fn weights_survive_packing() {
+        let parser = Parser::embedded().unwrap();
+        let bytes = parser.write().unwrap();
+        let again = Parser::read(&bytes).unwrap();
+        assert_eq!(again.grammar().weights, parser.grammar().weights);
+        assert_eq!(again.grammar().lexicon, parser.grammar().lexicon);
+        assert_eq!(again.beam(), parser.beam());
+        assert_eq!(again.write().unwrap(), bytes);
+    }
+
+    #[test]
+    fn broken_weights_are_refused() {
+        let parser = Parser::embedded().unwrap();
+        let bytes = parser.write().unwrap();
+        assert!(matches!(Parser::read(b"weights"), Err(WeightsError::Kind)));
+        assert!(matches!(Parser::read(MAGIC), Err(WeightsError::Packed(_))));
+        assert!(Parser::read(&bytes[..bytes.len() / 2]).is_err());
+        // A body that unpacks but is cut or changed anywhere: an error or a parser.
+        let mut body = Vec::new();
+        ZlibDecoder::new(&bytes[MAGIC.len()..]).read_to_end(&mut body).unwrap();
+        let read = |body: &[u8]| {
+            let mut packed = ZlibEncoder::new(MAGIC.to_vec(), Compression::fast());
+            packed.write_all(body).unwrap();
+            Parser::read(&packed.finish().unwrap())
+        };
+        for part in 1..8 {
+            let at = body.len() * part / 8;
+            assert!(read(&body[..at]).is_err(), "cut at {at}");
+            let mut changed = body.clone();
+            changed[at] ^= 0x55;
+            if let Ok(parser) = read(&changed) {
+                assert_eq!(parser.parse(&["a", "dog", "barks"]).words(), 3);
+            }
+        }
+    }
 }
