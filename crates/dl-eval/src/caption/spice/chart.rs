@@ -279,7 +279,7 @@ impl Chart {
                     break;
                 }
                 let bit = open.trailing_zeros();
-                done |= (2 << bit) - 1;
+                done |= u64::MAX >> (63 - bit);
                 let symbol = at * 64 + bit as usize;
                 if let Some((held, start, end)) = held
                     && held.nodes.binary_search(&(start, end, symbol as Symbol)).is_ok()
