@@ -109,6 +109,6 @@ thread_local! {
 
 /// Plain trees, binary trees, tags: measured with the weights in the repository, less
 /// one in a hundred.
-const FLOOR: [usize; 3] = [236, 236, 2_234];
+const FLOOR: [usize; 3] = [246, 246, 2_242];
 /// Measured likewise, one more.
-const LOST: usize = 2;
+const LOST: usize = 3;

@@ -13,7 +13,7 @@ use crate::data::Official;
 
 /// Counts over captions of one set.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Captions.
     pub captions: usize,
     /// Whose plain tree is the official one.
@@ -32,7 +32,7 @@ pub struct Counts {
 
 /// Counts by set, and the time of parsing alone.
 #[derive(Debug, Clone, Default)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// By set.
     pub sets: BTreeMap<String, Counts>,
     /// Seconds of all cores' work by the clock, a caption.
@@ -72,7 +72,7 @@ fn common<T: Ord>(one: &[T], other: &[T]) -> usize {
 }
 
 /// Parses the words of all trees and compares.
-pub fn compare(parser: &Parser, officials: &[Official]) -> Comparison {
+pub(crate) fn compare(parser: &Parser, officials: &[Official]) -> Comparison {
     let clock = Instant::now();
     let counts: Vec<Counts> = officials
         .par_iter()

@@ -28,7 +28,7 @@ struct Sentence {
 
 /// An official tree.
 #[derive(Debug)]
-pub struct Official {
+pub(crate) struct Official {
     /// Where the caption comes from.
     pub set: String,
     /// The printed tree.
@@ -49,7 +49,7 @@ fn each(path: &Path, mut take: impl FnMut(Official) -> Result<()>) -> Result<()>
 }
 
 /// All trees of a file.
-pub fn read(path: &Path) -> Result<Vec<Official>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Official>> {
     let mut all = Vec::new();
     each(path, |official| {
         Tree::read(&official.tree)?;
@@ -60,7 +60,7 @@ pub fn read(path: &Path) -> Result<Vec<Official>> {
 }
 
 /// Every `every`th tree of these sets (all sets where none is named).
-pub fn treebank(path: &Path, sets: &[String], every: usize) -> Result<Treebank> {
+pub(crate) fn treebank(path: &Path, sets: &[String], every: usize) -> Result<Treebank> {
     let mut bank = Treebank::default();
     let mut count = 0;
     each(path, |official| {
@@ -77,7 +77,7 @@ pub fn treebank(path: &Path, sets: &[String], every: usize) -> Result<Treebank> 
 }
 
 /// The SHA-256 of a file, in hexadecimal digits.
-pub fn hash(path: &Path) -> Result<String> {
+pub(crate) fn hash(path: &Path) -> Result<String> {
     let mut file =
         File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let mut hash = Sha256::new();

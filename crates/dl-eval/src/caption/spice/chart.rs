@@ -279,7 +279,7 @@ impl Chart {
                     break;
                 }
                 let bit = open.trailing_zeros();
-                done |= (2 << bit) - 1;
+                done |= u64::MAX >> (63 - bit);
                 let symbol = at * 64 + bit as usize;
                 if let Some((held, start, end)) = held
                     && held.nodes.binary_search(&(start, end, symbol as Symbol)).is_ok()
@@ -294,7 +294,7 @@ impl Chart {
                     continue;
                 }
                 let weight = best[symbol];
-                let range = rules.from_child(symbol as Symbol);
+                let range = rules.over_child(symbol as Symbol);
                 let weights = &grammar.weights[rules.unary_weight(range.start)..][..range.len()];
                 for (number, own) in range.clone().zip(weights) {
                     let parent = rules.unary()[number].parent as usize;
@@ -395,14 +395,14 @@ impl Chart {
         let mut ways: Vec<(f32, usize, Symbol)> = vec![(0.0, 0, 0)];
         for end in 1..=self.words {
             let mut best = (NONE, 0, 0);
-            for start in 0..end {
+            for (start, way) in ways.iter().enumerate() {
                 let span = self.span(start, end);
                 let sets = &self.sets[span * self.width..][..self.width];
                 for symbol in symbols(sets.iter().map(|set| set.bits)) {
                     if grammar.rules.is_step(symbol) {
                         continue;
                     }
-                    let weight = ways[start].0 + self.get(span, symbol).unwrap_or(NONE) - cost;
+                    let weight = way.0 + self.get(span, symbol).unwrap_or(NONE) - cost;
                     if weight > best.0 {
                         best = (weight, start, symbol);
                     }

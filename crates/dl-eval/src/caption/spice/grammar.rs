@@ -179,7 +179,7 @@ impl Rules {
     }
 
     /// Numbers of the unary rules with this child.
-    pub(super) fn from_child(&self, symbol: Symbol) -> std::ops::Range<usize> {
+    pub(super) fn over_child(&self, symbol: Symbol) -> std::ops::Range<usize> {
         between(&self.unary_at, symbol)
     }
 

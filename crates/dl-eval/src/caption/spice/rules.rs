@@ -252,6 +252,7 @@ impl<'a> Rules<'a> {
     }
 
     fn counts(&self, found: &mut Vec<Tuple>) {
+        // Each once, however many pairs it is in.
         let mut counted = HashSet::new();
         let mut count = |noun| {
             if counted.insert(noun) {
@@ -271,7 +272,7 @@ impl<'a> Rules<'a> {
                 edge.relation == "nsubj" && self.plural_objects(edge.head).next().is_none()
             });
             if self.graph.roots.contains(&word) || subject_alone {
-                count(word);
+                self.count(word, found);
             }
         }
         for &word in self.order.iter().filter(|&&word| self.is_plural(word)) {
@@ -280,7 +281,7 @@ impl<'a> Rules<'a> {
                     || is_object(edge) && self.plural_subjects(edge.head).next().is_some()
             };
             if !self.graph.roots.contains(&word) && !self.graph.parents(word).any(with_subject) {
-                count(word);
+                self.count(word, found);
             }
         }
     }
