@@ -353,7 +353,7 @@ impl Heads {
             .ok_or_else(|| bad(path, "its configuration cannot be read; train the heads again"))?;
         let mut vector = |name: &str| match tensors.remove(name) {
             Some(tensor) if tensor.dim() == 1 => Ok(tensor),
-            _ => Err(bad(path, &format!("has no vector `{name}`; train the heads again"))),
+            _ => Err(bad(path, format!("has no vector `{name}`; train the heads again"))),
         };
         let stats = [
             (vector("audio.mean")?, vector("audio.deviation")?),

@@ -205,7 +205,7 @@ fn effective_dimensions_by_hand() {
     // Audio: plus and minus each of four axes, so the covariance is a multiple of the unit
     // matrix. Text: the first axis three times as often as the second, variances 3 to 1.
     let axis = |row: usize, axis: usize| {
-        let sign = if row % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = if row.is_multiple_of(2) { 1.0 } else { -1.0 };
         move |j: usize| if j == axis { sign } else { 0.0 }
     };
     let audio = Array2::from_shape_fn((16, 4), |(i, j)| axis(i, i / 2 % 4)(j));

@@ -11,7 +11,7 @@ const TREES: &str = include_str!("golden/spice_trees.txt");
 
 fn official() -> impl Iterator<Item = (Tree<'static>, Vec<&'static str>, &'static str)> {
     TREES.lines().filter(|line| !line.starts_with('#')).map(|line| {
-        let (tree, words) = Tree::read(line).unwrap();
+        let (tree, words) = Tree::read(line).expect("an official tree");
         (tree, words, line)
     })
 }
@@ -26,7 +26,7 @@ fn official_trees_print_as_they_were_read() {
 /// How many trees of the sample are right, plain and binary, and how many tags.
 #[test]
 fn the_rate_of_exact_trees_holds() {
-    let parser = Parser::embedded().unwrap();
+    let parser = Parser::embedded().expect("the weights");
     let (mut plain, mut binary, mut tags, mut words_all) = (0, 0, 0, 0);
     for (tree, words, _) in official() {
         let found = parser.parse(&words);
@@ -50,7 +50,7 @@ fn the_rate_of_exact_trees_holds() {
 /// What the beam costs on the sample: trees that differ from those of a search of all.
 #[test]
 fn the_beam_loses_next_to_nothing() {
-    let parser = Parser::embedded().unwrap();
+    let parser = Parser::embedded().expect("the weights");
     let all = parser.clone().with_width(f32::INFINITY);
     let other = official().filter(|(_, words, _)| parser.parse(words) != all.parse(words)).count();
     assert!(other <= LOST, "{other} trees");
@@ -58,7 +58,7 @@ fn the_beam_loses_next_to_nothing() {
 
 #[test]
 fn any_words_have_a_tree() {
-    let parser = Parser::embedded().unwrap();
+    let parser = Parser::embedded().expect("the weights");
     let long = vec!["rain"; LONGEST + 1];
     for words in [
         vec!["dog"],
@@ -104,7 +104,7 @@ proptest! {
 }
 
 thread_local! {
-    static PARSER: std::rc::Rc<Parser> = std::rc::Rc::new(Parser::embedded().unwrap());
+    static PARSER: std::rc::Rc<Parser> = std::rc::Rc::new(Parser::embedded().expect("the weights"));
 }
 
 /// Plain trees, binary trees, tags: measured with the weights in the repository, less

@@ -64,7 +64,7 @@ impl Official {
                 "{shown}: {} clips of the predictions are not in it: {}; run the tool on what \
                  --write-spice-input writes",
                 missing.len(),
-                named(&missing)
+                named(&missing, &[])
             );
         }
         if known.len() > ids.len() {

@@ -47,15 +47,6 @@ impl TorchError {
     }
 }
 
-impl From<dl_core::FileError> for TorchError {
-    fn from(error: dl_core::FileError) -> Self {
-        match error {
-            dl_core::FileError::Io { path, source } => Self::Io { path, source },
-            dl_core::FileError::Invalid { path, problem } => Self::File { path, problem },
-        }
-    }
-}
-
 impl From<tch::TchError> for TorchError {
     fn from(error: tch::TchError) -> Self {
         Self::Torch(first_line(&error.to_string()))

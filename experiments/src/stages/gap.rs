@@ -26,7 +26,7 @@ impl Measured {
     /// When the set is too small or not finite.
     pub fn of(set: &EmbeddingSet, resamples: usize) -> Result<Self> {
         let input =
-            GapInput { audio: set.audio.view(), text: set.text.view(), owners: &set.owners };
+            GapInput::new(set.audio.view(), set.text.view(), &set.owners);
         let report = gap::evaluate(&input)?;
         Ok(Self { report, resampled: gap::resample(&input, resamples)? })
     }

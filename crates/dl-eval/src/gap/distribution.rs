@@ -210,7 +210,7 @@ mod tests {
             let rows = rows.select(Axis(0), clips).mapv(f64::from);
             let mean = rows.sum_axis(Axis(0)) / clips.len() as f64;
             let rows = rows - &mean;
-            let rows = DMatrix::from_row_iterator(rows.nrows(), rows.ncols(), rows.into_iter());
+            let rows = DMatrix::from_row_iterator(rows.nrows(), rows.ncols(), rows);
             (mean, rows.tr_mul(&rows) / (clips.len() - 1) as f64)
         };
         let ((m, a), (l, b)) = (moments(audio), moments(text));

@@ -348,7 +348,7 @@ fn state_dictionary(pickle: &Pickle) -> Result<Vec<Stored>, Fault> {
             .filter(|found| !found.tensors.is_empty())
             .collect();
         let named = |usual: &&str| found.iter().position(|found| found.name == **usual);
-        let usual = USUAL.iter().find_map(|usual| named(&usual));
+        let usual = USUAL.iter().find_map(named);
         match (above.take(), usual, found.len()) {
             (_, Some(index), _) => return finish(pickle, found.swap_remove(index)),
             (Some(above), None, 1) if found[0].tensors.len() > above.tensors.len() => {

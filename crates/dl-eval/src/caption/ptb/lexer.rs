@@ -127,7 +127,7 @@ impl Lexer {
         let mut at = from;
         // A match shows one unit late.
         let last = loop {
-            if at % STRIDE == 0 && futile.is_known(at, state) {
+            if at.is_multiple_of(STRIDE) && futile.is_known(at, state) {
                 break None;
             }
             let Some(&unit) = units.get(at) else {

@@ -104,12 +104,10 @@ impl Dependencies {
     /// On which child each child hangs; the head on itself.
     fn pattern(&self, view: &View, parent: usize) -> Vec<usize> {
         let children = view.tree.children(parent);
-        if let Some(known) = self.patterns.get(&view.pattern_keys(parent)) {
-            if let Some(pattern) = self.pattern_texts.get(usize::from(known)) {
-                if pattern.len() == children.len() {
-                    return pattern.clone();
-                }
-            }
+        let known = self.patterns.get(&view.pattern_keys(parent));
+        let pattern = known.and_then(|known| self.pattern_texts.get(usize::from(known)));
+        if let Some(pattern) = pattern.filter(|pattern| pattern.len() == children.len()) {
+            return pattern.clone();
         }
         vec![self.head(view, parent); children.len()]
     }
