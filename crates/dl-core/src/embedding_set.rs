@@ -20,7 +20,6 @@ mod provenance;
 pub use npy::{read_rows, write_rows};
 pub use provenance::{MismatchError, Provenance};
 
-
 /// Paired audio and text embeddings of one split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EmbeddingSet {

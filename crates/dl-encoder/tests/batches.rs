@@ -1,5 +1,5 @@
 //! Whether an embedding depends on what shares its batch, or on the number of threads.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail and say why")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! CLAP in the layouts that transformers 5, transformers 4 with parts and training code
 //! give it (tests/golden/clap_layouts.py), and keys that are known without loading.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail and say why")]
 
 mod common;
 

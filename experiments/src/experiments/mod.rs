@@ -26,13 +26,16 @@ use crate::{
 /// Changes whenever the same stages give other records.
 const VERSION: u32 = 1;
 
+/// The stages that an experiment asks for.
+type Wanted = Vec<Arc<dyn Work>>;
+
 /// One table or ablation.
 pub struct Experiment {
     /// What `run` takes.
     pub name: &'static str,
     /// One line for `list`.
     pub about: &'static str,
-    wanted: fn(&Suite<'_>) -> Result<Vec<Arc<dyn Work>>>,
+    wanted: fn(&Suite<'_>) -> Result<Wanted>,
     run: fn(&Suite<'_>, &RunDir) -> Result<Outcome>,
 }
 

@@ -25,8 +25,7 @@ impl Measured {
     /// # Errors
     /// When the set is too small or not finite.
     pub fn of(set: &EmbeddingSet, resamples: usize) -> Result<Self> {
-        let input =
-            GapInput::new(set.audio.view(), set.text.view(), &set.owners);
+        let input = GapInput::new(set.audio.view(), set.text.view(), &set.owners);
         let report = gap::evaluate(&input)?;
         Ok(Self { report, resampled: gap::resample(&input, resamples)? })
     }

@@ -68,8 +68,11 @@ impl Frozen {
     }
 }
 
+/// The models of a thread: of each kind one, with its key.
+type Kept = HashMap<&'static str, (String, Rc<dyn Any>)>;
+
 thread_local! {
-    static KEPT: RefCell<HashMap<&'static str, (String, Rc<dyn Any>)>> = RefCell::default();
+    static KEPT: RefCell<Kept> = RefCell::default();
 }
 
 /// This thread's copy of a model: of each `kind` the last is kept, and loaded again where

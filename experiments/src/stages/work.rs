@@ -348,7 +348,7 @@ mod tests {
             let twin = Sum::new(&lab.store, 2, &[]);
             let d = Sum::new(&lab.store, 8, &[&c, &twin]);
             let titles = |done: bool| -> Vec<String> {
-                let plan = lab.plan(&all(&[d.clone()])).unwrap();
+                let plan = lab.plan(&all(std::slice::from_ref(&d))).unwrap();
                 plan.into_iter().filter(|p| p.done == done).map(|p| p.title).collect()
             };
             assert_eq!(titles(false), ["sum 1", "sum 2", "sum 4", "sum 8"]);
@@ -357,7 +357,7 @@ mod tests {
             assert_eq!(titles(true), ["sum 1", "sum 2", "sum 4", "sum 8"]);
             // What is done needs nothing.
             fs::remove_dir_all(a.stage.dir()).unwrap();
-            lab.make(&all(&[d.clone()])).unwrap();
+            lab.make(&all(std::slice::from_ref(&d))).unwrap();
             assert!(!a.stage.is_done().unwrap());
         }
     }
@@ -380,7 +380,7 @@ mod tests {
         let lab = lab(&reporter, root.path(), 1);
         let (good, bad) = (Sum::new(&lab.store, 1, &[]), Sum::new(&lab.store, 13, &[]));
         let behind = Sum::new(&lab.store, 2, &[&good, &bad]);
-        let error = lab.make(&all(&[behind.clone()])).unwrap_err();
+        let error = lab.make(&all(std::slice::from_ref(&behind))).unwrap_err();
         assert_eq!(format!("{error:#}"), "sum 13: unlucky");
         assert!(good.stage.is_done().unwrap() && !behind.stage.is_done().unwrap());
     }

@@ -168,11 +168,7 @@ fn tensor<'a>(
     Ok(view)
 }
 
-fn matrix(
-    path: &Path,
-    tensors: &SafeTensors<'_>,
-    name: &str,
-) -> Result<Array2<f32>, FileError> {
+fn matrix(path: &Path, tensors: &SafeTensors<'_>, name: &str) -> Result<Array2<f32>, FileError> {
     let view = tensor(path, tensors, name, Dtype::F32, 2)?;
     let values =
         view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();

@@ -14,6 +14,8 @@ use dl_core::{
 use dl_diffusion::BridgeData;
 use ndarray::Array2;
 
+use crate::console::note;
+
 /// How far a norm may be from 1.
 const TOLERANCE: f64 = 1e-3;
 
@@ -60,6 +62,7 @@ pub struct RowsArgs {
 }
 
 /// The pairs, whole or in the parts that the user made.
+#[allow(clippy::large_enum_variant, reason = "there is one in a run of the program")]
 pub enum Pairs {
     /// Parts are to be drawn.
     Whole(EmbeddingSet),
@@ -146,6 +149,7 @@ impl PairsArgs {
 }
 
 /// Audio embeddings to apply a bridge to.
+#[allow(clippy::large_enum_variant, reason = "there is one in a run of the program")]
 pub enum Rows {
     /// `[clips, dims]` with ids.
     Plain(Array2<f32>, Vec<String>),
@@ -220,8 +224,8 @@ impl RowsArgs {
 
 /// Says what was done to the user's files on the way.
 fn tell(notes: &[String]) {
-    for note in notes {
-        eprintln!("note: {note}");
+    for one in notes {
+        note(format_args!("note: {one}"));
     }
 }
 
