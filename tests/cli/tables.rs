@@ -56,7 +56,17 @@ fn every_table_has_its_forms_and_t1_its_figure() {
     // Of the tiny models that the configuration names; METEOR where set-up brought it.
     let t2 = run_directory(trained(), "t2").join("tables/t2_zero_shot.csv");
     let head = fs::read_to_string(t2).unwrap().lines().next().unwrap().to_owned();
-    for column in ["bleu_4", "cider_d", "sbert", "fense", "fluency_error"] {
+    for column in [
+        "bleu_4",
+        "cider_d",
+        "spice",
+        "spider",
+        "gain",
+        "gain_spider",
+        "sbert",
+        "fense",
+        "fluency_error",
+    ] {
         assert!(head.split(',').any(|name| name == column), "{column} is not in {head}");
     }
     let meteor = crate::harness::repository().join(".setup/models/meteor").is_dir();

@@ -11,6 +11,7 @@ use dl_eval::{
         Item, diversity,
         meteor::{Matchers, MeteorData},
         metric::{self, BuiltIn, Column, Metric},
+        spice,
     },
     stats,
 };
@@ -28,17 +29,21 @@ use crate::{
 /// The row that decodes a caption's own embedding in place of the audio.
 const CEILING: &str = "text (ceiling)";
 
-/// The metric of the gain and of the tests.
+/// The metric of the tests, of the share of the way and of a gain.
 const CIDER_D: &str = "cider_d";
+
+/// The metric of the other gain, as the field ranks by it.
+const SPIDER: &str = "spider";
 
 const TABLES: [(Protocol, &str); 2] =
     [(Protocol::ZeroShot, "t2_zero_shot"), (Protocol::Supervised, "t2_supervised")];
 
 /// The scores of one row under one seed.
 pub struct Scores {
-    /// Of every metric that is computed here; CIDEr-D among them.
+    /// Of every metric that is computed here; CIDEr-D and SPIDEr among them.
     columns: Vec<Column>,
     cider_d: Vec<f64>,
+    spider: Vec<f64>,
     /// 1 where the caption names one of the clip's sounds.
     own_label: Vec<f64>,
     distinct: f64,
@@ -170,6 +175,8 @@ pub struct Scorer {
     /// `None` where set-up did not bring METEOR's data.
     meteor: Option<MeteorData>,
     sentences: Option<Sentences>,
+    /// Keeps what the references say: they are the same in every row.
+    spice: spice::Evaluator,
 }
 
 impl Scorer {
@@ -181,7 +188,8 @@ impl Scorer {
         let path = |path: &Option<PathBuf>| path.as_deref().map(paths::in_repository).transpose();
         let (encoder, fluency) = (path(&config.sentence_encoder)?, path(&config.fluency)?);
         let sentences = Sentences::open(encoder.as_deref(), fluency.as_deref())?;
-        Ok(Self { meteor: dl_score::meteor_data(None)?, sentences })
+        let meteor = dl_score::meteor_data(None)?;
+        Ok(Self { meteor, sentences, spice: spice::Evaluator::new() })
     }
 
     /// Scores the captions of a split's clips, in the order of `set`.
@@ -211,17 +219,29 @@ impl Scorer {
             if hit { 1.0 } else { 0.0 }
         };
         let meteor = self.meteor.as_ref().map(|data| BuiltIn::Meteor(Matchers::All(data)));
+        let spice = BuiltIn::Spice(&self.spice);
         let mut metrics: Vec<&dyn Metric> =
-            vec![&BuiltIn::Bleu, &BuiltIn::RougeL, &BuiltIn::CiderD];
+            vec![&BuiltIn::Bleu, &BuiltIn::RougeL, &BuiltIn::CiderD, &spice];
         metrics.extend(meteor.iter().map(|meteor| meteor as &dyn Metric));
         let mut columns = metric::evaluate(&metrics, &items)?;
+        // SPICE's sub-scores leave out the clips whose references have no such tuple. A
+        // resample may have none of the others, so they have no interval and no place here.
+        columns.retain(|column| !column.key.starts_with("spice_"));
+        columns.push(metric::spider(&columns));
         if let Some(sentences) = &self.sentences {
             columns.extend(sentences.metric(&said, &references)?.columns(&items)?);
         }
-        let cider_d = columns.iter().find(|column| column.key == CIDER_D);
-        let cider_d = cider_d.map(|column| column.scores.as_ref().map_err(|why| anyhow!("{why}")));
+        let per_item = |key: &str| {
+            let column = columns.iter().find(|column| column.key == key);
+            let scores =
+                column.map(|column| column.scores.as_ref().map_err(|why| anyhow!("{why}")));
+            anyhow::Ok(
+                scores.transpose()?.map(|scores| scores.per_item.clone()).unwrap_or_default(),
+            )
+        };
         Ok(Scores {
-            cider_d: cider_d.transpose()?.map(|scores| scores.per_item.clone()).unwrap_or_default(),
+            cider_d: per_item(CIDER_D)?,
+            spider: per_item(SPIDER)?,
             columns,
             own_label: predictions.iter().map(names_one).collect(),
             distinct: variety.distinct,
@@ -282,11 +302,15 @@ fn averaged(
     let own_label = estimate(&|seed, chosen| mean_of(&seeds[seed].own_label, chosen));
     metrics.insert("own_label".into(), own_label);
     if !std::ptr::eq(seeds, baseline) {
-        let gain = |seed: usize, chosen: &[usize]| {
-            let before = mean_of(&baseline[seed].cider_d, chosen);
-            100.0 * (mean_of(&seeds[seed].cider_d, chosen) / before.max(1e-9) - 1.0)
-        };
-        metrics.insert("gain".into(), estimate(&gain));
+        let gains: [(&str, fn(&Scores) -> &[f64]); 2] =
+            [("gain", |scores| &scores.cider_d), ("gain_spider", |scores| &scores.spider)];
+        for (key, of) in gains {
+            let gain = |seed: usize, chosen: &[usize]| {
+                let before = mean_of(of(&baseline[seed]), chosen);
+                100.0 * (mean_of(of(&seeds[seed]), chosen) / before.max(1e-9) - 1.0)
+            };
+            metrics.insert(key.into(), estimate(&gain));
+        }
         let way = |seed: usize, to: &[Scores], chosen: &[usize]| {
             mean_of(&to[seed].cider_d, chosen) - mean_of(&baseline[seed].cider_d, chosen)
         };
@@ -315,11 +339,12 @@ fn averaged(
 mod tests {
     use super::*;
 
-    /// Four captions of which only the CIDEr-D matters here.
+    /// Four captions of which only CIDEr-D and SPIDEr matter here; SPICE is 0.2.
     fn scores(cider_d: [f64; 4]) -> Scores {
         Scores {
             columns: Vec::new(),
             cider_d: cider_d.to_vec(),
+            spider: cider_d.map(|cider_d| f64::midpoint(cider_d, 0.2)).to_vec(),
             own_label: vec![1.0; 4],
             distinct: 1.0,
             vocabulary: 3.0,
@@ -346,6 +371,17 @@ mod tests {
         ] {
             assert!(!averaged(of, baseline, ceiling, 50).contains_key("share_of_way"));
         }
+    }
+
+    #[test]
+    fn the_gains_by_hand() {
+        let (first, row) = (scores([1.0; 4]), scores([1.5, 1.5, 1.0, 2.0]));
+        let metrics = averaged(&[row], &[first], None, 50);
+        // CIDEr-D from 1 to 1.5; SPIDEr from (1 + 0.2) / 2 to (1.5 + 0.2) / 2.
+        assert!((metrics["gain"].value - 50.0).abs() < 1e-9);
+        assert!((metrics["gain_spider"].value - 125.0 / 3.0).abs() < 1e-9);
+        let (low, high) = metrics["gain_spider"].interval.unwrap();
+        assert!(low < 125.0 / 3.0 && high > 125.0 / 3.0);
     }
 
     #[test]

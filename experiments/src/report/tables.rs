@@ -51,7 +51,8 @@ const T2: &[Head] = &[
     ("sbert", "sentences", 3),
     ("fense", "FENSE", 3),
     ("fluency_error", "fluency errors", 3),
-    ("gain", "gain %", 1),
+    ("gain", "gain in CIDEr-D %", 1),
+    ("gain_spider", "gain in SPIDEr %", 1),
     ("share_of_way", "share of the way %", 1),
     ("distinct", "distinct", 2),
     ("vocabulary", "words", 0),
@@ -152,12 +153,11 @@ const T1_NOTES: &[&str] = &[
 ];
 
 const T2_NOTES: &[&str] =
-    &["Gain: CIDEr-D relative to the first row. Distinct: share of captions that are unlike all \
+    &["Gain: relative to the first row. Distinct: share of captions that are unlike all \
      others. \"text (ceiling)\" decodes the first \
      caption's own embedding in place of the audio."];
 
-const CAPTION_ABLATION_NOTES: &[&str] =
-    &["Zero-shot captions. Gain: CIDEr-D relative to the first \
+const CAPTION_ABLATION_NOTES: &[&str] = &["Zero-shot captions. Gain: relative to the first \
      row. Distinct: share of captions that are unlike all others."];
 
 /// Which model's similarity a table shows.
