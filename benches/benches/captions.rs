@@ -1,5 +1,6 @@
 //! Clips per second of the tokenizer and of every caption metric: 975 clips with five
-//! references each, as AudioCaps' test set has them, on one thread and on all.
+//! references each, as AudioCaps' test set has them, on one thread and on all; and of all
+//! metrics at once where the references are known, as a training scores every epoch.
 //! `side_by_side/captions.py` times the whole program beside pycocoevalcap.
 
 #![allow(clippy::print_stderr)] // a bench says what it leaves out
@@ -11,7 +12,8 @@ use dl_core::noise::Noise;
 use dl_eval::caption::{
     Item, bleu,
     meteor::Matchers,
-    metric::{BuiltIn, Metric},
+    metric::{self, BuiltIn, Metric},
+    spice,
 };
 
 const CLIPS: usize = 975;
@@ -54,6 +56,9 @@ fn metrics(criterion: &mut Criterion) {
         Some(data) => named.push(("meteor", BuiltIn::Meteor(Matchers::All(data)))),
         None => eprintln!("without METEOR: `cargo setup --metrics` brings its data"),
     }
+    // The first call parses the references, every other one only the candidates.
+    let evaluator = spice::Evaluator::new();
+    named.push(("spice_kept_references", BuiltIn::Spice(&evaluator)));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     for (group, threads) in [("captions/one_thread", 1), ("captions/all_threads", cores)] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -65,6 +70,19 @@ fn metrics(criterion: &mut Criterion) {
                 pool.install(|| bencher.iter(|| black_box(metric.columns(&items))));
             });
         }
+        let all: Vec<&dyn Metric> = named.iter().map(|(_, metric)| metric as _).collect();
+        group.bench_function("all_kept_references", |bencher| {
+            pool.install(|| {
+                bencher.iter(|| {
+                    let columns = metric::evaluate(&all, &items).expect("items have references");
+                    black_box(metric::spider(&columns))
+                });
+            });
+        });
+        // New references at every call: six captions a clip are parsed.
+        group.sample_size(10).bench_function("spice", |bencher| {
+            pool.install(|| bencher.iter(|| black_box(spice::Evaluator::new().columns(&items))));
+        });
         group.finish();
     }
     // These two use one thread whatever there is.
