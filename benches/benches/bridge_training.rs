@@ -3,11 +3,10 @@
 //! is the cost of the steps alone, without reading, scoring and the first touch of memory.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dl_core::{EmbeddingSet, Fingerprint, Provenance, Silent, noise::Noise};
+use dl_core::{EmbeddingSet, Provenance, noise::Noise};
 use dl_diffusion::{BridgeConfig, BridgeData};
 use dl_torch::TrainContext;
 use ndarray::{Array2, Axis};
-use tch::Device;
 
 const DIM: usize = 512;
 const PAIRS: usize = 50_000;
@@ -37,7 +36,7 @@ fn set(split: &str, count: usize) -> EmbeddingSet {
 
 fn training(criterion: &mut Criterion) {
     let (train, validation) = (set("train", PAIRS), set("validation", 64));
-    let data = BridgeData { train: &train, validation: &validation };
+    let data = BridgeData::new(&train, &validation);
     let mut group = criterion.benchmark_group("bridge_training");
     group.sample_size(10);
     let cases = [("", "f32"), ("bf16_", "bf16")];
@@ -54,14 +53,7 @@ fn training(criterion: &mut Criterion) {
         .expect("the configuration is valid");
         group.bench_function(format!("{prefix}steps_{steps}"), |bencher| {
             bencher.iter(|| {
-                let context = TrainContext {
-                    task: "bench",
-                    seed: 0,
-                    device: Device::Cpu,
-                    checkpoint: None,
-                    key: Fingerprint::of(&0),
-                    progress: &Silent,
-                };
+                let context = TrainContext::new(0);
                 config.fit(&data, &context).expect("the pairs are sound")
             });
         });

@@ -5,9 +5,10 @@ use std::{hint::black_box, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dl_diffusion::{
+    RowNoise,
     network::{Network, NetworkConfig},
     process::{Prediction, Process},
-    samplers::{Denoiser, RowNoise, SamplerConfig},
+    samplers::{Ddim, Ddpm, Denoiser, DpmSolverPp2m, OneStep, SamplerConfig},
     schedule::ScheduleConfig,
 };
 use dl_torch::{Params, layers::Precision};
@@ -31,19 +32,20 @@ fn samplers(criterion: &mut Criterion) {
     let prediction = Prediction::X0;
     let denoiser = Denoiser { process: &process, prediction, network: &forward, norm: None };
     let denoiser_bf16 = Denoiser { network: &forward_bf16, ..denoiser };
-    let mut cases = vec![("one_step".to_owned(), SamplerConfig::OneStep { level: 50 })];
+    let one_step = || SamplerConfig::from(OneStep { level: 50 });
+    let mut cases = vec![("one_step".to_owned(), one_step())];
     for steps in [5, 20, 50] {
         let level = 199;
-        cases.push((format!("ddim_{steps}"), SamplerConfig::Ddim { level, steps, eta: 0.0 }));
-        cases.push((format!("ddpm_{steps}"), SamplerConfig::Ddpm { level, steps }));
-        let solver = SamplerConfig::DpmSolverPp2m { level, steps };
-        cases.push((format!("dpm_solver_pp_2m_{steps}"), solver));
+        cases.push((format!("ddim_{steps}"), Ddim { level, steps, eta: 0.0 }.into()));
+        cases.push((format!("ddpm_{steps}"), Ddpm { level, steps }.into()));
+        let solver = DpmSolverPp2m { level, steps };
+        cases.push((format!("dpm_solver_pp_2m_{steps}"), solver.into()));
     }
     let mut group = criterion.benchmark_group("samplers");
     group.sample_size(10);
     // Thirty cases: half a second and two are enough for each.
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    cases.push(("bf16_one_step".into(), SamplerConfig::OneStep { level: 50 }));
+    cases.push(("bf16_one_step".into(), one_step()));
     for (name, sampler) in cases {
         let denoiser = if name.starts_with("bf16") { &denoiser_bf16 } else { &denoiser };
         for batch in [1_usize, 64, 4096] {

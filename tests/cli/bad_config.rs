@@ -30,7 +30,8 @@ fn values_out_of_range_are_named() {
         .args(["run", "t2"])
         .args(["--set", "evaluation={resamples=100,fluency='somewhere'}"]))
     .fails_with(1, &["evaluation.fluency: needs evaluation.sentence_encoder"]);
-    set("encoder.heads.dim=0").fails_with(1, &["encoder.heads", "dim"]);
+    set("encoder.batch=0").fails_with(1, &["encoder", "batch"]);
+    set("encoder={kind='towers',towers={},heads={dim=0}}").fails_with(1, &["encoder.heads", "dim"]);
     set("rows.t1=['none', 'magic']").fails_with(1, &["rows.t1", "no [bridges.magic]"]);
     set("seeds=[]").fails_with(1, &["seeds", "at least one"]);
     set("seeds=[1, 2, 1]").fails_with(1, &["seeds: 1 is there twice"]);

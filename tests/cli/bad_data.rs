@@ -31,7 +31,8 @@ fn recorded(root: &Path, runs: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_experiments"));
     command
         .current_dir(crate::harness::repository())
-        .args(["doctor", "--config", "recorded", "--set"])
+        .args(["doctor", "--config", "recorded"])
+        .args(["--set", "encoder={kind='clap',path='configs/embedded/clap'}", "--set"])
         .arg(format!("data.roots=['{}']", root.display()))
         .arg("--set")
         .arg(format!("runs='{}'", runs.display()));
@@ -43,6 +44,17 @@ fn the_manifest_that_the_program_writes_opens() {
     let root = recordings("manifest-good");
     let said = run(&mut recorded(&root, &scratch("manifest-good-runs"))).ok();
     assert!(said.out.contains("ok     data"), "{}", said.out);
+}
+
+#[test]
+fn a_key_of_the_corpus_is_named_whole() {
+    let runs = scratch("corpus-keys");
+    let set = |entry: &str| run(experiments(&runs).args(["run", "t1", "--set", entry]));
+    set("data.scenes.train=-1").fails_with(1, &["data.scenes.train: invalid value: integer `-1`"]);
+    set("data.mix.seconds=0.5").fails_with(1, &["data.mix.seconds = 0.5: must be from 1 to 60"]);
+    set("data.scene=1").fails_with(1, &["unknown field `scene`", "did you mean `scenes`?"]);
+    set("data.kind='soundscape'")
+        .fails_with(1, &["data.kind: unknown variant `soundscape`", "did you mean `soundscapes`?"]);
 }
 
 #[test]
@@ -73,8 +85,10 @@ fn a_duplicate_and_a_missing_column_are_faults() {
 fn a_spoilt_embedding_set_is_named() {
     let runs = trained_copy("spoilt-set");
     fs::remove_dir_all(runs.join("tiny/t1")).unwrap();
-    fs::remove_dir_all(runs.join("tiny/stages/bridge-none")).unwrap();
-    let file = stage(&runs, "encoder").join("test.safetensors");
+    for name in ["bridged", "gap"] {
+        fs::remove_dir_all(runs.join("tiny/stages").join(name)).unwrap();
+    }
+    let file = stage(&runs, "embeddings").join("test.safetensors");
     let good = fs::read(&file).unwrap();
     let t1 = || run(experiments(&runs).args(["run", "t1"]));
 

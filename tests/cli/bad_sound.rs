@@ -1,11 +1,11 @@
 //! `caption` on sounds of every awkward kind: the good ones get a sentence, each
 //! bad one gets one line that names it.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use crate::{
     audio_files::{float_wav, tone, wav},
-    harness::{experiments, run, scratch, trained},
+    harness::{experiments, repository, run, scratch, trained},
 };
 
 #[test]
@@ -41,7 +41,18 @@ fn bad_files_are_listed_and_the_good_one_goes_on() {
     fs::write(file("truncated.wav"), &whole[..whole.len() / 2]).unwrap();
     float_wav(&file("nan.wav"), 16_000, &[0.1, f32::NAN, 0.2, 0.3]);
     float_wav(&file("no-samples.wav"), 16_000, &[]);
+    // Nothing is ever written into it: reading it would wait for ever.
+    let made = Command::new("mkfifo").arg(file("pipe.wav")).status().unwrap();
+    assert!(made.success());
+    let flac = repository().join("crates/dl-audio/tests/golden/tone_16.flac");
+    let mut flac = fs::read(flac).unwrap();
+    // As if of 32 bits, whose difference of channels no decoder here can hold.
+    flac[20] |= 0x01;
+    flac[21] |= 0xf0;
+    fs::write(file("32-bit.flac"), flac).unwrap();
     let bad = [
+        "pipe.wav",
+        "32-bit.flac",
         "empty.wav",
         "text.wav",
         "noise.ogg",

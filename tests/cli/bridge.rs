@@ -111,13 +111,13 @@ fn npy_files_and_an_embedding_set_give_the_same_bridge_and_the_same_rows() {
         assert!(said.out.contains(part), "`{part}` is not in {}", said.out);
     }
     let bridge = fs::read(files.at("bridge")).unwrap();
-    files.bridge("fit --set @set.safetensors --method ridge --output @other").ok();
+    files.bridge("fit --embeddings @set.safetensors --method ridge --output @other").ok();
     assert!(bridge == fs::read(files.at("other")).unwrap(), "another bridge from the set");
 
     let said = files.apply("--audio @audio.npy").ok();
     assert!(said.out.contains("120 rows of 12 dimensions, through ridge"), "{}", said.out);
-    let bridged = read_rows(&files.at("bridged.npy")).unwrap();
-    let loaded = dl_diffusion::load(&files.at("bridge"), tch::Device::Cpu).unwrap();
+    let bridged = read_rows(&files.at("bridged.npy"), &mut Vec::new()).unwrap();
+    let loaded = dl_diffusion::Bridge::load(&files.at("bridge"), tch::Device::Cpu).unwrap();
     let expected = loaded.apply(&files.set.audio, &files.set.ids, 0).unwrap();
     assert!(largest(&bridged, &expected) < 1e-6);
     assert!(bridged.outer_iter().all(|row| (row.dot(&row).sqrt() - 1.0).abs() < 1e-5));
@@ -127,12 +127,16 @@ fn npy_files_and_an_embedding_set_give_the_same_bridge_and_the_same_rows() {
         owners.map(|(m, &n)| audio.row(n).dot(&files.set.text.row(m))).sum::<f32>() / 240.0
     };
     assert!(cosine(&bridged) > cosine(&files.set.audio) + 0.1);
-    files.apply("--set @set.safetensors").ok();
-    assert!(largest(&read_rows(&files.at("bridged.npy")).unwrap(), &expected) < 1e-6);
+    files.apply("--embeddings @set.safetensors").ok();
+    assert!(
+        largest(&read_rows(&files.at("bridged.npy"), &mut Vec::new()).unwrap(), &expected) < 1e-6
+    );
     // Rows of other norms are the same directions.
     write_rows(&files.at("long.npy"), &(&files.set.audio * 3.0)).unwrap();
     files.apply("--audio @long.npy --normalise").ok();
-    assert!(largest(&read_rows(&files.at("bridged.npy")).unwrap(), &expected) < 1e-5);
+    assert!(
+        largest(&read_rows(&files.at("bridged.npy"), &mut Vec::new()).unwrap(), &expected) < 1e-5
+    );
 }
 
 #[test]
@@ -149,7 +153,7 @@ fn a_sampling_bridge_draws_by_id_and_seed() {
     assert!(left.is_empty(), "a checkpoint was left: {left:?}");
     let rows = |more: &str| {
         files.apply(more).ok();
-        read_rows(&files.at("bridged.npy")).unwrap()
+        read_rows(&files.at("bridged.npy"), &mut Vec::new()).unwrap()
     };
     let whole = rows("--audio @audio.npy");
     // The rows turned round, with their own ids: the same results, turned round.
@@ -161,6 +165,61 @@ fn a_sampling_bridge_draws_by_id_and_seed() {
     assert!(largest(&back, &whole) < 1e-5);
     let other = rows("--audio @audio.npy --seed 2");
     assert!(largest(&other, &whole) > 1e-4, "the seed changed nothing");
+}
+
+#[test]
+fn a_set_through_a_bridge_is_a_set() {
+    let files = Files::new("sets", pairs(80, 2));
+    files.fit("--method c3").ok();
+    let said = files
+        .bridge("apply --bridge @bridge --embeddings @set.safetensors --output @moved.safetensors");
+    assert!(said.ok().out.contains("80 rows of 12 dimensions, through c3"));
+    let moved = EmbeddingSet::read(&files.at("moved.safetensors")).unwrap();
+    let bridge = dl_diffusion::Bridge::load(&files.at("bridge"), tch::Device::Cpu).unwrap();
+    let audio = bridge.apply(&files.set.audio, &files.set.ids, 0).unwrap();
+    assert!(largest(&moved.audio, &audio) < 1e-6);
+    // C3 centres the captions, too.
+    assert!(largest(&moved.text, &bridge.text(&files.set.text).unwrap()) < 1e-6);
+    assert!(largest(&moved.text, &files.set.text) > 0.1);
+    assert_eq!(
+        (moved.owners, moved.provenance.bridges),
+        (files.set.owners.clone(), vec!["c3".into()])
+    );
+    files
+        .bridge("apply --bridge @bridge --audio @audio.npy --output @moved.safetensors")
+        .fails_with(1, &["moved.safetensors", ".npy"]);
+}
+
+#[test]
+fn parts_that_the_user_made_are_fitted_chosen_and_measured_by() {
+    let files = Files::new("parts", pairs(150, 1));
+    let write = |name: &str, clips: std::ops::Range<usize>| {
+        let set = files.set.select(&clips.collect::<Vec<_>>());
+        set.write(&files.at(name)).unwrap();
+    };
+    write("train", 0..100);
+    write("validation", 100..120);
+    write("test", 120..150);
+    write("overlapping", 90..120);
+    let parts = "--train @train --validation @validation";
+    let said = files.bridge(&format!("fit {parts} --method ridge --output @bridge")).ok();
+    assert!(said.out.contains("fitted to 100 clips with 100 captions, chosen by 20 clips"));
+    let compare = |more: &str| {
+        let run = "--methods none,ridge --resamples 100 --output @run";
+        files.bridge(&format!("compare {parts} {more} {run}"))
+    };
+    let said = compare("--test @test").ok();
+    assert!(said.out.contains("30 held-out clips with 30 captions"), "{}", said.out);
+    // The same bridge, whoever fits it.
+    let bytes = |name: &str| fs::read(files.at(name)).unwrap();
+    assert!(bytes("bridge") == bytes("run/bridges/ridge-0.safetensors"));
+    compare("").fails_with(1, &["--test"]);
+    let overlapping =
+        "fit --train @train --validation @overlapping --method ridge --output @bridge";
+    files
+        .bridge(overlapping)
+        .fails_with(1, &["--train and --validation", "10 of the clips", "--insist"]);
+    files.bridge(&format!("{overlapping} --insist")).ok();
 }
 
 #[test]
@@ -210,12 +269,15 @@ fn pairs_that_cannot_be_used_are_refused_before_the_work() {
     files
         .bridge("fit --audio @nowhere.npy --text @text.npy --method ridge --output @bridge")
         .fails_with(1, &["nowhere.npy"]);
-    let said = files.bridge("fit --audio @audio.npy --method ridge --output @bridge");
-    assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("--text"), "{}", said.err);
     files
-        .bridge(&format!("fit {PAIRS} --method ridge --output @no/where"))
-        .fails_with(1, &["there is no folder", "make it first"]);
+        .bridge("fit --audio @audio.npy --method ridge --output @bridge")
+        .fails_with(1, &["--audio", "--text"]);
+    files
+        .bridge("fit --method ridge --output @bridge")
+        .fails_with(1, &["--audio and --text", "--embeddings", "--train and --validation"]);
+    files
+        .bridge(&format!("fit {PAIRS} --method ridge --output @audio.npy/where"))
+        .fails_with(1, &["--output", "audio.npy is a file, not a folder"]);
     let folder = files.folder.display();
     files
         .bridge(&format!("fit {PAIRS} --method ridge --output {folder}"))
@@ -293,18 +355,20 @@ fn compare_measures_every_method_on_clips_that_no_fit_has_seen() {
 fn a_bridge_over_halves_is_refused_early_and_leaves_nothing_beside_it() {
     let files = Files::new("halves", pairs(90, 1));
     let refused =
-        "compare --set @set.safetensors --methods ridge,transport --batch 60 --output @run";
+        "compare --embeddings @set.safetensors --methods ridge,transport --batch 60 --output @run";
     files.bridge(refused).fails_with(1, &["transport", "training pairs cannot fill a batch of 60"]);
     assert!(!files.at("run").exists(), "something was fitted first");
     for (option, part) in [("--seeds 0,0", "--seeds: 0 is there twice"), ("--resamples 0", "100")] {
         files
-            .bridge(&format!("compare --set @set.safetensors --output @run {option}"))
+            .bridge(&format!("compare --embeddings @set.safetensors --output @run {option}"))
             .fails_with(1, &[part]);
     }
     let config = "kind = 'transport'\n[of]\nkind = 'mlp_regression'\nnetwork = { hidden = 16 }\n\
                   train = { steps = 5, batch = 16, checkpoint_every = 1 }\n";
     fs::write(files.at("transport.toml"), config).unwrap();
-    files.bridge("fit --set @set.safetensors --config @transport.toml --output @a.bridge").ok();
+    files
+        .bridge("fit --embeddings @set.safetensors --config @transport.toml --output @a.bridge")
+        .ok();
     let beside = fs::read_dir(&files.folder).unwrap().flatten().map(|entry| entry.file_name());
     let left: Vec<_> =
         beside.filter(|name| name.to_string_lossy().starts_with("a.bridge.")).collect();
@@ -318,7 +382,7 @@ fn compare_takes_sections_of_a_suite_and_shorter_trainings() {
                  [bridges.small]\nkind = 'mlp_regression'\nnetwork = { hidden = 16 }\n";
     fs::write(files.at("suite.toml"), suite).unwrap();
     let said = files.bridge(
-        "compare --set @set.safetensors --config @suite.toml --steps 3 --batch 16 --resamples 100 \
+        "compare --embeddings @set.safetensors --config @suite.toml --steps 3 --batch 16 --resamples 100 \
          --output @run",
     );
     let said = said.ok();
@@ -327,14 +391,14 @@ fn compare_takes_sections_of_a_suite_and_shorter_trainings() {
     }
     let config = fs::read_to_string(files.at("run/config.toml")).unwrap();
     assert!(config.contains("steps = 3") && config.contains("batch = 16"), "{config}");
-    dl_diffusion::load(&files.at("run/bridges/small-0.safetensors"), tch::Device::Cpu).unwrap();
+    dl_diffusion::Bridge::load(&files.at("run/bridges/small-0.safetensors"), tch::Device::Cpu)
+        .unwrap();
 }
 
 /// Clips that a bridge file says it has met.
 fn held_out_by_the_bridge(path: &Path) -> usize {
-    let summary = dl_diffusion::load(path, tch::Device::Cpu).unwrap().summary();
-    let clips = |part: &str| summary["bridge"][part]["clips"].as_u64().unwrap();
-    (clips("train") + clips("validation")) as usize
+    let bridge = dl_diffusion::Bridge::load(path, tch::Device::Cpu).unwrap();
+    bridge.report().train.clips + bridge.report().validation.clips
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn a_clap_that_is_not_there_is_named() {
     let runs = scratch("no-clap");
     let encoder = "encoder={ kind = 'clap', path = 'configs/nowhere' }";
     run(experiments(&runs).args(["run", "t1", "--set", encoder]))
-        .fails_with(1, &["configs/nowhere", "no model.safetensors"]);
+        .fails_with(1, &["configs/nowhere", "No such file", "cargo setup --models"]);
     let odd = "encoder={ kind = 'clop', path = 'x' }";
     run(experiments(&runs).args(["run", "t1", "--set", odd]))
         .fails_with(1, &["encoder", "unknown variant `clop`", "did you mean `clap`"]);

@@ -16,14 +16,13 @@ fn list_names_every_experiment() {
 fn doctor_finds_everything_or_names_a_remedy() {
     let runs = scratch("doctor");
     let said = run(experiments(&runs).arg("doctor")).ok();
-    for part in ["libtorch", "device", "runs", "data"] {
+    for part in ["libtorch", "device", "process", "runs", "data", "CLAP"] {
         assert!(said.out.contains(&format!("ok     {part}")), "{}", said.out);
     }
-    let said = run(experiments(&runs).args([
-        "doctor",
-        "--set",
-        "encoder.towers.audio.path='nowhere.pth'",
-    ]));
+    assert!(said.out.contains("1 thread of libtorch for each job"), "{}", said.out);
+    let towers =
+        "encoder={kind='towers',towers={audio={kind='aisfx',path='nowhere.pth'}},heads={}}";
+    let said = run(experiments(&runs).args(["doctor", "--set", towers]));
     assert_eq!(said.code, Some(2), "{}", said.out);
     assert!(
         said.out.contains("nowhere.pth") && said.out.contains("cargo setup --models"),

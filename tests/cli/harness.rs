@@ -1,6 +1,7 @@
 //! Running the program, and one trained tiny suite that all tests share.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -101,7 +102,7 @@ pub(crate) fn trained_copy(name: &str) -> PathBuf {
     copy
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -114,13 +115,58 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// Every entry of `<runs>/tiny/stages/<stage>`, with its key in words.
+pub(crate) fn stages(runs: &Path, stage: &str) -> Vec<(PathBuf, serde_json::Value)> {
+    let folder = runs.join("tiny/stages").join(stage);
+    let entries = fs::read_dir(&folder).into_iter().flatten();
+    let words = |path: PathBuf| {
+        let text = fs::read(path.join("stage.json")).ok()?;
+        Some((path, serde_json::from_slice(&text).unwrap()))
+    };
+    entries.filter_map(|entry| words(entry.unwrap().path())).collect()
+}
+
 /// The only entry of `<runs>/tiny/stages/<stage>`.
 pub(crate) fn stage(runs: &Path, stage: &str) -> PathBuf {
-    let folder = runs.join("tiny/stages").join(stage);
-    let entries: Vec<PathBuf> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(entries.len(), 1, "{}", folder.display());
-    entries[0].clone()
+    let found = stages(runs, stage);
+    assert_eq!(found.len(), 1, "{stage}");
+    found[0].0.clone()
+}
+
+/// The fits of a kind of bridge to all of the training clips.
+pub(crate) fn fits(runs: &Path, kind: &str) -> Vec<PathBuf> {
+    let wanted = |words: &serde_json::Value| {
+        words["config"]["bridge"]["kind"] == kind && words["config"]["part"].is_null()
+    };
+    stages(runs, "bridge").into_iter().filter(|(_, w)| wanted(w)).map(|(path, _)| path).collect()
+}
+
+/// Every file under a folder by its path in it, but locks.
+pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else if path.file_name().is_none_or(|name| name != "lock") {
+                let name = path.strip_prefix(root).unwrap().to_owned();
+                found.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(folder, folder, &mut found);
+    found
+}
+
+/// The same files with the same bytes.
+pub(crate) fn assert_same_tree(a: &Path, b: &Path) {
+    let (a, b) = (tree(a), tree(b));
+    let names = |tree: &BTreeMap<PathBuf, Vec<u8>>| tree.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&a), names(&b));
+    for (name, bytes) in &a {
+        assert!(*bytes == b[name], "{} differs", name.display());
+    }
 }
 
 /// The only run directory of an experiment.

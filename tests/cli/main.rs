@@ -1,5 +1,5 @@
-//! The command line as a user types it, on a suite small enough for a test: real
-//! towers, 64 scenes, every stage.
+//! The command line as a user types it, on a suite small enough for a test: a CLAP at toy
+//! size, 64 scenes, every stage. No model has to be downloaded.
 
 // Tests may unwrap, in their helpers too, and say what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -13,7 +13,10 @@ mod clap;
 mod commands;
 mod embed;
 mod harness;
+mod keys;
+mod locks;
 mod merge;
+mod printing;
 mod resume;
 mod score;
 mod tables;

@@ -1,4 +1,5 @@
-//! `kill -9` in the middle of training a bridge, then the same command again.
+//! `kill -9` in the middle of training a bridge, and in every stage, then the same command
+//! again.
 
 use std::{
     fs,
@@ -7,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{experiments, run, stage, trained_copy};
+use crate::harness::{
+    assert_same_tree, experiments, fits, run, scratch, stages, trained, trained_copy,
+};
 
 /// Enough steps that the kill lands in the middle.
 const LONG: [&str; 8] = [
@@ -27,34 +30,36 @@ fn long_t1(runs: &Path) -> Command {
     command
 }
 
-/// Features, encoder and nothing after them, so that only the bridge is trained.
+/// Features, embeddings and nothing after them, so that only the bridge is trained.
 fn prepared(name: &str) -> PathBuf {
     let runs = trained_copy(name);
-    fs::remove_dir_all(runs.join("tiny/stages/bridge-diffusion_link")).unwrap();
-    fs::remove_dir_all(runs.join("tiny/t1")).unwrap();
+    for folder in ["stages/bridge", "stages/bridged", "stages/gap", "t1"] {
+        fs::remove_dir_all(runs.join("tiny").join(folder)).unwrap();
+    }
     runs
 }
 
-fn bridge(runs: &Path) -> PathBuf {
-    stage(runs, "bridge-diffusion_link")
+fn bridge(runs: &Path) -> Option<PathBuf> {
+    fits(runs, "diffusion_link").pop()
 }
 
-fn killed_after_a_checkpoint(command: &mut Command, runs: &Path) {
+fn killed_when(command: &mut Command, ready: impl Fn() -> bool) {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let folder = runs.join("tiny/stages/bridge-diffusion_link");
-    let checkpoint = || {
-        let entry = fs::read_dir(&folder).ok()?.next()?.ok()?.path();
-        entry.join("checkpoint.safetensors").is_file().then_some(())
-    };
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while checkpoint().is_none() {
+    let deadline = Instant::now() + Duration::from_secs(300);
+    while !ready() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
-        assert!(Instant::now() < deadline, "no checkpoint within two minutes");
-        std::thread::sleep(Duration::from_millis(5));
+        assert!(Instant::now() < deadline, "not ready to be killed within five minutes");
+        std::thread::sleep(Duration::from_millis(2));
     }
     // SIGKILL on Unix.
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+fn killed_after_a_checkpoint(command: &mut Command, runs: &Path) {
+    killed_when(command, || {
+        bridge(runs).is_some_and(|stage| stage.join("checkpoint.safetensors").is_file())
+    });
 }
 
 #[test]
@@ -64,26 +69,48 @@ fn a_killed_training_goes_on_and_ends_with_the_same_bits() {
 
     let killed = prepared("resume-killed");
     killed_after_a_checkpoint(&mut long_t1(&killed), &killed);
-    assert!(!bridge(&killed).join("done.json").exists(), "it was finished, not killed");
-    let half = fs::read(bridge(&killed).join("checkpoint.safetensors")).unwrap();
+    assert!(!bridge(&killed).unwrap().join("done.json").exists(), "it was finished, not killed");
     run(&mut long_t1(&killed)).ok();
-    let whole = fs::read(bridge(&killed).join("checkpoint.safetensors")).unwrap();
-    assert_ne!(half, whole, "nothing was left to train");
-
-    for name in ["bridge.safetensors", "bridged-test.safetensors", "done.json"] {
-        let read = |runs: &Path| fs::read(bridge(runs).join(name)).unwrap();
-        assert!(read(&straight) == read(&killed), "{name} differs");
-    }
+    assert_same_tree(&straight.join("tiny/stages"), &killed.join("tiny/stages"));
     let metrics =
         |runs: &Path| fs::read(crate::harness::run_directory(runs, "t1").join("metrics.jsonl"));
     assert_eq!(metrics(&straight).unwrap(), metrics(&killed).unwrap());
+}
+
+/// Killed as soon as the next of these stages has begun, and begun again; at last left to
+/// its end.
+#[test]
+fn a_suite_killed_in_every_stage_ends_with_the_same_bits() {
+    let runs = scratch("resume-every");
+    let mut interrupted = 0;
+    for name in [
+        "features",
+        "embeddings",
+        "bridge",
+        "bridged",
+        "gap",
+        "language_model",
+        "out_of_fold",
+        "captioner",
+        "captions",
+        "singles",
+        "recognition",
+    ] {
+        killed_when(&mut experiments(&runs), || !stages(&runs, name).is_empty());
+        let open = |(path, _): &(PathBuf, _)| !path.join("done.json").exists();
+        interrupted += usize::from(stages(&runs, name).iter().any(open));
+    }
+    // A short stage may be done before the signal comes; the long ones are not.
+    assert!(interrupted >= 4, "only {interrupted} stages were interrupted");
+    run(&mut experiments(&runs)).ok();
+    assert_same_tree(&trained().join("tiny/stages"), &runs.join("tiny/stages"));
 }
 
 #[test]
 fn a_checkpoint_cut_in_half_is_named_with_its_remedy() {
     let runs = prepared("resume-cut");
     killed_after_a_checkpoint(&mut long_t1(&runs), &runs);
-    let checkpoint = bridge(&runs).join("checkpoint.safetensors");
+    let checkpoint = bridge(&runs).unwrap().join("checkpoint.safetensors");
     let bytes = fs::read(&checkpoint).unwrap();
     fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
     run(&mut long_t1(&runs)).fails_with(1, &["checkpoint.safetensors", "delete it"]);

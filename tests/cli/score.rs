@@ -91,11 +91,14 @@ fn scores_are_printed_and_written() {
     // All eight words stand in a reference; "a.wav" says three where the closest has four.
     let bleu_1 = scores["bleu_1"].as_f64().unwrap();
     assert!((bleu_1 - (1.0_f64 - 9.0 / 8.0).exp()).abs() < 1e-8, "{bleu_1}");
-    assert!(scores["spice"].is_null() && scores["not_computed"]["spider"].is_string(), "{json}");
+    let [spice, cider_d, spider] = ["spice", "cider_d", "spider"].map(|key| scores[key].as_f64());
+    let half = f64::midpoint(spice.unwrap(), cider_d.unwrap());
+    assert!((spider.unwrap() - half).abs() < 1e-12 && spice > Some(0.0), "{json}");
     let csv = fs::read_to_string(folder.join("out/per_item.csv")).unwrap();
     let lines: Vec<&str> = csv.lines().collect();
     assert!(lines[0].starts_with("id,bleu_1,bleu_2,bleu_3,bleu_4,"), "{csv}");
-    assert!(lines[0].ends_with(",rouge_l,cider_d"), "{csv}");
+    assert!(lines[0].contains(",rouge_l,cider_d,spice,spice_object,"), "{csv}");
+    assert!(lines[0].ends_with(",spider"), "{csv}");
     // In the order of the predictions, the first of which is a reference word for word.
     assert!(lines[1].starts_with("b.wav,0.99999") && lines[2].starts_with("a.wav,"), "{csv}");
     // The same from another file, to the last digit.

@@ -1,16 +1,27 @@
-//! Tables: the same seed gives the same, whatever the threads; `report` rebuilds
+//! Tables: the same seed gives the same, whatever the number of jobs; `report` rebuilds
 //! them from the run directory alone; a second run computes nothing.
 
 use std::{fs, time::Instant};
 
-use crate::harness::{experiments, run, run_directory, scratch, trained, trained_copy};
+use crate::harness::{
+    assert_same_tree, experiments, run, run_directory, scratch, trained, trained_copy,
+};
 
+/// The whole suite: every file of every stage, and every figure.
 #[test]
-fn data_threads_change_nothing() {
-    let runs = scratch("one-thread");
-    run(experiments(&runs).args(["run", "t1"]).env("RAYON_NUM_THREADS", "1")).ok();
-    let metrics = |runs| fs::read_to_string(run_directory(runs, "t1").join("metrics.jsonl"));
-    assert_eq!(metrics(&runs).unwrap(), metrics(trained()).unwrap());
+fn the_number_of_jobs_changes_no_bit() {
+    for jobs in ["1", "4"] {
+        let runs = scratch(&format!("jobs-{jobs}"));
+        // What the user's shell says of threads changes nothing either.
+        run(experiments(&runs).args(["--jobs", jobs]).env("OMP_NUM_THREADS", "3")).ok();
+        assert_same_tree(&trained().join("tiny/stages"), &runs.join("tiny/stages"));
+        for experiment in ["t1", "t2", "recognition"] {
+            let [one, other] = [trained(), &runs].map(|runs| {
+                fs::read(run_directory(runs, experiment).join("metrics.jsonl")).unwrap()
+            });
+            assert!(one == other, "{experiment} differs");
+        }
+    }
 }
 
 #[test]

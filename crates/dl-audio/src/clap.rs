@@ -9,10 +9,11 @@
 //! an encoder makes of a clip depends on what stands beside it; here a clip is
 //! longer only if it is.
 
+use dl_core::{ConfigError, Under, fault::check};
 use ndarray::{Array2, Array3, Axis, Zip, s};
 use serde::{Deserialize, Serialize};
 
-use crate::{AudioError, ClipConfig, Crop, Fill, LogMel, LogMelConfig, Waveform, error::config};
+use crate::{AudioError, ClipConfig, Crop, Fill, LogMel, LogMelConfig, Waveform};
 
 mod preprocessor;
 
@@ -87,22 +88,15 @@ impl ClapFrontEndConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`AudioError::Config`] for the first one out of its range, or for a clip
-    /// policy that would leave clips at other lengths than the window.
-    pub fn validate(&self) -> Result<(), AudioError> {
-        self.log_mel.validate()?;
-        self.clip.validate()?;
-        if self.clip.fill == Fill::None {
-            let problem = "`none` leaves short clips short; give `repeat_pad`, `repeat` or \
-                           `zero_pad`";
-            return Err(config("clip.fill", problem));
-        }
-        if self.clip.crop == Crop::None && !self.fusion {
-            let problem =
-                "`none` leaves long clips long; give `first` or `centre`, or set `fusion`";
-            return Err(config("clip.crop", problem));
-        }
-        Ok(())
+    /// [`ConfigError`] for the first one out of its range, or for a clip policy that
+    /// would leave clips at other lengths than the window.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.log_mel.validate().under("log_mel")?;
+        self.clip.validate().under("clip")?;
+        let fills = "`repeat_pad`, `repeat` or `zero_pad`, for short clips would stay short";
+        check(self.clip.fill != Fill::None, "clip.fill", "none", fills)?;
+        let crops = "`first` or `centre` without `fusion`, for long clips would stay long";
+        check(self.fusion || self.clip.crop != Crop::None, "clip.crop", "none", crops)
     }
 }
 

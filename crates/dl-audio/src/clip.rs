@@ -4,9 +4,10 @@
 
 use std::borrow::Cow;
 
+use dl_core::{ConfigError, fault::check};
 use serde::{Deserialize, Serialize};
 
-use crate::{AudioError, Waveform, error::config};
+use crate::Waveform;
 
 /// How long a clip is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,15 +69,16 @@ impl ClipConfig {
     /// Checks the length.
     ///
     /// # Errors
-    /// [`AudioError::Config`] unless it is above 0 and at most a day.
-    pub fn validate(&self) -> Result<(), AudioError> {
+    /// [`ConfigError`] unless it is above 0 and at most a day.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         match self.length {
-            ClipLength::Seconds(seconds) if !(seconds > 0.0 && seconds <= 86_400.0) => Err(config(
-                "length.seconds",
-                format!("{seconds} is not a clip length; give 0.001 to 86400"),
-            )),
-            ClipLength::Samples(0) => Err(config("length.samples", "0 samples; give at least 1")),
-            _ => Ok(()),
+            ClipLength::Seconds(seconds) => {
+                let good = seconds > 0.0 && seconds <= 86_400.0;
+                check(good, "length.seconds", seconds, "above 0, at most 86400")
+            }
+            ClipLength::Samples(samples) => {
+                check(samples > 0, "length.samples", samples, "at least 1")
+            }
         }
     }
 
@@ -182,9 +184,12 @@ mod tests {
     #[test]
     fn faults_name_the_key() {
         let text = |length| ClipConfig { length, ..default() }.validate().unwrap_err().to_string();
-        assert!(text(ClipLength::Seconds(-1.0)).starts_with("length.seconds: -1 is not"));
-        assert!(text(ClipLength::Seconds(f64::NAN)).starts_with("length.seconds: NaN"));
-        assert!(text(ClipLength::Samples(0)).starts_with("length.samples: 0 samples"));
+        assert_eq!(
+            text(ClipLength::Seconds(-1.0)),
+            "length.seconds = -1: must be above 0, at most 86400"
+        );
+        assert!(text(ClipLength::Seconds(f64::NAN)).starts_with("length.seconds = NaN: "));
+        assert_eq!(text(ClipLength::Samples(0)), "length.samples = 0: must be at least 1");
         let parse = serde_json::from_str::<ClipConfig>;
         assert!(parse(r#"{"fill": "repeatpad"}"#).unwrap_err().to_string().contains("repeat_pad"));
         assert!(parse(r#"{"pad": 1}"#).unwrap_err().to_string().contains("unknown field `pad`"));

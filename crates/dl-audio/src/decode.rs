@@ -1,35 +1,28 @@
-//! From a file to a mono waveform, whatever its name says: the first bytes
-//! decide. WAV goes through hound, everything else through symphonia.
+//! From a sound file to a mono waveform, whatever its name says: the first bytes
+//! decide. WAV goes through hound, Vorbis of more than two channels through lewton,
+//! everything else through symphonia.
+//!
+//! What wraps a file (ID3 and APE tags) is taken off first. Each container then proves
+//! that the file is whole before it is decoded.
 
-use std::{
-    fs::File,
-    io::{self, Cursor, Read, SeekFrom},
-    path::Path,
-};
+use std::path::Path;
 
-use symphonia::core::io::{MediaSource, ReadOnlySource};
+use dl_core::regular;
 
-use crate::{
-    AudioError, Waveform, compressed,
-    error::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE},
-    ogg, wav,
-};
+use crate::{AudioError, Waveform, flac, mp3, ogg, tags, wav};
 
-/// Reads a WAV (8- to 32-bit integer, 32- or 64-bit float), FLAC, MP3 or Ogg
-/// Vorbis file and mixes its channels down to their mean. Integer samples are
-/// scaled to [-1, 1); float samples come as they are.
+/// Reads a WAV (8- to 32-bit integer, 32- or 64-bit float, or MP3 within), FLAC, MP3 or
+/// Ogg Vorbis file and mixes its channels down to their mean. Integer samples are
+/// scaled to [-1, 1); float samples come as they are. The whole file is held in memory
+/// meanwhile.
 ///
 /// # Errors
-/// [`AudioError`], naming the file: it cannot be read, is empty, is no sound
-/// file, is cut short or damaged, holds no samples or ones that are not finite,
-/// or states a sample rate outside of 1 kHz to 768 kHz.
+/// [`AudioError`], naming the file: it cannot be read or is no regular file (a folder, a
+/// named pipe, a device), is empty, is no sound file, is cut short or damaged, holds no
+/// samples or ones that are not finite, or states a sample rate outside of 1 kHz to
+/// 768 kHz.
 pub fn load(path: &Path) -> Result<Waveform, AudioError> {
-    let unreadable = |source| AudioError::Read { path: path.into(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(unreadable(io::Error::other("not a regular file")));
-    }
-    decode(path, file)
+    decode_bytes(path, regular::read(path)?)
 }
 
 /// As [`load`], from the bytes of a file; `name` is for error messages.
@@ -37,34 +30,27 @@ pub fn load(path: &Path) -> Result<Waveform, AudioError> {
 /// # Errors
 /// As [`load`].
 pub fn decode_bytes(name: &Path, bytes: Vec<u8>) -> Result<Waveform, AudioError> {
-    decode(name, Cursor::new(bytes))
+    let decoded = decode(name, &bytes)?;
+    if decoded.samples.is_empty() {
+        return Err(AudioError::NoSamples { path: name.into() });
+    }
+    Ok(decoded)
 }
 
-fn decode(path: &Path, mut source: impl MediaSource + 'static) -> Result<Waveform, AudioError> {
-    let unreadable = |source| AudioError::Read { path: path.into(), source };
-    let mut head = Vec::new();
-    source.by_ref().take(16).read_to_end(&mut head).map_err(unreadable)?;
-    source.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    let waveform = match Container::of(&head) {
-        Container::Wav => wav::decode(path, source),
-        Container::Ogg => {
-            ogg::check(path, &mut source)?;
-            source.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-            compressed::decode(path, Box::new(source))
-        }
-        Container::Flac => compressed::decode(path, Box::new(source)),
-        // Could symphonia seek, it would guess the length of an MP3 file without
-        // a length tag from its bit rate, and drop what lies beyond.
-        Container::Mp3 => compressed::decode(path, Box::new(ReadOnlySource::new(source))),
-        Container::Nothing => Err(AudioError::Empty { path: path.into() }),
-        Container::Other(found) => {
-            Err(AudioError::Unsupported { path: path.into(), found: found.into() })
-        }
-    }?;
-    if waveform.samples.is_empty() {
-        return Err(AudioError::NoSamples { path: path.into() });
+fn decode(path: &Path, file: &[u8]) -> Result<Waveform, AudioError> {
+    let unsupported =
+        |found: &str| Err(AudioError::Unsupported { path: path.into(), found: found.into() });
+    let start = tags::leading(file);
+    let bytes = &file[start..];
+    match Container::of(bytes) {
+        Container::Wav => wav::decode(path, bytes),
+        Container::Ogg => ogg::decode(path, bytes),
+        Container::Flac => flac::decode(path, bytes),
+        Container::Mp3 => mp3::decode(path, file, start..file.len()),
+        Container::Nothing if start == 0 => Err(AudioError::Empty { path: path.into() }),
+        Container::Nothing => unsupported("it holds nothing but an ID3 tag"),
+        Container::Other(found) => unsupported(found),
     }
-    Ok(waveform)
 }
 
 /// What the first bytes of a file say.
@@ -79,14 +65,14 @@ enum Container {
 }
 
 impl Container {
-    fn of(head: &[u8]) -> Self {
+    fn of(bytes: &[u8]) -> Self {
+        let head = &bytes[..bytes.len().min(16)];
         match head {
             [] => Self::Nothing,
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Self::Wav,
             [b'R', b'I', b'F', b'F', ..] if head.len() < 12 => Self::Wav,
             [b'f', b'L', b'a', b'C', ..] => Self::Flac,
             [b'O', b'g', b'g', b'S', ..] => Self::Ogg,
-            [b'I', b'D', b'3', ..] => Self::Mp3,
             [0xff, second, ..] if is_layer_3(*second) => Self::Mp3,
             [b'R', b'F', b'6', b'4', ..] => Self::Other("it is a WAV file of the RF64 kind"),
             [b'R', b'I', b'F', b'X', ..] => Self::Other("it is a big-endian WAV file"),
@@ -94,9 +80,24 @@ impl Container {
             [_, _, _, _, b'f', b't', b'y', b'p', ..] => Self::Other("it is an MP4 or M4A file"),
             [0x1a, 0x45, 0xdf, 0xa3, ..] => Self::Other("it is a WebM or Matroska file"),
             [0xff, second, ..] if second & 0xf6 == 0xf0 => Self::Other("it is an AAC file"),
+            [0xff, second, ..] if second & 0xe6 == 0xe4 => {
+                Self::Other("it is MPEG audio of layer II")
+            }
+            [b'I', b'D', b'3', ..] => Self::Other("its ID3 tag is cut short or damaged"),
+            [0, ..] => Self::after_zeros(bytes),
             _ if head.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => {
                 Self::Other("it looks like text")
             }
+            _ => Self::Other("its first bytes are of no known sound format"),
+        }
+    }
+
+    /// Some writers leave zeros before the first frame of MP3, and nothing else does.
+    fn after_zeros(bytes: &[u8]) -> Self {
+        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+        match &bytes[zeros..] {
+            [] => Self::Other("it holds nothing but zeros"),
+            [0xff, second, ..] if is_layer_3(*second) => Self::Mp3,
             _ => Self::Other("its first bytes are of no known sound format"),
         }
     }
@@ -106,66 +107,4 @@ impl Container {
 fn is_layer_3(byte: u8) -> bool {
     let (sync, version, layer) = (byte >> 5, (byte >> 3) & 0b11, (byte >> 1) & 0b11);
     sync == 0b111 && version != 0b01 && layer == 0b01
-}
-
-/// Collects interleaved samples as their mean over channels, and refuses what
-/// no later stage could use.
-pub(crate) struct DownMix<'a> {
-    path: &'a Path,
-    samples: Vec<f32>,
-    sample_rate: u32,
-    channels: usize,
-    /// Sum of the channels of the frame at hand, and how many it holds so far.
-    sum: f64,
-    filled: usize,
-}
-
-impl<'a> DownMix<'a> {
-    pub(crate) fn new(path: &'a Path, rate: u32, channels: usize) -> Result<Self, AudioError> {
-        if !(MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(&rate) {
-            return Err(AudioError::FileRate { path: path.into(), rate });
-        }
-        if channels == 0 {
-            let problem = "its header states 0 channels".into();
-            return Err(AudioError::Damaged { path: path.into(), problem });
-        }
-        Ok(Self { path, samples: Vec::new(), sample_rate: rate, channels, sum: 0.0, filled: 0 })
-    }
-
-    pub(crate) fn push(&mut self, sample: f32) -> Result<(), AudioError> {
-        if !sample.is_finite() {
-            let (index, channel) = (self.samples.len(), self.filled);
-            return Err(AudioError::NotFinite {
-                path: self.path.into(),
-                index,
-                channel,
-                value: sample,
-            });
-        }
-        self.sum += f64::from(sample);
-        self.filled += 1;
-        if self.filled == self.channels {
-            self.samples.push((self.sum / self.channels as f64) as f32);
-            (self.sum, self.filled) = (0.0, 0);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn is(&self, rate: u32, channels: usize) -> bool {
-        (self.sample_rate, self.channels) == (rate, channels)
-    }
-
-    /// Whole frames so far.
-    pub(crate) fn frames(&self) -> usize {
-        self.samples.len()
-    }
-
-    /// Keeps at most the first `frames` frames.
-    pub(crate) fn truncate(&mut self, frames: u64) {
-        self.samples.truncate(usize::try_from(frames).unwrap_or(usize::MAX));
-    }
-
-    pub(crate) fn finish(self) -> Waveform {
-        Waveform { samples: self.samples, sample_rate: self.sample_rate }
-    }
 }

@@ -3,6 +3,8 @@
 
 use std::{io, path::PathBuf};
 
+use dl_core::{ConfigError, FileError};
+
 /// Lowest sample rate taken, in Hz.
 pub const MIN_SAMPLE_RATE: u32 = 1_000;
 /// Highest sample rate taken, in Hz.
@@ -11,14 +13,9 @@ pub const MAX_SAMPLE_RATE: u32 = 768_000;
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum AudioError {
-    /// The file cannot be opened or read.
-    #[error("cannot read {path}: {source}; check the path and its permissions", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The file cannot be opened or read, or is no regular file.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The file has no bytes.
     #[error("{path}: the file is empty (0 bytes); copy or record it again", path = path.display())]
     Empty {
@@ -120,18 +117,12 @@ pub enum AudioError {
         found: u32,
     },
     /// A configuration value out of its range.
-    #[error("{field}: {problem}")]
-    Config {
-        /// The key.
-        field: &'static str,
-        /// Value, range and remedy.
-        problem: String,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The text of a `preprocessor_config.json` cannot be read as one.
+    #[error("preprocessor_config.json: {0}; correct it")]
+    Preprocessor(String),
     /// The file cannot be written; the message of the system names it.
     #[error("{0}")]
     Write(io::Error),
-}
-
-pub(crate) fn config(field: &'static str, problem: impl Into<String>) -> AudioError {
-    AudioError::Config { field, problem: problem.into() }
 }

@@ -11,12 +11,18 @@ pub mod clap;
 pub mod clip;
 mod compressed;
 pub mod decode;
+mod down_mix;
 pub mod error;
+mod flac;
+mod guard;
 pub mod log_mel;
 pub mod mel;
+mod mp3;
 mod ogg;
 mod resample;
 pub mod stft;
+mod tags;
+mod vorbis;
 mod wav;
 pub mod waveform;
 

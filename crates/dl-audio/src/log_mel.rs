@@ -4,13 +4,14 @@
 
 use std::f64::consts::LN_10;
 
+use dl_core::{ConfigError, Under, fault::check};
 use ndarray::{Array2, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     AudioError, MelBank, MelNorm, MelScale, Waveform,
-    error::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, config},
+    error::{MAX_SAMPLE_RATE, MIN_SAMPLE_RATE},
     stft::{Padding, Spectrum, Stft},
 };
 
@@ -143,56 +144,42 @@ impl LogMelConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`AudioError::Config`] for the first one out of its range.
-    pub fn validate(&self) -> Result<(), AudioError> {
+    /// [`ConfigError`] for the first one out of its range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let nyquist = f64::from(self.sample_rate) / 2.0;
-        check(
-            "sample_rate",
-            self.sample_rate,
-            (MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(&self.sample_rate),
-            &format!("{MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"),
-        )?;
-        check("n_fft", self.n_fft, (2..=1 << 20).contains(&self.n_fft), "2 to 1048576 samples")?;
-        check(
-            "win_length",
-            self.win_length,
-            (1..=self.n_fft).contains(&self.win_length),
-            "1 to n_fft samples",
-        )?;
-        check("hop_length", self.hop_length, self.hop_length >= 1, "at least 1 sample")?;
-        check("n_mels", self.n_mels, (1..=self.n_fft).contains(&self.n_mels), "1 to n_fft")?;
-        check(
-            "f_min",
-            self.f_min,
-            self.f_min >= 0.0 && self.f_min < nyquist,
-            "0 Hz to below half the sample rate",
-        )?;
-        check(
-            "f_max",
-            self.f_max,
-            self.f_max > self.f_min && self.f_max <= nyquist,
-            "above f_min, up to half the sample rate",
-        )?;
-        self.compression.validate()
+        let &Self { sample_rate, n_fft, win_length, hop_length, n_mels, f_min, f_max, .. } = self;
+        let rates = format!("{MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz");
+        let good = (MIN_SAMPLE_RATE..=MAX_SAMPLE_RATE).contains(&sample_rate);
+        check(good, "sample_rate", sample_rate, rates)?;
+        check((2..=1 << 20).contains(&n_fft), "n_fft", n_fft, "2 to 1048576 samples")?;
+        let good = (1..=n_fft).contains(&win_length);
+        check(good, "win_length", win_length, "1 to n_fft samples")?;
+        check(hop_length >= 1, "hop_length", hop_length, "at least 1 sample")?;
+        check((1..=n_fft).contains(&n_mels), "n_mels", n_mels, "1 to n_fft")?;
+        let good = f_min >= 0.0 && f_min < nyquist;
+        check(good, "f_min", f_min, "0 Hz to below half the sample rate")?;
+        let good = f_max > f_min && f_max <= nyquist;
+        check(good, "f_max", f_max, "above f_min, up to half the sample rate")?;
+        self.compression.validate().under("compression")
     }
 }
 
 impl Compression {
-    fn validate(self) -> Result<(), AudioError> {
-        let positive = |field, value: f64| {
-            check(field, value, value > 0.0 && value.is_finite(), "a number above 0")
+    fn validate(self) -> Result<(), ConfigError> {
+        let positive = |field: &str, value: f64| {
+            check(value > 0.0 && value.is_finite(), field, value, "a number above 0")
         };
         match self {
             Self::Decibel { amin, reference, top_db } => {
-                positive("compression.amin", amin)?;
-                positive("compression.reference", reference)?;
-                top_db.map_or(Ok(()), |range| positive("compression.top_db", range))
+                positive("amin", amin)?;
+                positive("reference", reference)?;
+                top_db.map_or(Ok(()), |range| positive("top_db", range))
             }
             Self::LogGain { gain, divisor } => {
-                positive("compression.gain", gain)?;
-                positive("compression.divisor", divisor)
+                positive("gain", gain)?;
+                positive("divisor", divisor)
             }
-            Self::NaturalLog { floor } => positive("compression.floor", floor),
+            Self::NaturalLog { floor } => positive("floor", floor),
         }
     }
 
@@ -235,15 +222,6 @@ impl Curve {
         let x = if x < self.floor { self.floor } else { x };
         self.factor * x.ln() + self.offset
     }
-}
-
-fn check(
-    field: &'static str,
-    value: impl std::fmt::Display,
-    fits: bool,
-    range: &str,
-) -> Result<(), AudioError> {
-    if fits { Ok(()) } else { Err(config(field, format!("{value} is out of range; give {range}"))) }
 }
 
 /// A planned log-mel front end; computing does not change it.

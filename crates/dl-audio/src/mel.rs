@@ -6,9 +6,8 @@
 
 use std::ops::Range;
 
+use dl_core::ConfigError;
 use serde::{Deserialize, Serialize};
-
-use crate::{AudioError, error::config};
 
 /// How mel relates to Hz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +68,8 @@ impl MelBank {
     /// over the `n_fft / 2 + 1` bins of a spectrum at `sample_rate` (Hz).
     ///
     /// # Errors
-    /// [`AudioError::Config`] when a filter lies between two bins: its output
-    /// would be 0 for every sound.
+    /// [`ConfigError`] when a filter lies between two bins: its output would be 0 for
+    /// every sound.
     pub fn new(
         sample_rate: u32,
         n_fft: usize,
@@ -78,7 +77,7 @@ impl MelBank {
         (f_min, f_max): (f64, f64),
         scale: MelScale,
         norm: MelNorm,
-    ) -> Result<Self, AudioError> {
+    ) -> Result<Self, ConfigError> {
         let (low, high) = (scale.from_hz(f_min), scale.from_hz(f_max));
         let edge = |i: usize| scale.to_hz(low + (high - low) * i as f64 / (n_mels + 1) as f64);
         let bin_width = f64::from(sample_rate) / n_fft as f64;
@@ -93,11 +92,12 @@ impl MelBank {
             };
             let bins = n_fft / 2 + 1;
             let Some(first_bin) = (0..bins).find(|&bin| weight(bin) > 0.0) else {
-                return Err(config(
+                return Err(ConfigError::new(
                     "n_mels",
+                    n_mels,
                     format!(
-                        "filter {mel} of {n_mels} ({left:.1} to {right:.1} Hz) covers no bin of \
-                         {bin_width:.1} Hz; use fewer filters or a larger n_fft"
+                        "smaller, or n_fft larger: filter {mel} ({left:.1} to {right:.1} Hz) \
+                         covers no bin of {bin_width:.1} Hz"
                     ),
                 ));
             };
@@ -199,6 +199,9 @@ mod tests {
     fn a_filter_between_two_bins_is_refused() {
         let fault = MelBank::new(16_000, 64, 80, (0.0, 8000.0), MelScale::Htk, MelNorm::None);
         let text = fault.unwrap_err().to_string();
-        assert!(text.starts_with("n_mels: filter 0 of 80"), "{text}");
+        assert!(
+            text.starts_with("n_mels = 80: must be smaller, or n_fft larger: filter 0 "),
+            "{text}"
+        );
     }
 }

@@ -6,19 +6,26 @@
 
 use std::{
     collections::HashMap,
-    io::{self, BufReader, ErrorKind, Read},
+    io::{self, Cursor, ErrorKind, Read},
     path::Path,
 };
 
-use crate::AudioError;
+use dl_core::FileError;
+
+use crate::{AudioError, Waveform, compressed};
 
 /// Flag of the last page of a stream.
 const LAST: u8 = 4;
 
+pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Waveform, AudioError> {
+    check(path, bytes)?;
+    compressed::decode(path, Box::new(Cursor::new(bytes)))
+}
+
 /// Reads all pages: each must have its checksum and follow the one before it in
 /// its stream, and every stream must end.
-pub(crate) fn check(path: &Path, source: impl Read) -> Result<(), AudioError> {
-    let mut reader = BufReader::new(source);
+fn check(path: &Path, bytes: &[u8]) -> Result<(), AudioError> {
+    let mut reader = bytes;
     // Number and flags of the latest page of each stream, by its serial number.
     let mut streams: HashMap<u32, (u32, u8)> = HashMap::new();
     let mut page = Vec::new();
@@ -38,7 +45,7 @@ pub(crate) fn check(path: &Path, source: impl Read) -> Result<(), AudioError> {
             Ok(PageEnd::EndOfFile) => "is missing",
             Ok(PageEnd::NoPage) => "does not begin as a page",
             Ok(PageEnd::Cut) => "is cut off",
-            Err(source) => return Err(AudioError::Read { path: path.into(), source }),
+            Err(source) => return Err(FileError::io(path, source).into()),
         };
         let problem = format!("page {position} {problem}");
         return Err(AudioError::Damaged { path: path.into(), problem });

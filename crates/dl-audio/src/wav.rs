@@ -9,17 +9,23 @@
 //! valid bits of a sample are the high ones of its container.
 
 use std::{
-    io::{self, BufReader, Cursor, Read, Seek, SeekFrom},
+    io::{Cursor, Read},
+    ops::Range,
     path::Path,
 };
 
-use crate::{AudioError, Waveform, decode::DownMix};
+use crate::{AudioError, Waveform, down_mix::DownMix, mp3};
 
 const PCM: u16 = 1;
 const IEEE_FLOAT: u16 = 3;
+const MP3: u16 = 0x55;
 const EXTENSIBLE: u16 = 0xfffe;
-/// A data length that programs write when they cannot go back to correct it.
-const UNKNOWN_LENGTH: u32 = u32::MAX;
+
+/// Data lengths that programs write when they cannot go back to correct them, as into a
+/// pipe: about the greatest signed and unsigned numbers, with or without room for the
+/// header (0x7fffffff, 0x80000000, 0xffff1000, 0xffffffff are seen).
+const PLACEHOLDERS: [std::ops::RangeInclusive<u32>; 2] =
+    [0x7fff_0000..=0x8000_ffff, 0xffff_0000..=0xffff_ffff];
 
 /// The part of a `fmt ` chunk that matters.
 #[derive(Clone, Copy)]
@@ -36,44 +42,39 @@ impl Format {
     }
 }
 
-pub(crate) fn decode<S: Read + Seek>(path: &Path, source: S) -> Result<Waveform, AudioError> {
-    let mut reader = BufReader::new(source);
-    let unreadable = |source| AudioError::Read { path: path.into(), source };
-    let end = reader.seek(SeekFrom::End(0)).map_err(unreadable)?;
-    let (format, start, length) = find_data(path, &mut reader, end)?;
-    reader.seek(SeekFrom::Start(start)).map_err(unreadable)?;
+pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Waveform, AudioError> {
+    let (format, data) = find_data(path, bytes)?;
     let mut mix = DownMix::new(path, format.sample_rate, usize::from(format.channels))?;
-    let data = reader.take(u64::from(length));
     match (format.tag, format.bytes_per_sample()) {
-        (PCM, bytes @ 1..=4) => {
-            let scale = 0.5_f64.powi(8 * i32::from(bytes) - 1);
-            for sample in hound_reader(path, format, length, data)?.into_samples::<i32>() {
-                let sample = sample.map_err(|error| damaged(path, &error))?;
+        (MP3, _) => return mp3::decode(path, &bytes[..data.end], data),
+        (PCM, width @ 1..=4) => {
+            let scale = 0.5_f64.powi(8 * i32::from(width) - 1);
+            for sample in hound_reader(path, format, &bytes[data])?.into_samples::<i32>() {
+                let sample = sample.map_err(|error| damaged(path, error))?;
                 mix.push((f64::from(sample) * scale) as f32)?;
             }
         }
         (IEEE_FLOAT, 4) => {
-            for sample in hound_reader(path, format, length, data)?.into_samples::<f32>() {
-                mix.push(sample.map_err(|error| damaged(path, &error))?)?;
+            for sample in hound_reader(path, format, &bytes[data])?.into_samples::<f32>() {
+                mix.push(sample.map_err(|error| damaged(path, error))?)?;
             }
         }
         // hound stops at 32 bits, but numerical tools write doubles by default.
         (IEEE_FLOAT, 8) => {
-            let mut data = data;
-            let mut bytes = [0; 8];
-            for _ in 0..length / 8 {
-                data.read_exact(&mut bytes).map_err(unreadable)?;
-                mix.push(f64::from_le_bytes(bytes) as f32)?;
+            for &sample in bytes[data].as_chunks::<8>().0 {
+                mix.push(f64::from_le_bytes(sample) as f32)?;
             }
         }
-        (tag, bytes) => {
-            let bits = 8 * u32::from(bytes);
+        (tag, width) => {
+            let bits = 8 * u32::from(width);
             let found = match tag {
                 PCM => format!("WAV with {bits}-bit integer samples"),
                 IEEE_FLOAT => format!("WAV with {bits}-bit float samples"),
                 2 | 0x11 => "WAV with ADPCM samples".into(),
                 6 => "WAV with A-law samples".into(),
                 7 => "WAV with mu-law samples".into(),
+                0x50 => "WAV with MPEG audio of layer I or II".into(),
+                0xff | 0x1600..=0x1602 => "WAV with AAC".into(),
                 other => format!("WAV with samples of type {other:#06x}"),
             };
             return Err(AudioError::Unsupported { path: path.into(), found });
@@ -82,63 +83,63 @@ pub(crate) fn decode<S: Read + Seek>(path: &Path, source: S) -> Result<Waveform,
     Ok(mix.finish())
 }
 
-/// The format, and where the samples begin and how many bytes of whole frames
-/// there are.
-fn find_data<R: Read + Seek>(
-    path: &Path,
-    reader: &mut R,
-    end: u64,
-) -> Result<(Format, u64, u32), AudioError> {
+/// The format, and where the samples lie: whole frames of them.
+fn find_data(path: &Path, bytes: &[u8]) -> Result<(Format, Range<usize>), AudioError> {
+    let ended = |place: &str| damaged(path, format!("the file ends {place}"));
     let mut format = None;
-    let mut position = 12; // Past "RIFF", its length, and "WAVE".
+    let riff = bytes.get(4..8).and_then(number).ok_or_else(|| ended("before its samples"))?;
+    let mut position: usize = 12; // Past "RIFF", its length, and "WAVE".
     loop {
-        let mut header = [0; 8];
-        reader
-            .seek(SeekFrom::Start(position))
-            .and_then(|_| reader.read_exact(&mut header))
-            .map_err(|error| ended(path, error, "before its samples"))?;
-        let [a, b, c, d, length @ ..] = header;
-        let length = u32::from_le_bytes(length);
+        let header = bytes.get(position..).and_then(|rest| rest.get(..8));
+        let header = header.ok_or_else(|| ended("before its samples"))?;
+        let length = number(&header[4..]).unwrap_or_default();
         position += 8;
-        match &[a, b, c, d] {
-            b"fmt " => format = Some(read_format(path, reader, length)?),
+        let there = bytes.len() - position;
+        match &header[..4] {
+            b"fmt " => format = Some(read_format(path, &bytes[position..], length)?),
             b"data" => {
-                let format = format.ok_or_else(|| {
-                    let problem = "its samples come before their format".into();
-                    AudioError::Damaged { path: path.into(), problem }
-                })?;
-                let there = end - position;
-                let length = match length {
-                    UNKNOWN_LENGTH => there.min(u64::from(u32::MAX)) as u32,
-                    _ if u64::from(length) > there => {
-                        return Err(AudioError::Truncated {
-                            path: path.into(),
-                            found: there,
-                            expected: u64::from(length),
-                            unit: "bytes of sound",
-                        });
-                    }
-                    _ => length,
+                let format =
+                    format.ok_or_else(|| damaged(path, "its samples come before their format"))?;
+                let never_filled_in = match length {
+                    // An empty chunk, unless not even the whole was given its length.
+                    0 => riff as usize <= position || is_placeholder(riff),
+                    _ => is_placeholder(length) && length as usize > there,
                 };
-                let whole = length - length % u32::from(format.bytes_per_frame);
-                return Ok((format, position, whole));
+                let length = if never_filled_in { there } else { length as usize };
+                if length > there {
+                    return Err(AudioError::Truncated {
+                        path: path.into(),
+                        found: there as u64,
+                        expected: length as u64,
+                        unit: "bytes of sound",
+                    });
+                }
+                let frame = match format.tag {
+                    MP3 => 1,
+                    _ => usize::from(format.bytes_per_frame),
+                };
+                return Ok((format, position..position + length - length % frame));
             }
             _ => {}
         }
         // Chunks begin at even offsets.
-        position += u64::from(length) + u64::from(length % 2);
+        position = position.saturating_add(length as usize).saturating_add(length as usize % 2);
     }
 }
 
-fn read_format(path: &Path, reader: &mut impl Read, length: u32) -> Result<Format, AudioError> {
-    let mut chunk = Vec::new();
-    reader
-        .take(u64::from(length.min(40)))
-        .read_to_end(&mut chunk)
-        .map_err(|source| AudioError::Read { path: path.into(), source })?;
+fn is_placeholder(length: u32) -> bool {
+    PLACEHOLDERS.iter().any(|range| range.contains(&length))
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+fn read_format(path: &Path, bytes: &[u8], length: u32) -> Result<Format, AudioError> {
+    let chunk = &bytes[..bytes.len().min(length as usize)];
     let short = |at: usize| match chunk.get(at..at + 2) {
         Some(&[low, high]) => Ok(u16::from_le_bytes([low, high])),
-        _ => Err(ended(path, io::ErrorKind::UnexpectedEof.into(), "within its format")),
+        _ => Err(damaged(path, "the file ends within its format")),
     };
     let mut format = Format {
         tag: short(0)?,
@@ -151,24 +152,32 @@ fn read_format(path: &Path, reader: &mut impl Read, length: u32) -> Result<Forma
         // The true type is the beginning of the subformat GUID.
         format.tag = short(24)?;
     }
+    // Frames of MP3 have no fixed number of bytes.
+    if format.tag == MP3 {
+        return Ok(Format { bytes_per_frame: format.channels, ..format });
+    }
     let whole = format.channels > 0 && format.bytes_per_frame.is_multiple_of(format.channels);
     if !whole || format.bytes_per_sample() == 0 || bits.div_ceil(8) > format.bytes_per_sample() {
         let Format { channels, bytes_per_frame, .. } = format;
-        let problem = format!(
-            "its header states {channels} channels of {bits} bits in {bytes_per_frame} bytes"
-        );
-        return Err(AudioError::Damaged { path: path.into(), problem });
+        return Err(damaged(
+            path,
+            format!(
+                "its header states {channels} channels of {bits} bits in {bytes_per_frame} bytes"
+            ),
+        ));
     }
     Ok(format)
 }
 
 /// hound over the samples alone, behind the plainest header that describes them.
-fn hound_reader<R: Read>(
+fn hound_reader<'a>(
     path: &Path,
     format: Format,
-    length: u32,
-    data: R,
-) -> Result<hound::WavReader<impl Read>, AudioError> {
+    data: &'a [u8],
+) -> Result<hound::WavReader<impl Read + use<'a>>, AudioError> {
+    // hound asks for 32 bits of length; a longer file is none that WAV can describe.
+    let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    let length = length - length % u32::from(format.bytes_per_frame);
     let mut header = Vec::with_capacity(44);
     header.extend(b"RIFF");
     header.extend(length.saturating_add(36).to_le_bytes());
@@ -183,18 +192,9 @@ fn hound_reader<R: Read>(
     header.extend((8 * format.bytes_per_sample()).to_le_bytes());
     header.extend(b"data");
     header.extend(length.to_le_bytes());
-    hound::WavReader::new(Cursor::new(header).chain(data)).map_err(|error| damaged(path, &error))
+    hound::WavReader::new(Cursor::new(header).chain(data)).map_err(|error| damaged(path, error))
 }
 
-fn ended(path: &Path, error: io::Error, place: &str) -> AudioError {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        let problem = format!("the file ends {place}");
-        AudioError::Damaged { path: path.into(), problem }
-    } else {
-        AudioError::Read { path: path.into(), source: error }
-    }
-}
-
-fn damaged(path: &Path, error: &hound::Error) -> AudioError {
-    AudioError::Damaged { path: path.into(), problem: error.to_string() }
+fn damaged(path: &Path, problem: impl ToString) -> AudioError {
+    AudioError::Damaged { path: path.into(), problem: problem.to_string() }
 }

@@ -155,16 +155,28 @@ fn preprocessor_files_give_the_presets() {
 #[test]
 fn faults_of_a_preprocessor_file_name_the_key() {
     for (key, value, expected) in [
-        ("truncation", json!("rand"), "truncation: `rand` is not known; give `rand_trunc` or"),
-        ("padding", json!("repeat_pad"), "padding: `repeat_pad` is not known; give `repeatpad`"),
-        ("top_db", json!(80), "top_db: 80 is not supported; give null"),
-        ("padding_value", json!(0.5), "padding_value: 0.5 is not supported; give 0"),
-        ("nb_max_samples", json!(1), "nb_max_samples: 1 is not max_length_s times sampling_rate"),
-        ("nb_frequency_bins", json!(512), "nb_frequency_bins: 512 is not half of"),
-        ("max_length_s", json!(0), "nb_max_samples: 480000 is not"),
-        ("hop_length", json!(0), "hop_length: 0 is out of range"),
+        ("truncation", json!("rand"), "truncation = rand: must be rand_trunc or"),
+        ("padding", json!("repeat_pad"), "padding = repeat_pad: must be repeatpad, "),
+        ("top_db", json!(80), "top_db = 80: must be null"),
+        ("padding_value", json!(0.5), "padding_value = 0.5: must be 0"),
+        (
+            "nb_max_samples",
+            json!(1),
+            "nb_max_samples = 1: must be max_length_s times sampling_rate, 480000",
+        ),
+        (
+            "nb_frequency_bins",
+            json!(512),
+            "nb_frequency_bins = 512: must be half of fft_window_size plus 1, 513",
+        ),
+        ("max_length_s", json!(0), "nb_max_samples = 480000: must be"),
+        ("hop_length", json!(0), "hop_length = 0: must be at least 1"),
         ("feature_size", json!("x"), "preprocessor_config.json: invalid type: string \"x\""),
-        ("feature_extractor_type", json!("Wav2Vec2"), "feature_extractor_type: `Wav2Vec2` is not"),
+        (
+            "feature_extractor_type",
+            json!("Wav2Vec2"),
+            "feature_extractor_type = Wav2Vec2: must be ClapFeatureExtractor",
+        ),
     ] {
         let text = read(key, value).unwrap_err().to_string();
         assert!(text.starts_with(expected), "{text}");
@@ -202,6 +214,6 @@ fn policies_that_leave_other_lengths_are_refused() {
         edit(&mut config);
         ClapFrontEnd::new(&config).err().unwrap().to_string()
     };
-    assert!(text(|config| config.clip.fill = Fill::None).starts_with("clip.fill: `none` leaves"));
-    assert!(text(|config| config.clip.crop = Crop::None).starts_with("clip.crop: `none` leaves"));
+    assert!(text(|config| config.clip.fill = Fill::None).starts_with("clip.fill = none: must be "));
+    assert!(text(|config| config.clip.crop = Crop::None).starts_with("clip.crop = none: must be "));
 }

@@ -125,14 +125,14 @@ fn faults_name_the_key() {
     let base = LogMelConfig::aisfx;
     let text = |config: LogMelConfig| LogMel::new(&config).err().unwrap().to_string();
     for (fault, config) in [
-        ("sample_rate: 0 is out of range", LogMelConfig { sample_rate: 0, ..base() }),
-        ("n_fft: 1 is", LogMelConfig { n_fft: 1, ..base() }),
-        ("win_length: 4096 is", LogMelConfig { win_length: 4096, ..base() }),
-        ("hop_length: 0 is", LogMelConfig { hop_length: 0, ..base() }),
-        ("n_mels: 0 is", LogMelConfig { n_mels: 0, ..base() }),
-        ("n_mels: filter", LogMelConfig { n_mels: 1000, ..base() }),
-        ("f_min: NaN is", LogMelConfig { f_min: f64::NAN, ..base() }),
-        ("f_max: 22051 is", LogMelConfig { f_max: 22_051.0, ..base() }),
+        ("sample_rate = 0: must be 1000 to 768000 Hz", LogMelConfig { sample_rate: 0, ..base() }),
+        ("n_fft = 1: must be 2 to", LogMelConfig { n_fft: 1, ..base() }),
+        ("win_length = 4096: must be", LogMelConfig { win_length: 4096, ..base() }),
+        ("hop_length = 0: must be", LogMelConfig { hop_length: 0, ..base() }),
+        ("n_mels = 0: must be 1", LogMelConfig { n_mels: 0, ..base() }),
+        ("n_mels = 1000: must be smaller", LogMelConfig { n_mels: 1000, ..base() }),
+        ("f_min = NaN: must", LogMelConfig { f_min: f64::NAN, ..base() }),
+        ("f_max = 22051: must", LogMelConfig { f_max: 22_051.0, ..base() }),
     ] {
         let text = text(config);
         assert!(text.starts_with(fault), "{text}");

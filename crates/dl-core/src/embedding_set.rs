@@ -6,57 +6,19 @@
 //! (JSON arrays of N and M strings) and `provenance` (a JSON object, see
 //! [`Provenance`]). From Python it is one `safetensors.numpy.save_file` call.
 
-use std::{
-    collections::HashSet,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashSet, path::Path};
 
 use ndarray::{Array2, ArrayView2, Axis};
-use serde::{Deserialize, Serialize};
 
-use crate::Fingerprint;
+use crate::{FileError, Fingerprint, text::told_apart};
 
+mod checks;
 mod file;
 mod npy;
+mod provenance;
 
 pub use npy::{read_rows, write_rows};
-
-/// What is wrong with an embedding set or its file. Every variant names the file
-/// (or the set's name in memory).
-#[derive(Debug, thiserror::Error)]
-pub enum EmbeddingSetError {
-    /// The file cannot be opened, read or written.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is not what it should be; `problem` says how and what to do.
-    #[error("{path}: {problem}", path = path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Cause and remedy.
-        problem: String,
-    },
-}
-
-/// Where a set comes from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Provenance {
-    /// `train`, `validation`, `test` or the user's own word.
-    pub split: String,
-    /// Name and fingerprint of the encoder.
-    pub encoder: String,
-    /// Fingerprint of the corpus (sounds and captions).
-    pub corpus: String,
-    /// The bridges that the audio side has been through, first to last.
-    #[serde(default)]
-    pub bridges: Vec<String>,
-}
+pub use provenance::{MismatchError, Provenance};
 
 /// Paired audio and text embeddings of one split.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,10 +53,11 @@ impl EmbeddingSet {
         self.ids.is_empty()
     }
 
-    /// Digest of the list of ids: tables carry it beside n, so that two tables
-    /// over different clips are not taken for one.
+    /// Digest of the corpus and the list of ids: tables carry it beside n, so that two
+    /// tables over different clips are not taken for one. An id names a clip within its
+    /// corpus only.
     pub fn id_hash(&self) -> Fingerprint {
-        Fingerprint::of(&self.ids)
+        Fingerprint::of(&(&self.provenance.corpus, &self.ids))
     }
 
     /// The indices of each clip's captions, in order: `[N]` lists.
@@ -140,7 +103,8 @@ impl EmbeddingSet {
         set
     }
 
-    /// One set of the clips of all `sets`, in order, with the provenance of the first.
+    /// One set of the clips of all `sets`, in order, with the provenance of the first;
+    /// its corpus is a digest of all corpora where they differ.
     ///
     /// # Panics
     /// When there is none, or their dimensions differ.
@@ -163,7 +127,7 @@ impl EmbeddingSet {
                 .flat_map(|(set, start)| set.owners.iter().map(move |owner| start + owner))
                 .collect(),
             text: stack(|set| &set.text),
-            provenance: sets[0].provenance.clone(),
+            provenance: Provenance { corpus: joint_corpus(sets), ..sets[0].provenance.clone() },
         }
     }
 
@@ -171,56 +135,78 @@ impl EmbeddingSet {
     /// a set in memory) that an error shall name.
     ///
     /// # Errors
-    /// [`EmbeddingSetError::Invalid`] for the first fault found.
-    pub fn validate(&self, name: &Path) -> Result<(), EmbeddingSetError> {
+    /// [`FileError::Invalid`] for the first fault found.
+    pub fn validate(&self, name: &Path) -> Result<(), FileError> {
+        self.validate_sides(name, name)
+    }
+
+    /// The same of a set whose sides come from two files.
+    fn validate_sides(&self, audio: &Path, text: &Path) -> Result<(), FileError> {
         let (n, m) = (self.ids.len(), self.captions.len());
         let fault = if self.audio.nrows() != n {
-            Some(format!("{n} ids but {} audio embeddings", self.audio.nrows()))
+            Some((audio, format!("{n} ids but {} audio embeddings", self.audio.nrows())))
         } else if self.text.nrows() != m || self.owners.len() != m {
             let (rows, owners) = (self.text.nrows(), self.owners.len());
-            Some(format!("{m} captions but {rows} text embeddings and {owners} owners"))
-        } else if self.audio.ncols() != self.text.ncols() {
-            Some(format!(
-                "audio embeddings have {} dimensions but text embeddings {}; both sides must come \
-                 from one encoder",
-                self.audio.ncols(),
-                self.text.ncols()
-            ))
+            Some((text, format!("{m} captions but {rows} text embeddings and {owners} owners")))
         } else if n == 0 || self.audio.ncols() == 0 {
-            Some("it holds no embeddings".into())
+            Some((audio, "it holds no embeddings".into()))
+        } else if self.audio.ncols() != self.text.ncols() {
+            let (dims, others) = (self.audio.ncols(), self.text.ncols());
+            let problem = format!(
+                "audio embeddings have {dims} dimensions but text embeddings {others}; both sides \
+                 must come from one encoder"
+            );
+            Some((text, problem))
         } else {
-            self.first_bad_entry()
+            self.first_bad_entry(audio, text)
         };
         match fault {
             None => Ok(()),
-            Some(problem) => Err(invalid(name, problem)),
+            Some((path, problem)) => Err(invalid(path, problem)),
         }
     }
 
-    fn first_bad_entry(&self) -> Option<String> {
+    fn first_bad_entry<'a>(&self, audio: &'a Path, text: &'a Path) -> Option<(&'a Path, String)> {
         let mut seen = HashSet::new();
-        if let Some(id) = self.ids.iter().find(|id| !seen.insert(id.as_str())) {
-            return Some(format!("id '{id}' occurs twice; every clip needs an id of its own"));
+        for (clip, id) in self.ids.iter().enumerate() {
+            if id.trim().is_empty() {
+                return Some((audio, format!("clip {clip} has an empty id; give it one")));
+            }
+            if !seen.insert(id.as_str()) {
+                let id = told_apart(id, []);
+                let problem = format!("id {id} occurs twice; every clip needs an id of its own");
+                return Some((audio, problem));
+            }
         }
         if let Some(row) = self.owners.iter().position(|&owner| owner >= self.len()) {
             let (owner, n) = (self.owners[row], self.len());
-            return Some(format!("caption {row} belongs to clip {owner}, but there are {n} clips"));
+            let problem = format!("caption {row} belongs to clip {owner}, but there are {n} clips");
+            return Some((text, problem));
         }
+        let of_clip = |(row, what): (usize, &str)| {
+            let id = told_apart(self.ids[row].as_str(), []);
+            (audio, format!("the audio embedding of {id} {what}"))
+        };
+        let of_caption = |(row, what): (usize, &str)| {
+            (text, format!("the text embedding of caption {row} {what}"))
+        };
         bad_row(self.audio.view())
-            .map(|(row, what)| format!("the audio embedding of '{}' {what}", self.ids[row]))
-            .or_else(|| {
-                bad_row(self.text.view())
-                    .map(|(row, what)| format!("the text embedding of caption {row} {what}"))
-            })
+            .map(of_clip)
+            .or_else(|| bad_row(self.text.view()).map(of_caption))
     }
 }
 
-fn invalid(path: &Path, problem: String) -> EmbeddingSetError {
-    EmbeddingSetError::Invalid { path: path.into(), problem }
+fn joint_corpus(sets: &[EmbeddingSet]) -> String {
+    let mut corpora: Vec<&str> = sets.iter().map(|set| set.provenance.corpus.as_str()).collect();
+    corpora.dedup();
+    match corpora.as_slice() {
+        [one] => (*one).to_owned(),
+        several => Fingerprint::of(&several).to_string(),
+    }
 }
 
-fn owner_index(path: &Path, owner: i64) -> Result<usize, EmbeddingSetError> {
-    usize::try_from(owner).map_err(|_| invalid(path, format!("owner {owner} is negative")))
+fn invalid(path: &Path, problem: String) -> FileError {
+    FileError::Invalid { path: path.into(), problem }
 }
 
 fn bad_row(rows: ArrayView2<'_, f32>) -> Option<(usize, &'static str)> {

@@ -59,6 +59,22 @@ impl<T> Under for Result<T, ConfigError> {
     }
 }
 
+/// Joins the place where a reader met a fault (`bridges.mine`; `.` is the top) with the key
+/// that the fault's own message begins with, where it begins with one (`train.steps: ...`):
+/// the whole dotted key, and the message without it. Sections that are read in two passes,
+/// first their `kind` and then the rest by it, tell the inner key in this way.
+pub fn at<'m>(place: &str, message: &'m str) -> (String, &'m str) {
+    let is_key = |text: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
+        !text.is_empty() && text.chars().all(plain)
+    };
+    match message.split_once(": ") {
+        Some((key, rest)) if is_key(key) && place == "." => (key.to_owned(), rest),
+        Some((key, rest)) if is_key(key) => (format!("{place}.{key}"), rest),
+        _ => (place.to_owned(), message),
+    }
+}
+
 /// A file that cannot be used. Every message begins with its path.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -109,6 +125,17 @@ mod tests {
         let line = fault.unwrap_err().to_string();
         assert_eq!(line, "bridges.pls.train.steps = 0: must be at least 1");
         assert_eq!(check(true, "steps", 1, "at least 1").under("train"), Ok(()));
+    }
+
+    #[test]
+    fn a_key_of_two_passes_is_one() {
+        let joined = |place, message| at(place, message).0 + " | " + at(place, message).1;
+        let inner = "train.steps: invalid type: string \"9\", expected u64";
+        let rest = "invalid type: string \"9\", expected u64";
+        assert_eq!(joined("bridges.mine", inner), format!("bridges.mine.train.steps | {rest}"));
+        assert_eq!(joined(".", inner), format!("train.steps | {rest}"));
+        assert_eq!(joined("seeds[1]", rest), format!("seeds[1] | {rest}"));
+        assert_eq!(joined(".", rest), format!(". | {rest}"));
     }
 
     #[test]

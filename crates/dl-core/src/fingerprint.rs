@@ -5,13 +5,14 @@
 
 use std::{
     fmt,
-    fs::File,
     io::{self, Read},
     path::Path,
 };
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::regular;
 
 /// A SHA-256 digest in lower-case hex.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,9 +36,12 @@ impl Fingerprint {
         Self::of_bytes(&json)
     }
 
-    /// Digest of a file's content, read in blocks.
+    /// Digest of a regular file's content, read in blocks.
+    ///
+    /// # Errors
+    /// As [`regular::open`], without the path.
     pub fn of_file(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = regular::open(path)?;
         let mut digest = Sha256::new();
         let mut block = vec![0; 1 << 20];
         loop {

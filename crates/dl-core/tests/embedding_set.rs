@@ -37,14 +37,18 @@ fn npy_files_round_trip() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     small().export_npy(directory.path()).unwrap();
-    let set = EmbeddingSet::import_npy(&at("audio.npy"), &at("text.npy"), Some(&at("owners.npy")))
-        .unwrap();
+    let mut notes = Vec::new();
+    let mut import = |owners: Option<&Path>| {
+        EmbeddingSet::import_npy(&at("audio.npy"), &at("text.npy"), owners, &mut notes)
+    };
+    let set = import(Some(&at("owners.npy"))).unwrap();
     assert_eq!(
         (&set.audio, &set.text, &set.owners),
         (&small().audio, &small().text, &small().owners)
     );
-    let error = EmbeddingSet::import_npy(&at("audio.npy"), &at("text.npy"), None).unwrap_err();
+    let error = import(None).unwrap_err();
     assert!(error.to_string().contains("3 captions for 2 clips"), "{error}");
+    assert!(notes.is_empty(), "{notes:?}");
 }
 
 #[test]
@@ -120,4 +124,71 @@ fn sets_stand_one_behind_the_other() {
     assert_eq!(part.text.row(2), small().text.row(0));
     // Two clips of one name are found when it is written.
     assert!(fault(&EmbeddingSet::concat(&[small(), small()])).contains("id 'a' occurs twice"));
+}
+
+#[test]
+fn the_id_hash_tells_corpora_apart() {
+    let of = |corpus: &str| {
+        let mut set = small();
+        set.provenance.corpus = corpus.into();
+        set
+    };
+    assert_eq!(of("one").id_hash(), of("one").id_hash());
+    assert_ne!(of("one").id_hash(), of("other").id_hash());
+    assert_ne!(of("one").id_hash(), of("one").select(&[0]).id_hash());
+    // Joined sets keep a corpus that they share, and tell others apart in any place.
+    let joint = |corpora: [&str; 2]| EmbeddingSet::concat(&corpora.map(of)).provenance.corpus;
+    assert_eq!(joint(["one", "one"]), "one");
+    assert_ne!(joint(["one", "other"]), joint(["one", "third"]));
+    assert_ne!(joint(["one", "other"]), "one");
+}
+
+#[test]
+fn sets_of_two_encoders_are_told_apart() {
+    let of = |encoder: &str| {
+        let mut set = small();
+        set.provenance.encoder = encoder.into();
+        set
+    };
+    let (one, other) = (of("0123456789abcdef"), of("fedcba9876543210"));
+    assert_eq!(one.same_encoder(&one), Ok(()));
+    assert_eq!(one.same_encoder(&of("")), Ok(()));
+    assert_eq!(
+        one.same_encoder(&other).unwrap_err().to_string(),
+        "the sets are of different encoders (0123456789ab and fedcba987654); embed both with \
+         one encoder"
+    );
+    let mut wide = of("");
+    wide.audio = Array2::ones((2, 3));
+    wide.text = Array2::ones((3, 3));
+    let text = one.same_encoder(&wide).unwrap_err().to_string();
+    assert!(text.starts_with("the sets have embeddings of 2 and of 3 dimensions"), "{text}");
+}
+
+#[test]
+fn clips_in_both_sets_are_named() {
+    let of = |ids: &[&str]| {
+        let rows = Array2::from_shape_fn((ids.len(), 2), |(row, _)| 1.0 + row as f32);
+        EmbeddingSet {
+            ids: ids.iter().map(|&id| id.into()).collect(),
+            audio: rows.clone(),
+            captions: vec![String::new(); ids.len()],
+            owners: (0..ids.len()).collect(),
+            text: rows,
+            provenance: Provenance::default(),
+        }
+    };
+    let train = of(&["a", "b", "c", "d", "e"]);
+    assert_eq!(train.disjoint(&of(&["f", "g"])), Ok(()));
+    let text = |other: &EmbeddingSet| train.disjoint(other).unwrap_err().to_string();
+    assert!(text(&of(&["x", "c"])).starts_with("1 of the clips stand in both sets ('c'); "));
+    let many = text(&of(&["e", "d", "c", "b"]));
+    assert!(many.starts_with("4 of the clips stand in both sets ('b', 'c', 'd', …); "), "{many}");
+    // Row numbers name nothing: rows are compared.
+    let (one, mut other) = (of(&["0", "1", "2"]), of(&["0", "1"]));
+    other.audio += 10.0;
+    assert_eq!(one.disjoint(&other), Ok(()));
+    other.audio.row_mut(1).assign(&one.audio.row(2));
+    let text = one.disjoint(&other).unwrap_err().to_string();
+    assert!(text.starts_with("1 of the clips stand in both sets ('2')"), "{text}");
 }

@@ -1,19 +1,24 @@
 //! Scenes as files to listen to: one WAV each, and `scenes.csv` beside them.
 
-use std::{io, path::Path};
+use std::path::Path;
 
-use dl_core::{Progress, atomic};
+use dl_core::{FileError, Progress, atomic};
 use rayon::prelude::*;
 
-use crate::{Corpus, DataError, EventRecord, Split};
+use crate::{
+    corpus::{Corpus, EventRecord},
+    error::DataError,
+    split::Split,
+};
 
 /// The table that [`export`] writes last.
 pub const SCENES: &str = "scenes.csv";
 
-/// Renders the first `count` clips of a split (or all there are) in parallel into `directory`: `<id>.wav` (16-bit PCM)
-/// and `scenes.csv` with the columns `id`, `file`, `captions` (parted by ` | `) and
-/// `events` (`label @ onset+onset s, source, gain`, parted by ` | `). Each file is
-/// written whole or not at all, the table last. Returns the number of clips.
+/// Renders the first `count` clips of a split (or all there are) in parallel into
+/// `directory`: `<id>.wav` (16-bit PCM) and `scenes.csv` with the columns `id`, `file`,
+/// `captions` (parted by ` | `) and `events` (`label @ onset+onset s, source, gain`, parted
+/// by ` | `; empty where clips are no scenes). Each file is written whole or not at all,
+/// the table last. Returns the number of clips.
 ///
 /// # Errors
 /// The first [`DataError`] of a render or of the disk.
@@ -42,7 +47,8 @@ pub fn export(
         let mut writer = csv::Writer::from_writer(file);
         writer.write_record(["id", "file", "captions", "events"])?;
         for (index, clip) in clips.iter().enumerate() {
-            let events: Vec<String> = corpus.events(split, index).iter().map(event_text).collect();
+            let events = corpus.as_scenes().map(|scenes| scenes.events(split, index));
+            let events: Vec<String> = events.iter().flatten().map(event_text).collect();
             writer.write_record([
                 &clip.id,
                 &format!("{}.wav", clip.id),
@@ -52,7 +58,7 @@ pub fn export(
         }
         writer.flush()
     })
-    .map_err(|source: io::Error| DataError::io(&table, source))?;
+    .map_err(|source| FileError::io(&table, source))?;
     Ok(clips.len())
 }
 

@@ -7,28 +7,40 @@
 
 mod bank;
 mod corpus;
+mod corpus_config;
 mod dice;
 mod error;
 mod export;
 pub mod grammar;
+mod kind;
+mod lexicon;
 mod manifest;
+mod mix_config;
+mod mixed_scenes;
 mod mixer;
 mod partition;
+mod plan;
+mod recorded;
 mod recordings;
 mod scene;
-mod scene_corpus;
+mod soundscapes;
 mod split;
 mod synth;
 
 pub use bank::{SourceBank, SourceKey};
-pub use corpus::{
-    Clip, Corpus, CorpusConfig, EventRecord, RecordedConfig, Single, SoundscapesConfig,
-};
+pub use corpus::{Clip, Corpus, EventRecord, SceneCorpus, Single};
+pub use corpus_config::{CorpusConfig, CorpusEntry};
 pub use error::DataError;
 pub use export::{SCENES, export};
+/// Here for [`register_corpus`].
+pub use inventory;
+pub use kind::CorpusKind;
 pub use manifest::{MANIFEST, ManifestSummary, write_manifest};
-pub use scene::{Distance, Event, MixConfig, Relation, Scene};
-pub use scene_corpus::SceneCorpus;
+pub use mix_config::MixConfig;
+pub use mixed_scenes::MixedScenes;
+pub use recorded::RecordedConfig;
+pub use scene::{Distance, Event, Relation, Scene};
+pub use soundscapes::SoundscapesConfig;
 pub use split::{PerSplit, Split};
 pub use synth::SYNTH_VERSION;
 

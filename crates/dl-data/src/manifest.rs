@@ -10,9 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dl_core::atomic;
+use dl_core::{FileError, atomic, text};
 
-use crate::{DataError, grammar};
+use crate::lexicon;
 
 /// The name of the file in each root.
 pub const MANIFEST: &str = "manifest.csv";
@@ -31,11 +31,11 @@ pub(crate) struct Row {
 }
 
 /// Reads and checks the manifest of a folder.
-pub(crate) fn read(root: &Path) -> Result<Vec<Row>, DataError> {
+pub(crate) fn read(root: &Path) -> Result<Vec<Row>, FileError> {
     let path = root.join(MANIFEST);
-    let fault = |problem: String| DataError::manifest(&path, problem);
+    let fault = |problem: String| FileError::invalid(&path, problem);
     if !root.is_dir() {
-        return Err(DataError::manifest(root, "there is no such folder; correct `roots`"));
+        return Err(FileError::invalid(root, "there is no such folder; correct `roots`"));
     }
     if !path.is_file() {
         return Err(fault(
@@ -44,10 +44,8 @@ pub(crate) fn read(root: &Path) -> Result<Vec<Row>, DataError> {
                 .into(),
         ));
     }
-    let bytes = fs::read(&path).map_err(|source| DataError::io(&path, source))?;
-    // Spreadsheets put a byte order mark before the first column's name.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let text = text::read(&path)?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| fault(unreadable(&error)))?.clone();
     let column = |name: &str| header.iter().position(|found| found.eq_ignore_ascii_case(name));
     let required = |name: &str| {
@@ -68,13 +66,18 @@ pub(crate) fn read(root: &Path) -> Result<Vec<Row>, DataError> {
     for record in reader.records() {
         let record = record.map_err(|error| fault(unreadable(&error)))?;
         let line = record.position().map_or(0, csv::Position::line);
+        if record.iter().any(|field| field.contains('\n')) {
+            return Err(fault(format!(
+                "line {line} has a field that goes on over the next line; close its quotation mark"
+            )));
+        }
         let field = |index: Option<usize>| {
             index.and_then(|index| record.get(index)).filter(|text| !text.is_empty())
         };
         let file = field(Some(file))
             .ok_or_else(|| fault(format!("line {line} has no file; fill it in or delete it")))?;
         let name = field(Some(label)).unwrap_or_default();
-        let label = grammar::canonical_label(name);
+        let label = lexicon::canonical_label(name);
         if !label.chars().any(char::is_alphanumeric) {
             return Err(fault(format!(
                 "line {line}: the label of '{file}' is empty or has no letters; name its sound"
@@ -128,13 +131,13 @@ pub struct ManifestSummary {
 /// hold folds and sources that the folder does not show.
 ///
 /// # Errors
-/// [`DataError::Manifest`] when a manifest exists or no recording is found, and
-/// [`DataError::Io`] when the disk refuses.
-pub fn write_manifest(root: &Path) -> Result<ManifestSummary, DataError> {
+/// [`FileError::Invalid`] when a manifest exists or no recording is found, and
+/// [`FileError::Io`] when the disk refuses.
+pub fn write_manifest(root: &Path) -> Result<ManifestSummary, FileError> {
     let path = root.join(MANIFEST);
     if path.exists() {
         let problem = "exists already; move it away to have it written again";
-        return Err(DataError::manifest(&path, problem));
+        return Err(FileError::invalid(&path, problem));
     }
     let mut found = Vec::new();
     walk(root, "", &mut found)?;
@@ -145,7 +148,7 @@ pub fn write_manifest(root: &Path) -> Result<ManifestSummary, DataError> {
         let known = EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
         match file.split_once('/') {
             Some((label, _)) if known && label.chars().any(char::is_alphanumeric) => {
-                let label = grammar::plain_label(label);
+                let label = lexicon::plain_label(label);
                 if !labels.contains(&label) {
                     labels.push(label.clone());
                 }
@@ -155,7 +158,7 @@ pub fn write_manifest(root: &Path) -> Result<ManifestSummary, DataError> {
         }
     }
     if rows.is_empty() {
-        return Err(DataError::manifest(
+        return Err(FileError::invalid(
             root,
             "holds no recordings in folders named after their labels (label/file.wav)",
         ));
@@ -168,19 +171,19 @@ pub fn write_manifest(root: &Path) -> Result<ManifestSummary, DataError> {
         }
         writer.flush()
     })
-    .map_err(|source| DataError::io(&path, source))?;
+    .map_err(|source| FileError::io(&path, source))?;
     Ok(ManifestSummary { path, recordings: rows.len(), labels, left_out })
 }
 
 /// Collects the files under `root/inside` as paths relative to `root`, with slashes.
-fn walk(root: &Path, inside: &str, found: &mut Vec<String>) -> Result<(), DataError> {
+fn walk(root: &Path, inside: &str, found: &mut Vec<String>) -> Result<(), FileError> {
     let folder = root.join(inside);
-    let fault = |source: io::Error| DataError::io(&folder, source);
+    let fault = |source: io::Error| FileError::io(&folder, source);
     for entry in fs::read_dir(&folder).map_err(fault)? {
         let entry = entry.map_err(fault)?;
         let name = entry.file_name().into_string().map_err(|name| {
             let problem = format!("the name {} is not UTF-8; rename it", name.display());
-            DataError::manifest(&folder, problem)
+            FileError::invalid(&folder, problem)
         })?;
         if name.starts_with('.') {
             continue;

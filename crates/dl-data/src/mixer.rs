@@ -8,7 +8,8 @@ use std::{borrow::Cow, ops::Range};
 
 use crate::{
     dice::Dice,
-    scene::{Distance, Event, MixConfig, Scene},
+    mix_config::MixConfig,
+    scene::{Distance, Event, Scene},
     synth::toolbox::{Biquad, Synth, fade},
 };
 

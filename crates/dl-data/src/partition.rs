@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use dl_core::noise::item_of;
 
-use crate::Split;
+use crate::split::Split;
 
 /// What the parting looks at in a recording.
 #[derive(Clone, Debug)]

@@ -10,15 +10,16 @@ use std::{
 };
 
 use dl_audio::decode_bytes;
-use dl_core::Fingerprint;
+use dl_core::{ConfigError, Fingerprint, regular};
 use rayon::prelude::*;
 
 use crate::{
-    DataError, Split,
     bank::{SourceBank, SourceKey},
+    error::DataError,
     manifest::{self, Row},
     mixer::{liveliest_start, soften_end, sounding_range},
     partition::{self, Item, Rule},
+    split::Split,
 };
 
 /// One recording in memory.
@@ -109,13 +110,13 @@ impl RecordedBank {
 }
 
 /// A short name for each root: its last part, numbered where two are alike.
-fn names(roots: &[PathBuf]) -> Result<Vec<String>, DataError> {
+fn names(roots: &[PathBuf]) -> Result<Vec<String>, ConfigError> {
     let mut seen = BTreeSet::new();
     let mut names: Vec<String> = Vec::new();
     for root in roots {
         let place = fs::canonicalize(root).unwrap_or_else(|_| root.clone());
         if !seen.insert(place.clone()) {
-            return Err(DataError::config("roots", format!("{} stands twice", root.display())));
+            return Err(ConfigError::new("roots", root.display(), "there once, not twice"));
         }
         let last = place.file_name().map_or("root".into(), |name| name.display().to_string());
         let same = names.iter().filter(|name| name.split('#').next() == Some(&last)).count();
@@ -126,10 +127,10 @@ fn names(roots: &[PathBuf]) -> Result<Vec<String>, DataError> {
 
 /// Reads, hashes, decodes and resamples one file; the error is a warning for people.
 fn load(name: String, path: &Path, rate: u32, longest: usize) -> Result<Recording, String> {
-    if !path.is_file() {
+    if !path.exists() {
         return Err(format!("{} is listed but not there; left out", path.display()));
     }
-    let bytes = fs::read(path).map_err(|error| format!("{}: {error}; left out", path.display()))?;
+    let bytes = regular::read(path).map_err(|error| format!("{error}; left out"))?;
     let content = Fingerprint::of_bytes(&bytes);
     let mut samples = decode_bytes(path, bytes)
         .and_then(|waveform| waveform.resample(rate))

@@ -11,7 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dl_data::{Corpus, PerSplit, RecordedConfig, SceneCorpus, Split, write_manifest};
+use dl_data::{
+    Corpus, CorpusConfig, MixedScenes, PerSplit, RecordedConfig, SceneCorpus, Split, write_manifest,
+};
 use tempfile::TempDir;
 
 /// Half a second of a tone between two quarters of silence.
@@ -51,7 +53,7 @@ fn config(roots: &[&Path]) -> RecordedConfig {
     }
 }
 
-fn open(root: &Path) -> Result<SceneCorpus, String> {
+fn open(root: &Path) -> Result<MixedScenes, String> {
     config(&[root]).open(0).map_err(|error| error.to_string())
 }
 
@@ -117,14 +119,23 @@ fn manifests_at_fault_are_named() {
     assert!(error.contains("line 2: fold 'one' is not a whole number"), "{error}");
     let error = fault(path, "file,label\nKettle/0.wav\n");
     assert!(error.contains("is not readable as CSV"), "{error}");
+    let open_quote = "file,label\n\"Kettle/0.wav,kettle\nKettle/1.wav,kettle\n\",kettle\n";
+    let error = fault(path, open_quote);
+    assert!(error.contains("line 2 has a field that goes on over the next line"), "{error}");
+    fs::write(path.join("manifest.csv"), b"file,label\n\xff,kettle\n").unwrap();
+    let error = open(path).map(|_| ()).unwrap_err();
+    assert!(error.contains("manifest.csv: line 2: byte 0xff is not UTF-8"), "{error}");
     let error = fault(path, "file,label\nnowhere.wav,kettle\n");
     assert!(error.contains("none of the 1 listed recordings can be used"), "{error}");
     let error = fault(path, "file,label\nKettle/0.wav,kettle\nKettle/1.wav,kettle\n");
     assert!(error.contains("the train split has sounds of 1 labels"), "{error}");
     let error = config(&[path, path]).open(0).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("`roots`") && error.contains("stands twice"), "{error}");
+    assert!(
+        error.starts_with("roots = ") && error.ends_with("must be there once, not twice"),
+        "{error}"
+    );
     let error = config(&[]).open(0).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("`roots`: no folder is given"), "{error}");
+    assert_eq!(error, "roots = []: must be one or more folders that hold a manifest.csv");
     let error = config(&[Path::new("no/such")]).open(0).map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, "no/such: there is no such folder; correct `roots`");
 }
@@ -202,6 +213,19 @@ fn the_same_bytes_under_two_names_stay_together() {
             assert_eq!(*split_of.entry(key).or_insert(split), split);
         }
     }
+}
+
+#[test]
+fn relative_roots_are_meant_from_the_folder_given() {
+    let root = folder(10);
+    write_manifest(root.path()).unwrap();
+    let name = root.path().file_name().unwrap().to_str().unwrap();
+    let text = format!("kind = 'recorded'\nroots = ['{name}']\nsample_rate = 8000\n");
+    let config: CorpusConfig = toml::from_str(&text).unwrap();
+    let corpus = config.open(0, root.path().parent().unwrap()).unwrap();
+    assert_eq!(corpus.as_scenes().unwrap().singles(Split::Test).len(), 4);
+    let error = config.open(0, root.path()).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("there is no such folder; correct `roots`"), "{error}");
 }
 
 #[test]

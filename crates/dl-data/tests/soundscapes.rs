@@ -4,11 +4,11 @@
 // Helpers outside of test functions unwrap too.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashSet;
+use std::{collections::HashSet, path::Path};
 
 use dl_data::{
-    Corpus, CorpusConfig, Distance, MixConfig, PerSplit, Relation, SceneCorpus, SoundscapesConfig,
-    Split,
+    Corpus, CorpusConfig, Distance, MixConfig, MixedScenes, PerSplit, Relation, SceneCorpus,
+    SoundscapesConfig, Split,
 };
 use rayon::prelude::*;
 
@@ -21,12 +21,12 @@ fn config() -> SoundscapesConfig {
     }
 }
 
-fn open(config: &SoundscapesConfig, seed: u64) -> SceneCorpus {
+fn open(config: &SoundscapesConfig, seed: u64) -> MixedScenes {
     config.open(seed).unwrap()
 }
 
 /// The bits of some renders of every split.
-fn bits(corpus: &SceneCorpus, threads: usize) -> Vec<Vec<u32>> {
+fn bits(corpus: &MixedScenes, threads: usize) -> Vec<Vec<u32>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let all: Vec<(Split, usize)> =
         Split::ALL.iter().flat_map(|&split| (0..20).map(move |index| (split, index))).collect();
@@ -269,27 +269,54 @@ fn files_say_what_the_corpus_says() {
 #[test]
 fn configurations_at_fault_are_named() {
     let parse = |text: &str| toml::from_str::<CorpusConfig>(text);
-    let fault = |text: &str| parse(text).unwrap().open(0).map(|_| ()).unwrap_err().to_string();
+    let fault = |text: &str| {
+        parse(text).unwrap().open(0, Path::new("")).map(|_| ()).unwrap_err().to_string()
+    };
     assert!(parse("kind = 'soundscapes'").is_ok());
     let error = parse("kind = 'soundscapes'\nsample_rat = 3").unwrap_err().to_string();
     assert!(error.contains("sample_rat"), "{error}");
     let error = fault("kind = 'soundscapes'\nmix = { far = 0.95 }");
-    assert_eq!(error, "`mix.far`: 0.95 is not between 0 and 0.85");
+    assert_eq!(error, "mix.far = 0.95: must be from 0 to 0.85");
     let error = fault("kind = 'soundscapes'\nsample_rate = 100");
-    assert_eq!(error, "`sample_rate`: 100 is not between 8000 and 192000");
+    assert_eq!(error, "sample_rate = 100: must be from 8000 to 192000");
     let error = fault("kind = 'soundscapes'\nmix = { seconds = nan }");
-    assert!(error.starts_with("`mix.seconds`: NaN"), "{error}");
+    assert!(error.starts_with("mix.seconds = NaN: "), "{error}");
     let error = fault("kind = 'soundscapes'\nkinds = ['rain', 'dgo']");
-    assert!(error.contains("no kind is called 'dgo'") && error.contains("dog bark"), "{error}");
+    assert!(
+        error.starts_with("kinds = 'dgo': must be made of ") && error.contains("dog bark"),
+        "{error}"
+    );
     let error = fault("kind = 'soundscapes'\nkinds = ['rain']");
     assert!(error.contains("sounds of 1 labels"), "{error}");
     let error =
         fault("kind = 'soundscapes'\ninstances_per_kind = { train = 5, validation = 5, test = 0 }");
-    assert!(error.starts_with("`instances_per_kind.test`"), "{error}");
+    assert_eq!(error, "instances_per_kind.test = 0: must be at least 1 where there are scenes");
+    // What cannot even be read is told by its whole key.
+    let error = parse("kind = 'soundscapes'\nscenes = { train = -1, validation = 1, test = 1 }");
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("scenes.train: invalid value: integer `-1`"), "{error}");
+    let error = parse("kind = 'soundscape'").unwrap_err().to_string();
+    assert!(
+        error.contains(
+            "kind: unknown variant `soundscape`, expected one of `recorded`, `soundscapes`"
+        ),
+        "{error}"
+    );
+    let error = parse("sample_rate = 8000").unwrap_err().to_string();
+    assert!(error.contains("missing field `kind`"), "{error}");
 }
 
 #[test]
 fn an_index_beyond_the_end_is_an_error() {
     let error = open(&config(), 0).render(Split::Test, 120).unwrap_err().to_string();
     assert_eq!(error, "soundscapes has no scene 120 in its test split, which has 120");
+}
+
+#[test]
+fn a_configuration_is_written_with_every_setting_as_it_was_given() {
+    let parse = |text: &str| toml::from_str::<CorpusConfig>(text).unwrap();
+    let written = toml::to_string(&parse("kind = 'soundscapes'\nmix = { far = 0.1 }")).unwrap();
+    assert!(written.starts_with("kind = \"soundscapes\"\nsample_rate = 32000\n"), "{written}");
+    assert!(written.contains("\nfar = 0.1\n") && written.contains("\nalone = 0.35\n"), "{written}");
+    assert_eq!(toml::to_string(&parse(&written)).unwrap(), written);
 }

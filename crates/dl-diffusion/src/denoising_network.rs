@@ -1,29 +1,28 @@
 //! The network of Diffusion Bridge: its own U-Net, or the residual MLP of
 //! Diffusion-Link in its place.
 
+use dl_core::ConfigError;
 use dl_torch::Path;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use tch::Tensor;
 
 use crate::{
-    error::BridgeError,
     network::{Network, NetworkConfig},
+    tagged::{self, Tagged},
     unet::{Unet, UnetConfig},
 };
 
-/// Which network, by `kind`, and its size. Without a `kind` it is the residual MLP,
-/// which is also written without one: configurations from before there was a choice
-/// mean the same and keep their fingerprints.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", try_from = "Value")]
+/// Which network, by `kind`, and its size. Without a `kind` it is the residual MLP.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DenoisingNetworkConfig {
-    /// The 1-D U-Net, as published.
+    /// The 1-D U-Net, as published: `unet`.
     Unet(UnetConfig),
-    /// The residual MLP.
-    #[serde(untagged)]
+    /// The residual MLP: `residual_mlp`.
     ResidualMlp(NetworkConfig),
 }
+
+const UNET: &str = "unet";
+const RESIDUAL_MLP: &str = "residual_mlp";
 
 impl Default for DenoisingNetworkConfig {
     fn default() -> Self {
@@ -31,20 +30,26 @@ impl Default for DenoisingNetworkConfig {
     }
 }
 
-impl TryFrom<Value> for DenoisingNetworkConfig {
-    type Error = String;
-
-    fn try_from(mut value: Value) -> Result<Self, String> {
-        let kind = value.as_object_mut().and_then(|fields| fields.remove("kind"));
-        let config = match kind.as_ref().map_or(Some("residual_mlp"), Value::as_str) {
-            Some("residual_mlp") => serde_json::from_value(value).map(Self::ResidualMlp),
-            Some("unet") => serde_json::from_value(value).map(Self::Unet),
-            _ => {
-                let kind = kind.unwrap_or_default();
-                return Err(format!("network.kind = {kind}: must be \"unet\" or \"residual_mlp\""));
+impl Serialize for DenoisingNetworkConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Unet(config) => tagged::write(UNET, &tagged::value(config), serializer),
+            Self::ResidualMlp(config) => {
+                tagged::write(RESIDUAL_MLP, &tagged::value(config), serializer)
             }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for DenoisingNetworkConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Tagged { kind, fields } = Tagged::read(deserializer)?;
+        let config = match kind.as_deref().unwrap_or(RESIDUAL_MLP) {
+            UNET => tagged::fields(fields).map(Self::Unet),
+            RESIDUAL_MLP => tagged::fields(fields).map(Self::ResidualMlp),
+            other => return Err(tagged::unknown(other, &[RESIDUAL_MLP, UNET])),
         };
-        config.map_err(|error| format!("network: {error}"))
+        config.map_err(D::Error::custom)
     }
 }
 
@@ -52,8 +57,8 @@ impl DenoisingNetworkConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`BridgeError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), BridgeError> {
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         match self {
             Self::Unet(config) => config.validate(),
             Self::ResidualMlp(config) => config.validate(),
@@ -68,7 +73,7 @@ impl DenoisingNetworkConfig {
         &self,
         path: &Path<'_>,
         dim: usize,
-    ) -> Result<DenoisingNetwork, BridgeError> {
+    ) -> Result<DenoisingNetwork, ConfigError> {
         Ok(match self {
             Self::Unet(config) => DenoisingNetwork::Unet(Box::new(Unet::new(path, dim, config)?)),
             Self::ResidualMlp(config) => {
@@ -78,7 +83,7 @@ impl DenoisingNetworkConfig {
     }
 }
 
-/// A network of rows and their levels.
+/// A network of rows and their timesteps.
 #[derive(Debug)]
 pub(crate) enum DenoisingNetwork {
     Unet(Box<Unet>),
@@ -93,21 +98,21 @@ impl DenoisingNetwork {
         }
     }
 
-    /// All rows at one level: `[rows, dim]` to `[rows, dim]`.
-    pub(crate) fn forward_at(&self, x: &Tensor, level: usize) -> Tensor {
+    /// All rows at one timestep: `[rows, dim]` to `[rows, dim]`.
+    pub(crate) fn forward_at(&self, x: &Tensor, timestep: usize) -> Tensor {
         match self {
             Self::Unet(network) => {
-                network.forward(x, &Tensor::from_slice(&[level as i64]).to_device(x.device()))
+                network.forward(x, &Tensor::from_slice(&[timestep as i64]).to_device(x.device()))
             }
-            Self::ResidualMlp(network) => network.forward_at(x, level),
+            Self::ResidualMlp(network) => network.forward_at(x, timestep),
         }
     }
 
-    /// `x` is `[rows, dim]`; `levels` i64 `[rows]`. Returns `[rows, dim]`.
-    pub(crate) fn forward(&self, x: &Tensor, levels: &Tensor) -> Tensor {
+    /// `x` is `[rows, dim]`; `timesteps` i64 `[rows]`. Returns `[rows, dim]`.
+    pub(crate) fn forward(&self, x: &Tensor, timesteps: &Tensor) -> Tensor {
         match self {
-            Self::Unet(network) => network.forward(x, levels),
-            Self::ResidualMlp(network) => network.forward(x, levels),
+            Self::Unet(network) => network.forward(x, timesteps),
+            Self::ResidualMlp(network) => network.forward(x, timesteps),
         }
     }
 }

@@ -1,21 +1,30 @@
 #![doc = include_str!("../README.md")]
 
-mod bridge;
 pub mod bridges;
+pub mod config;
+pub mod data;
 pub mod denoising_network;
-mod draws;
 mod error;
+mod fitted;
 pub mod loss;
-mod methods;
+pub mod method;
+mod moments;
 pub mod network;
-pub mod pairs;
+mod noise;
 pub mod process;
 pub mod samplers;
 pub mod schedule;
 pub mod scores;
 pub mod space;
+mod tagged;
 pub mod unet;
 
-pub use bridge::{Bridge, BridgeData, load};
+// The registration macros name it.
+#[doc(hidden)]
+pub use inventory;
+
+pub use config::BridgeConfig;
+pub use data::{BridgeData, Mismatch};
 pub use error::BridgeError;
-pub use methods::BridgeConfig;
+pub use fitted::{Bridge, BridgeReport, SetNote};
+pub use noise::RowNoise;

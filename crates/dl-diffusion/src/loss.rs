@@ -7,10 +7,9 @@
 //! nothing on validation, gated or not, over all pairs or neighbours, so its default
 //! weight is 0.
 
+use dl_core::fault::{ConfigError, check};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
-
-use crate::error::{BridgeError, check};
 
 /// Distance between a prediction and its target, the mean over all elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,20 +64,20 @@ impl LossConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`BridgeError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), BridgeError> {
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let weight = |x: f64| x >= 0.0 && x.is_finite();
         let text = self.text_identity;
-        check(weight(text), "loss.text_identity", text, "at least 0")?;
+        check(weight(text), "text_identity", text, "at least 0")?;
         let cross = self.cross_sample;
-        check(cross > 0.0 && cross.is_finite(), "loss.cross_sample", cross, "above 0")?;
+        check(cross > 0.0 && cross.is_finite(), "cross_sample", cross, "above 0")?;
         let TopologyConfig { weight: topology, branch, .. } = self.topology;
-        check(weight(topology), "loss.topology.weight", topology, "at least 0")?;
+        check(weight(topology), "topology.weight", topology, "at least 0")?;
         check(
             topology == 0.0 || branch == Branch::Both || text > 0.0,
-            "loss.topology.branch",
+            "topology.branch",
             "text_identity",
-            "both when loss.text_identity is 0",
+            "both when text_identity is 0",
         )
     }
 }
@@ -104,7 +103,7 @@ pub struct TopologyConfig {
     /// Which predictions.
     pub branch: Branch,
     /// Weigh each pair of rows by its rows' alpha_bar_t, so that a pair counts
-    /// where both predictions are certain (alpha_bar_t squared at equal levels).
+    /// where both predictions are certain (alpha_bar_t squared at equal timesteps).
     pub gated: bool,
     /// Only the k nearest neighbours of each clean text embedding in the batch;
     /// 0 takes all pairs.
@@ -168,10 +167,27 @@ mod tests {
         // Weights 1/4 for pair 01, 0 for the others.
         let gate = Tensor::from_slice(&[0.5_f32, 0.5, 0.0]).view([3, 1]);
         close(&topology(&prediction, &target, Some(&gate), 0), 1.0);
-        // Nearest of rows 0 and 1 is each other (off by 1); of row 2 either of them,
-        // off by 0 or 1.
-        let nearest = topology(&prediction, &target, None, 1).double_value(&[]);
-        assert!((2.0 / 3.0 - 1e-5..=1.0 + 1e-5).contains(&nearest), "{nearest}");
+    }
+
+    #[test]
+    fn topology_of_the_nearest_by_hand() {
+        // Targets at 0, 40 and 90 degrees: row 0 is nearest to 1, 1 to 0, 2 to 1. Predictions
+        // at 0, 90 and 90 degrees: cosines 0, 0, 1 of the pairs 01, 02, 12.
+        let at = |degrees: [f64; 3]| {
+            let rows = degrees.map(|angle| [angle.to_radians().cos(), angle.to_radians().sin()]);
+            Tensor::from_slice(&rows.concat()).view([3, 2]).to_kind(Kind::Float)
+        };
+        let (prediction, target) = (at([0.0, 90.0, 90.0]), at([0.0, 40.0, 90.0]));
+        let cosine = |degrees: f64| degrees.to_radians().cos();
+        let pairs = [cosine(40.0), cosine(90.0), 1.0 - cosine(50.0)].map(|off| off * off);
+        close(&topology(&prediction, &target, None, 0), pairs.iter().sum::<f64>() / 3.0);
+        close(&topology(&prediction, &target, None, 1), (2.0 * pairs[0] + pairs[2]) / 3.0);
+        // With every other row a neighbour it is all pairs again.
+        close(&topology(&prediction, &target, None, 2), pairs.iter().sum::<f64>() / 3.0);
+        // Gated, the pair 01 counts 0.02 twice, 12 counts 0.05 once.
+        let gate = Tensor::from_slice(&[0.2_f32, 0.1, 0.5]).view([3, 1]);
+        let expected = (2.0 * 0.02 * pairs[0] + 0.05 * pairs[2]) / 0.09;
+        close(&topology(&prediction, &target, Some(&gate), 1), expected);
     }
 
     #[test]

@@ -11,14 +11,13 @@ use std::{
     collections::HashMap,
 };
 
+use dl_core::fault::{ConfigError, check};
 use dl_torch::{
     Path,
     layers::{Init, LayerNorm, Linear, Precision},
 };
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
-
-use crate::error::{BridgeError, check};
 
 /// Longest period of the sinusoidal time embedding.
 const MAX_PERIOD: f64 = 10_000.0;
@@ -35,15 +34,8 @@ pub struct NetworkConfig {
     pub hidden: usize,
     /// Number of residual blocks, at least 1.
     pub blocks: usize,
-    /// What the linear layers multiply in, in training and in use. Not written at its
-    /// default, so that configurations from before there was a choice keep their
-    /// fingerprints.
-    #[serde(skip_serializing_if = "is_default")]
+    /// What the linear layers multiply in, in training and in use.
     pub precision: Precision,
-}
-
-fn is_default(precision: &Precision) -> bool {
-    *precision == Precision::default()
 }
 
 impl Default for NetworkConfig {
@@ -56,9 +48,9 @@ impl NetworkConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`BridgeError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), BridgeError> {
-        check(self.blocks > 0, "network.blocks", self.blocks, "at least 1")
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        check(self.blocks > 0, "blocks", self.blocks, "at least 1")
     }
 }
 
@@ -70,7 +62,7 @@ pub struct Network {
     blocks: Vec<Block>,
     output_norm: LayerNorm,
     output: Linear,
-    /// What the blocks add at a level, by level; not set while weights may change.
+    /// What the blocks add at a timestep, by timestep; not set while weights may change.
     known: OnceCell<RefCell<HashMap<usize, Shifts>>>,
 }
 
@@ -130,7 +122,7 @@ impl Network {
     }
 
     /// From now on the weights stay as they are, so that what the network makes of a
-    /// level (a quarter of its weights) is computed once for each level, and weights in
+    /// timestep (a quarter of its weights) is computed once for each, and weights in
     /// bfloat16 are rounded once.
     pub fn freeze(&self) {
         let _ = self.known.set(RefCell::default());
@@ -144,27 +136,27 @@ impl Network {
         }
     }
 
-    /// `x` is `[rows, dim]`, `levels` i64 `[rows]`, at which nothing is looked without a
-    /// time vector. Returns `[rows, dim]`.
-    pub fn forward(&self, x: &Tensor, levels: &Tensor) -> Tensor {
-        self.forward_shifted(x, &self.shifts(levels))
+    /// `x` is `[rows, dim]`, `timesteps` i64 `[rows]`; a network without a time vector
+    /// ignores them. Returns `[rows, dim]`.
+    pub fn forward(&self, x: &Tensor, timesteps: &Tensor) -> Tensor {
+        self.forward_shifted(x, &self.shifts(timesteps))
     }
 
-    /// All rows at one level: `[rows, dim]` to `[rows, dim]`.
-    pub fn forward_at(&self, x: &Tensor, level: usize) -> Tensor {
-        let make = || self.shifts(&Tensor::from_slice(&[level as i64]).to_device(x.device()));
+    /// All rows at one timestep: `[rows, dim]` to `[rows, dim]`.
+    pub fn forward_at(&self, x: &Tensor, timestep: usize) -> Tensor {
+        let make = || self.shifts(&Tensor::from_slice(&[timestep as i64]).to_device(x.device()));
         match self.known.get() {
             Some(known) => {
                 let mut known = known.borrow_mut();
-                self.forward_shifted(x, known.entry(level).or_insert_with(make))
+                self.forward_shifted(x, known.entry(timestep).or_insert_with(make))
             }
             None => self.forward_shifted(x, &make()),
         }
     }
 
-    fn shifts(&self, levels: &Tensor) -> Shifts {
+    fn shifts(&self, timesteps: &Tensor) -> Shifts {
         let Some(time) = &self.time else { return Vec::new() };
-        let time = time.forward(levels).silu();
+        let time = time.forward(timesteps).silu();
         self.blocks
             .iter()
             .flat_map(|block| &block.time)
@@ -182,8 +174,8 @@ impl Network {
 }
 
 impl Time {
-    fn forward(&self, levels: &Tensor) -> Tensor {
-        let embedding = sinusoidal(levels, 2 * self.dim);
+    fn forward(&self, timesteps: &Tensor) -> Tensor {
+        let embedding = sinusoidal(timesteps, 2 * self.dim);
         self.second.forward(&self.first.forward(&embedding).silu())
     }
 }
@@ -198,12 +190,12 @@ impl Block {
     }
 }
 
-/// Sinusoidal embedding of i64 levels `[rows]`: `[rows, size]`, the cosines of
+/// Sinusoidal embedding of i64 timesteps `[rows]`: `[rows, size]`, the cosines of
 /// `size / 2` frequencies, then their sines. Angles are computed in f64.
-pub fn sinusoidal(levels: &Tensor, size: i64) -> Tensor {
+pub fn sinusoidal(timesteps: &Tensor, size: i64) -> Tensor {
     let half = size / 2;
-    let options = (Kind::Double, levels.device());
+    let options = (Kind::Double, timesteps.device());
     let frequencies = (Tensor::arange(half, options) * (-MAX_PERIOD.ln() / half as f64)).exp();
-    let angles = levels.to_kind(Kind::Double).unsqueeze(1) * frequencies.unsqueeze(0);
+    let angles = timesteps.to_kind(Kind::Double).unsqueeze(1) * frequencies.unsqueeze(0);
     Tensor::cat(&[angles.cos(), angles.sin()], 1).to_kind(Kind::Float)
 }

@@ -3,16 +3,14 @@
 //! q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I) (Ho et al. 2020,
 //! equation 4); v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0 (Salimans
 //! and Ho 2022, section 4). Fewer steps are a derived process over the kept
-//! levels (Nichol and Dhariwal 2021, section 4), so that no sampler holds stride
+//! timesteps (Nichol and Dhariwal 2021, section 4), so that no sampler holds stride
 //! arithmetic.
 
+use dl_core::{ConfigError, fault::check};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{
-    error::{BridgeError, check},
-    schedule::Schedule,
-};
+use crate::schedule::Schedule;
 
 /// What the network's output means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,54 +25,54 @@ pub enum Prediction {
     V,
 }
 
-/// A process over some levels of a schedule: each step knows the level that the
+/// A process over some timesteps of a schedule: each step knows the timestep that the
 /// network was trained with.
 #[derive(Clone, Debug)]
 pub struct Process {
-    levels: Vec<usize>,
+    timesteps: Vec<usize>,
     alpha_bars: Vec<f64>,
 }
 
 impl Process {
-    /// Every level of the schedule.
+    /// Every timestep of the schedule.
     pub fn new(schedule: &Schedule) -> Self {
         Self {
-            levels: (0..schedule.levels()).collect(),
+            timesteps: (0..schedule.timesteps()).collect(),
             alpha_bars: schedule.alpha_bars().to_vec(),
         }
     }
 
-    /// The derived process that starts at `level` and takes `steps` equal strides
-    /// down to clean data: from 599 in 5 steps, the levels 599, 479, 359, 239, 119
+    /// The derived process that starts at timestep `level` and takes `steps` equal strides
+    /// down to clean data: from 599 in 5 steps, the timesteps 599, 479, 359, 239, 119
     /// (the spacing of Diffusion Bridge's code and of diffusers' `trailing`).
     ///
     /// # Errors
-    /// [`BridgeError::Config`] for a level that is not there or steps outside
+    /// [`ConfigError`] for a timestep that is not there or steps outside
     /// `1..=level + 1`.
-    pub fn respaced(&self, level: usize, steps: usize) -> Result<Self, BridgeError> {
-        let top = self.levels.len() - 1;
-        check(level <= top, "level", level, format!("at most {top}, the last noise level"))?;
-        let range = format!("in 1..={}, the levels there are up to {level}", level + 1);
+    pub fn respaced(&self, level: usize, steps: usize) -> Result<Self, ConfigError> {
+        let top = self.timesteps.len() - 1;
+        check(level <= top, "level", level, format!("at most {top}, the last timestep"))?;
+        let range = format!("in 1..={}, the timesteps up to {level}", level + 1);
         check((1..=level + 1).contains(&steps), "steps", steps, range)?;
         let kept = (1..=steps).map(|step| (level + 1) * step / steps - 1);
-        let (levels, alpha_bars) =
-            kept.map(|kept| (self.levels[kept], self.alpha_bars[kept])).unzip();
-        Ok(Self { levels, alpha_bars })
+        let (timesteps, alpha_bars) =
+            kept.map(|kept| (self.timesteps[kept], self.alpha_bars[kept])).unzip();
+        Ok(Self { timesteps, alpha_bars })
     }
 
     /// Number of steps.
     pub fn len(&self) -> usize {
-        self.levels.len()
+        self.timesteps.len()
     }
 
     /// Never: a process has at least one step.
     pub fn is_empty(&self) -> bool {
-        self.levels.is_empty()
+        self.timesteps.is_empty()
     }
 
-    /// The level of the full schedule that step `step` stands for.
-    pub fn level(&self, step: usize) -> usize {
-        self.levels[step]
+    /// The timestep of the full schedule that step `step` stands for.
+    pub fn timestep(&self, step: usize) -> usize {
+        self.timesteps[step]
     }
 
     /// alpha_bar of a step.
@@ -87,7 +85,7 @@ impl Process {
         if step == 0 { 1.0 } else { self.alpha_bars[step - 1] }
     }
 
-    /// Coefficients of all steps for rows at different levels.
+    /// Coefficients of all steps for rows at different timesteps.
     pub fn coefficients(&self, kind: Kind, device: Device) -> Coefficients {
         let column = |f: fn(f64) -> f64| {
             let values: Vec<f64> = self.alpha_bars.iter().map(|&a| f(a)).collect();
@@ -137,8 +135,8 @@ impl Process {
     }
 }
 
-/// Signal and noise factors as `[steps, 1]` tensors, for batches whose rows stand
-/// at different levels.
+/// Signal and noise factors as `[steps, 1]` tensors, for batches whose rows have
+/// different timesteps.
 #[derive(Debug)]
 pub struct Coefficients {
     signal: Tensor,
@@ -146,20 +144,20 @@ pub struct Coefficients {
 }
 
 impl Coefficients {
-    /// x_t for rows at `levels` (i64 `[rows]`): `[rows, dim]`.
-    pub fn q_sample(&self, x0: &Tensor, levels: &Tensor, noise: &Tensor) -> Tensor {
-        x0 * self.signal.index_select(0, levels) + noise * self.noise.index_select(0, levels)
+    /// x_t for rows at `timesteps` (i64 `[rows]`): `[rows, dim]`.
+    pub fn q_sample(&self, x0: &Tensor, timesteps: &Tensor, noise: &Tensor) -> Tensor {
+        x0 * self.signal.index_select(0, timesteps) + noise * self.noise.index_select(0, timesteps)
     }
 
-    /// x_0 from the network's output for rows at `levels`: `[rows, dim]`.
+    /// x_0 from the network's output for rows at `timesteps`: `[rows, dim]`.
     pub fn predict_x0(
         &self,
         prediction: Prediction,
         x_t: &Tensor,
-        levels: &Tensor,
+        timesteps: &Tensor,
         output: &Tensor,
     ) -> Tensor {
-        let factor = |column: &Tensor| column.index_select(0, levels);
+        let factor = |column: &Tensor| column.index_select(0, timesteps);
         match prediction {
             Prediction::X0 => output.shallow_clone(),
             Prediction::Eps => (x_t - output * factor(&self.noise)) / factor(&self.signal),
@@ -167,14 +165,14 @@ impl Coefficients {
         }
     }
 
-    /// The noise that x_t and x_0 imply for rows at `levels`: `[rows, dim]`.
-    pub fn predict_eps(&self, x_t: &Tensor, levels: &Tensor, x0: &Tensor) -> Tensor {
-        let factor = |column: &Tensor| column.index_select(0, levels);
+    /// The noise that x_t and x_0 imply for rows at `timesteps`: `[rows, dim]`.
+    pub fn predict_eps(&self, x_t: &Tensor, timesteps: &Tensor, x0: &Tensor) -> Tensor {
+        let factor = |column: &Tensor| column.index_select(0, timesteps);
         (x_t - x0 * factor(&self.signal)) / factor(&self.noise)
     }
 
-    /// alpha_bar for rows at `levels`: `[rows, 1]`.
-    pub fn alpha_bar(&self, levels: &Tensor) -> Tensor {
-        self.signal.index_select(0, levels).square()
+    /// alpha_bar for rows at `timesteps`: `[rows, 1]`.
+    pub fn alpha_bar(&self, timesteps: &Tensor) -> Tensor {
+        self.signal.index_select(0, timesteps).square()
     }
 }

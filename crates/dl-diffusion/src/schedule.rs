@@ -8,9 +8,8 @@
 
 use std::f64::consts::FRAC_PI_2;
 
+use dl_core::fault::{ConfigError, check};
 use serde::{Deserialize, Serialize};
-
-use crate::error::{BridgeError, check};
 
 /// The shape of a schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,13 +26,13 @@ pub enum ScheduleKind {
     Sigmoid,
 }
 
-/// A schedule of `levels` noise levels. Levels count from 0 (least noise).
+/// A schedule of T timesteps, counted from 0 (least noise).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleConfig {
     /// Its shape.
     pub kind: ScheduleKind,
-    /// Number of levels T, at least 1.
+    /// Number of timesteps T, at least 1.
     pub levels: usize,
     /// First beta of the kinds but cosine, in (0, 1].
     pub beta_start: f64,
@@ -62,26 +61,26 @@ impl ScheduleConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`BridgeError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), BridgeError> {
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let unit = |x: f64| x > 0.0 && x <= 1.0;
-        check(self.levels > 0, "schedule.levels", self.levels, "at least 1")?;
-        check(unit(self.beta_start), "schedule.beta_start", self.beta_start, "in (0, 1]")?;
-        check(unit(self.beta_end), "schedule.beta_end", self.beta_end, "in (0, 1]")?;
+        check(self.levels > 0, "levels", self.levels, "at least 1")?;
+        check(unit(self.beta_start), "beta_start", self.beta_start, "in (0, 1]")?;
+        check(unit(self.beta_end), "beta_end", self.beta_end, "in (0, 1]")?;
         check(
             self.cosine_offset >= 0.0 && self.cosine_offset.is_finite(),
-            "schedule.cosine_offset",
+            "cosine_offset",
             self.cosine_offset,
             "at least 0",
         )?;
-        check(unit(self.max_beta), "schedule.max_beta", self.max_beta, "in (0, 1]")
+        check(unit(self.max_beta), "max_beta", self.max_beta, "in (0, 1]")
     }
 
     /// Computes the schedule.
     ///
     /// # Errors
-    /// [`BridgeError::Config`] for a field out of range.
-    pub fn build(&self) -> Result<Schedule, BridgeError> {
+    /// [`ConfigError`] for a field out of range.
+    pub fn build(&self) -> Result<Schedule, ConfigError> {
         self.validate()?;
         let last = (self.levels - 1).max(1) as f64;
         let line = |from: f64, to: f64, level: usize| from + (to - from) * level as f64 / last;
@@ -118,13 +117,13 @@ impl Schedule {
     /// From betas of one's own.
     ///
     /// # Errors
-    /// [`BridgeError::Config`] when there is none or one lies outside (0, 1]: a
+    /// [`ConfigError`] when there is none or one lies outside (0, 1]: a
     /// beta of zero adds no noise, and an integer division that makes a whole
     /// schedule of zeros has passed unseen elsewhere.
-    pub fn new(betas: Vec<f64>) -> Result<Self, BridgeError> {
+    pub fn new(betas: Vec<f64>) -> Result<Self, ConfigError> {
         check(!betas.is_empty(), "betas", "[]", "a list of at least one beta")?;
-        for (level, &beta) in betas.iter().enumerate() {
-            let value = format!("{beta} at level {level}");
+        for (timestep, &beta) in betas.iter().enumerate() {
+            let value = format!("{beta} at timestep {timestep}");
             check(beta > 0.0 && beta <= 1.0, "beta", value, "in (0, 1]")?;
         }
         let alpha_bars = betas
@@ -137,17 +136,17 @@ impl Schedule {
         Ok(Self { betas, alpha_bars })
     }
 
-    /// Number of levels T.
-    pub fn levels(&self) -> usize {
+    /// Number of timesteps T.
+    pub fn timesteps(&self) -> usize {
         self.betas.len()
     }
 
-    /// beta_t, for each level.
+    /// beta_t, for each timestep.
     pub fn betas(&self) -> &[f64] {
         &self.betas
     }
 
-    /// alpha_bar_t, the product of (1 - beta) up to and with level t.
+    /// alpha_bar_t, the product of (1 - beta) up to and with timestep t.
     pub fn alpha_bars(&self) -> &[f64] {
         &self.alpha_bars
     }

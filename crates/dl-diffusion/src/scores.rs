@@ -5,8 +5,14 @@ use dl_torch::layers::l2_normalise;
 use serde::{Deserialize, Serialize};
 use tch::{Device, IndexOp, Kind, Tensor};
 
-use crate::{error::BridgeError, pairs::Split};
+use crate::{
+    data::Split,
+    error::BridgeError,
+    moments::{covariance, mean, symmetric_power},
+};
 
+/// Changes whenever a score does, and with it what validation chooses.
+pub const VERSION: u32 = 1;
 /// Share of the mean variance that the separability probe adds to every variance.
 const SHRINKAGE: f64 = 0.1;
 
@@ -17,7 +23,12 @@ pub struct Scores {
     pub paired_cosine: f64,
     /// Distance of the mean vectors.
     pub centroid: f64,
-    /// Fréchet distance of Gaussian fits.
+    /// Fréchet distance of Gaussian fits. With as many dimensions as clips, or more, a
+    /// covariance has directions that no clip shows, and the distance says more of the
+    /// number of clips than of the gap: there the fits are spherical, with the total
+    /// variance as their only parameter, and the distance is centroid^2 + (root of the
+    /// audio side's total variance - root of the text side's)^2. It is a lower bound of the
+    /// other, and still tells a bridge whose answers have too small a spread.
     pub frechet: f64,
     /// Balanced accuracy of a shrunken linear discriminant that tells audio from
     /// text, over two folds of clips; 0.5 is no gap.
@@ -83,7 +94,7 @@ impl Scores {
 /// The candidate that is best by `criterion`: its index, and all scores. Candidates are
 /// rows beside the text of `split`; the gap that shares are taken of is that of
 /// `before`, the pairs as the encoder made them.
-pub(crate) fn choose(
+pub fn choose(
     criterion: Criterion,
     before: &Split,
     split: &Split,
@@ -101,35 +112,19 @@ pub(crate) fn choose(
     Ok((best, scores))
 }
 
-/// `[dim]`, in f64.
-pub(crate) fn mean(rows: &Tensor) -> Tensor {
-    rows.mean_dim(0, false, Kind::Double)
-}
-
-/// Covariance with the divisor n, `[dim, dim]`.
-pub(crate) fn covariance(rows: &Tensor) -> Tensor {
-    let centred = rows - mean(rows).unsqueeze(0);
-    centred.tr().matmul(&centred) / rows.size()[0] as f64
-}
-
-/// A power of a symmetric matrix without negative eigenvalues; those that rounding
-/// makes negative count as 0, or as a trillionth of the largest where the power is
-/// negative.
-pub(crate) fn symmetric_power(matrix: &Tensor, power: f64) -> Result<Tensor, BridgeError> {
-    let (values, vectors) = matrix.f_linalg_eigh("L")?;
-    let floor = if power < 0.0 { values.max().double_value(&[]) * 1e-12 } else { 0.0 };
-    let values = values.clamp_min(floor).pow_tensor_scalar(power).unsqueeze(0);
-    Ok((&vectors * values).matmul(&vectors.tr()))
-}
-
-/// tr(A + B - 2 (A B)^(1/2)) of the covariances (Dowson and Landau 1982).
-fn covariance_distance(a: &Tensor, b: &Tensor) -> Result<f64, BridgeError> {
-    let (a, b) = (covariance(a), covariance(b));
+/// The part of the Fréchet distance that covariances make, see [`Scores::frechet`].
+fn covariance_distance(audio: &Tensor, text: &Tensor) -> Result<f64, BridgeError> {
+    let (clips, dim) = (audio.size()[0], audio.size()[1]);
+    let (a, b) = (covariance(audio), covariance(text));
+    let (a_trace, b_trace) = (a.trace().double_value(&[]), b.trace().double_value(&[]));
+    if clips <= dim {
+        return Ok((a_trace.sqrt() - b_trace.sqrt()).powi(2));
+    }
+    // tr(A + B - 2 (A B)^(1/2)) (Dowson and Landau 1982).
     let root = symmetric_power(&a, 0.5)?;
     let product = root.matmul(&b).matmul(&root);
     let cross = product.f_linalg_eigvalsh("L")?.clamp_min(0.0).sqrt().sum(Kind::Double);
-    let distance = a.trace() + b.trace() - cross * 2.0;
-    Ok(distance.double_value(&[]).max(0.0))
+    Ok((a_trace + b_trace - 2.0 * cross.double_value(&[])).max(0.0))
 }
 
 /// Two folds by the parity of the clip; captions go with their clips.
@@ -159,4 +154,63 @@ fn separability(audio: &Tensor, text: &Tensor, owners: &Tensor) -> Result<f64, B
         }
     }
     Ok(accuracy / 4.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(audio: Tensor, text: Tensor) -> Split {
+        let clips = audio.size()[0];
+        let owners = Tensor::arange(clips, (Kind::Int64, Device::Cpu));
+        Split { audio, text, owners, items: (0..clips as u64).collect() }
+    }
+
+    fn close(got: f64, expected: f64) {
+        assert!((got - expected).abs() < 1e-6, "{got}, expected {expected}");
+    }
+
+    #[test]
+    fn with_few_clips_the_spread_is_compared_by_hand() {
+        // Four clips in four dimensions. Audio along the axes: mean 1/4 in each, total
+        // variance 1 - 1/4. Text in two opposite places: mean 0, total variance 1.
+        let eye = Tensor::eye(4, (Kind::Float, Device::Cpu));
+        let sign = Tensor::from_slice(&[1.0_f32, -1.0, 1.0, -1.0]).unsqueeze(1);
+        let few = split(eye.shallow_clone(), eye.narrow(0, 0, 1) * &sign);
+        let scores = Scores::of(&few.audio, &few).unwrap();
+        close(scores.centroid, 0.5);
+        close(scores.frechet, 0.25 + (1.0 - 0.75_f64.sqrt()).powi(2));
+        // Equal clouds are at no distance, whichever clip stands where.
+        let turned = split(eye.shallow_clone(), eye.roll([1], [0]));
+        close(Scores::of(&turned.audio, &turned).unwrap().frechet, 0.0);
+    }
+
+    #[test]
+    fn with_more_clips_than_dimensions_covariances_are_compared_by_hand() {
+        // Along the first axis against along the second: both variances 1 in one direction,
+        // 0 in the other, so that A B = 0 and the distance is tr A + tr B = 2.
+        let rows = |values: [f32; 8]| Tensor::from_slice(&values).view([4, 2]);
+        let audio = rows([1.0, 0.0, -1.0, 0.0, 1.0, 0.0, -1.0, 0.0]);
+        let many = split(audio, rows([0.0, 1.0, 0.0, -1.0, 0.0, 1.0, 0.0, -1.0]));
+        let scores = Scores::of(&many.audio, &many).unwrap();
+        close(scores.centroid, 0.0);
+        close(scores.frechet, 2.0);
+        close(scores.paired_cosine, 0.0);
+    }
+
+    #[test]
+    fn the_remaining_gap_by_hand() {
+        let scores = |paired_cosine, centroid, frechet, separability| Scores {
+            paired_cosine,
+            centroid,
+            frechet,
+            separability,
+        };
+        let (before, after) = (scores(0.5, 0.8, 0.4, 1.0), scores(0.9, 0.2, 0.3, 0.45));
+        // 0.1 / 0.5, 0.2 / 0.8, 0.3 / 0.4 and 0.05 / 0.5.
+        close(after.remaining_gap(&before), (0.2 + 0.25 + 0.75 + 0.1) / 4.0);
+        close(Criterion::PairedCosine.value(&after, &before), 0.1);
+        // Where there was no gap, what there is now counts.
+        close(after.remaining_gap(&scores(1.0, 0.0, 0.0, 0.5)), (0.1 + 0.2 + 0.3 + 0.05) / 4.0);
+    }
 }

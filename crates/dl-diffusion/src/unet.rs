@@ -2,21 +2,20 @@
 //! for a sequence of one channel, as long as it has dimensions.
 //!
 //! It is `Unet1D` of the package denoising-diffusion-pytorch with one change of
-//! Diffusion Bridge's code: the sinusoidal embedding of the level is as wide as the
+//! Diffusion Bridge's code: the sinusoidal embedding of the timestep is as wide as the
 //! embedding, not as the first level. Each level of resolution is two residual blocks
 //! and linear attention, both ways; between them stands full attention. Parameters
 //! have the package's names, so that its weights fit.
 
 use std::f64::consts::LN_10;
 
+use dl_core::fault::{ConfigError, check};
 use dl_torch::{
     Path,
     layers::{Conv1d, Init, Linear},
 };
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
-
-use crate::error::{BridgeError, check};
 
 mod blocks;
 
@@ -43,7 +42,7 @@ pub struct UnetConfig {
     /// Channels of a head, at least 1; the package fixes those of linear attention
     /// at 32.
     pub head_dim: usize,
-    /// Size of the sinusoidal embedding of the level, even and at least 4; 0 is the
+    /// Size of the sinusoidal embedding of the timestep, even and at least 4; 0 is the
     /// embedding size, as in Diffusion Bridge's code. The package's is the width.
     pub sinusoid: usize,
 }
@@ -58,31 +57,31 @@ impl UnetConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`BridgeError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), BridgeError> {
-        check(self.width > 0, "network.width", self.width, "at least 1")?;
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        check(self.width > 0, "width", self.width, "at least 1")?;
         let good = !self.multipliers.is_empty() && self.multipliers.iter().all(|&m| m > 0);
         let multipliers = format!("{:?}", self.multipliers);
-        check(good, "network.multipliers", multipliers, "a list of at least one, each at least 1")?;
-        check(self.heads > 0, "network.heads", self.heads, "at least 1")?;
-        check(self.head_dim > 0, "network.head_dim", self.head_dim, "at least 1")?;
+        check(good, "multipliers", multipliers, "a list of at least one, each at least 1")?;
+        check(self.heads > 0, "heads", self.heads, "at least 1")?;
+        check(self.head_dim > 0, "head_dim", self.head_dim, "at least 1")?;
         let sinusoid = self.sinusoid;
         let good = sinusoid == 0 || sinusoid >= 4 && sinusoid.is_multiple_of(2);
-        check(good, "network.sinusoid", sinusoid, "0 (the embedding size), or even and at least 4")
+        check(good, "sinusoid", sinusoid, "0 (the embedding size), or even and at least 4")
     }
 
     /// Checks that the levels halve `dim` evenly and that it can be `sinusoid`.
-    fn check_dim(&self, dim: usize) -> Result<(), BridgeError> {
+    fn check_dim(&self, dim: usize) -> Result<(), ConfigError> {
         let halvings = self.multipliers.len() as u32 - 1;
         let even = 1_usize.checked_shl(halvings).is_some_and(|whole| dim.is_multiple_of(whole));
         let range = format!(
             "so short that the embedding size {dim} can be halved evenly once for each but the \
              last"
         );
-        check(even, "network.multipliers", format!("{:?}", self.multipliers), range)?;
+        check(even, "multipliers", format!("{:?}", self.multipliers), range)?;
         let good = self.sinusoid > 0 || dim >= 4 && dim.is_multiple_of(2);
         let range = format!("even and at least 4, as the embedding size {dim} is not");
-        check(good, "network.sinusoid", self.sinusoid, range)
+        check(good, "sinusoid", self.sinusoid, range)
     }
 }
 
@@ -120,9 +119,9 @@ impl Unet {
     /// For embeddings of `dim` dimensions.
     ///
     /// # Errors
-    /// [`BridgeError::Config`] for a field out of range, or when the levels cannot
+    /// [`ConfigError`] for a field out of range, or when the levels cannot
     /// halve `dim` evenly.
-    pub fn new(path: &Path<'_>, dim: usize, config: &UnetConfig) -> Result<Self, BridgeError> {
+    pub fn new(path: &Path<'_>, dim: usize, config: &UnetConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         config.check_dim(dim)?;
         let width = config.width as i64;
@@ -187,10 +186,10 @@ impl Unet {
         })
     }
 
-    /// `x` is `[rows, dim]`; `levels` i64 `[rows]`, or `[1]` when all rows stand at
-    /// one level (the time vector is then computed once). Returns `[rows, dim]`.
-    pub fn forward(&self, x: &Tensor, levels: &Tensor) -> Tensor {
-        let time = self.time.forward(levels).silu();
+    /// `x` is `[rows, dim]`; `timesteps` i64 `[rows]`, or `[1]` when all rows stand at
+    /// one (the time vector is then computed once). Returns `[rows, dim]`.
+    pub fn forward(&self, x: &Tensor, timesteps: &Tensor) -> Tensor {
+        let time = self.time.forward(timesteps).silu();
         let shared = time.size()[0] == 1;
         let rows = x.size()[0];
         let chunks = (0..rows).step_by(CHUNK as usize).map(|start| {
@@ -238,18 +237,18 @@ impl Unet {
 }
 
 impl Time {
-    fn forward(&self, levels: &Tensor) -> Tensor {
-        let embedding = sinusoidal(levels, self.size);
+    fn forward(&self, timesteps: &Tensor) -> Tensor {
+        let embedding = sinusoidal(timesteps, self.size);
         self.second.forward(&self.first.forward(&embedding).gelu("none"))
     }
 }
 
 /// `[rows, size]`: the sines of `size / 2` frequencies from 1 down to 1e-4, then their
 /// cosines. Angles are computed in f64.
-fn sinusoidal(levels: &Tensor, size: i64) -> Tensor {
+fn sinusoidal(timesteps: &Tensor, size: i64) -> Tensor {
     let half = size / 2;
-    let options = (Kind::Double, levels.device());
+    let options = (Kind::Double, timesteps.device());
     let frequencies = (Tensor::arange(half, options) * (-LOG_MAX_PERIOD / (half - 1) as f64)).exp();
-    let angles = levels.to_kind(Kind::Double).unsqueeze(1) * frequencies.unsqueeze(0);
+    let angles = timesteps.to_kind(Kind::Double).unsqueeze(1) * frequencies.unsqueeze(0);
     Tensor::cat(&[angles.sin(), angles.cos()], 1).to_kind(Kind::Float)
 }

@@ -2,16 +2,18 @@
 
 mod toy;
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
-use dl_core::EmbeddingSet;
-use dl_diffusion::{Bridge, BridgeConfig, BridgeData, load};
+use dl_core::{EmbeddingSet, Progress};
+use dl_diffusion::{Bridge, BridgeConfig, BridgeData, Mismatch};
 use dl_torch::tensor_file;
 use ndarray::{Array2, Axis, s};
 use tch::{Device, Tensor};
 use toy::{context, set};
 
-const ALL: &[&str] = BridgeConfig::KINDS;
 /// Those that train a network of their own.
 const LEARNED: [&str; 5] =
     ["mlp_regression", "diffusion_bridge", "seed_style", "diffusion_link", "brownian_bridge"];
@@ -28,9 +30,9 @@ fn config(kind: &str) -> BridgeConfig {
     toml::from_str(&text).expect("a configuration")
 }
 
-fn fit(config: &BridgeConfig) -> Box<dyn Bridge> {
+fn fit(config: &BridgeConfig) -> Bridge {
     let (train, validation) = (set("train", 400, 1), set("validation", 100, 2));
-    let data = BridgeData { train: &train, validation: &validation };
+    let data = BridgeData::new(&train, &validation);
     config.fit(&data, &context(0)).expect("a fit")
 }
 
@@ -52,7 +54,7 @@ fn every_bridge_closes_the_gap_of_two_cones_and_survives_its_file() {
     let test = set("test", 200, 2);
     let directory = tempfile::tempdir().unwrap();
     let mut cosines = HashMap::new();
-    for &kind in ALL {
+    for kind in BridgeConfig::kinds() {
         let bridge = fit(&config(kind));
         assert_eq!((bridge.name(), bridge.dim()), (kind, toy::DIM));
         let bridged = bridge.apply(&test.audio, &test.ids, 9).unwrap();
@@ -61,11 +63,10 @@ fn every_bridge_closes_the_gap_of_two_cones_and_survives_its_file() {
         }
         let path = directory.path().join(kind);
         bridge.save(&path).unwrap();
-        let again = load(&path, Device::Cpu).unwrap();
+        let again = Bridge::load(&path, Device::Cpu).unwrap();
         assert_eq!(again.apply(&test.audio, &test.ids, 9).unwrap(), bridged, "{kind}");
-        assert_eq!(again.summary(), bridge.summary());
-        let summary = bridge.summary();
-        let validation = summary["bridge"]["scores"]["paired_cosine"].as_f64().unwrap();
+        assert_eq!(again.report(), bridge.report());
+        let validation = bridge.report().scores.paired_cosine;
         let moved = EmbeddingSet { text: bridge.text(&test.text).unwrap(), ..test.clone() };
         assert_eq!(again.text(&test.text).unwrap(), moved.text);
         let cosine = paired_cosine(&bridged, &moved);
@@ -97,7 +98,7 @@ fn a_shift_by_hand() {
         owners: vec![0, 1],
         provenance: Default::default(),
     };
-    let data = BridgeData { train: &set, validation: &set };
+    let data = BridgeData::new(&set, &set).insist();
     let bridge = config("embedding_shift").fit(&data, &context(0)).unwrap();
     // The means are (1/2, 1/2) and (-1/2, 1/2): the shift is (-1, 0).
     let second = set.audio.slice(s![1..2, ..]).to_owned();
@@ -122,9 +123,9 @@ fn ridge_recovers_a_linear_map() {
     }
     let config = toml::from_str("kind = \"ridge\"\nlambdas = [1e-9, 1.0]").unwrap();
     let config: BridgeConfig = config;
-    let data = BridgeData { train: &train, validation: &validation };
+    let data = BridgeData::new(&train, &validation);
     let bridge = config.fit(&data, &context(0)).unwrap();
-    assert_eq!(bridge.summary()["bridge"]["report"]["lambda"], 1e-9);
+    assert_eq!(bridge.report().method.chosen, 1e-9);
     let got = bridge.apply(&validation.audio, &validation.ids, 0).unwrap();
     let worst = (got - &validation.text).mapv(f32::abs).fold(0.0_f32, |a, &b| a.max(b));
     assert!(worst < 1e-4, "{worst}");
@@ -144,7 +145,7 @@ fn sampling(kind: &str) -> BridgeConfig {
 }
 
 #[test]
-fn results_do_not_hang_on_batch_or_order() {
+fn results_do_not_depend_on_batch_or_order() {
     let test = set("test", 64, 1);
     for kind in ["diffusion_link", "brownian_bridge"] {
         let bridge = fit(&sampling(kind));
@@ -164,40 +165,151 @@ fn results_do_not_hang_on_batch_or_order() {
     }
 }
 
+/// Kills a fit after step 7.
+struct Kill;
+
+impl Progress for Kill {
+    fn begin(&self, _: &str, _: u64) {}
+    fn update(&self, done: u64, _: &str) {
+        assert!(done < 7, "killed");
+    }
+    fn end(&self) {}
+}
+
+/// A learned bridge, small and with a checkpoint every 5 of 10 steps.
+fn short(kind: &str, more: &str) -> BridgeConfig {
+    toml::from_str(&format!(
+        "kind = \"{kind}\"\n{more}\n[network]\nhidden = 16\n[train]\nsteps = 10\nbatch = 32\n\
+         validate_every = 5\ncheckpoint_every = 5"
+    ))
+    .expect("a configuration")
+}
+
 #[test]
 fn an_interrupted_fit_ends_with_the_same_bits() {
     let (train, validation) = (set("train", 200, 1), set("validation", 50, 1));
-    let data = BridgeData { train: &train, validation: &validation };
+    let data = BridgeData::new(&train, &validation);
     let directory = tempfile::tempdir().unwrap();
-    let plain = LEARNED.map(|kind| (kind, 0.0));
-    for (kind, ema) in plain.into_iter().chain([("diffusion_link", 0.9)]) {
-        let config = |steps: u64| -> BridgeConfig {
-            // The rate is constant, so that 5 steps are the first half of 10.
-            let ema = if ema > 0.0 { format!("ema = {ema}") } else { String::new() };
-            toml::from_str(&format!(
-                "kind = \"{kind}\"\n{ema}\n[network]\nhidden = 16\n[train]\nsteps = {steps}\n\
-                 batch = 32\nschedule = \"constant\"\nvalidate_every = 5\ncheckpoint_every = 5"
-            ))
-            .unwrap()
-        };
-        let fit = |steps, checkpoint: Option<&Path>| {
-            let context =
-                dl_torch::TrainContext { checkpoint: checkpoint.map(Path::to_owned), ..context(0) };
-            config(steps).fit(&data, &context).unwrap()
-        };
-        let bits = |bridge: &dyn Bridge| {
+    let plain = LEARNED.map(|kind| (kind, ""));
+    for (place, (kind, more)) in
+        plain.into_iter().chain([("diffusion_link", "ema = 0.9")]).enumerate()
+    {
+        let config = short(kind, more);
+        let bits = |bridge: &Bridge| {
             let path = directory.path().join("bridge");
             bridge.save(&path).unwrap();
             tensor_file::read(&path, Device::Cpu).unwrap().0
         };
-        let checkpoint = directory.path().join(format!("{kind} {ema}"));
-        fit(5, Some(&checkpoint));
-        let resumed = bits(fit(10, Some(&checkpoint)).as_ref());
-        let straight = bits(fit(10, None).as_ref());
+        let checkpoint = directory.path().join(format!("{place}.checkpoint"));
+        let kept = context(0).checkpoint(&checkpoint);
+        let killed = AssertUnwindSafe(|| config.fit(&data, &kept.clone().progress(&Kill)));
+        assert!(catch_unwind(killed).is_err() && checkpoint.exists(), "{kind} was not killed");
+        let resumed = bits(&config.fit(&data, &kept).unwrap());
+        let straight = bits(&config.fit(&data, &context(0)).unwrap());
         assert_eq!(resumed.len(), straight.len());
         for (name, tensor) in &straight {
-            assert!(tensor.equal(&resumed[name]), "{kind}, ema {ema}: {name}");
+            assert!(tensor.equal(&resumed[name]), "{kind}, {more}: {name}");
         }
+    }
+}
+
+#[test]
+fn a_checkpoint_of_other_data_never_returns_the_old_bridge() {
+    let (train, validation) = (set("train", 200, 1), set("validation", 50, 1));
+    let data = BridgeData::new(&train, &validation);
+    let directory = tempfile::tempdir().unwrap();
+    let other_text = |set: &EmbeddingSet| {
+        let mut other = set.clone();
+        other.text.row_mut(3).swap(0, 1);
+        other
+    };
+    let (other_train, other_validation) = (other_text(&train), other_text(&validation));
+    for kind in LEARNED {
+        let config = short(kind, "");
+        for finished in [true, false] {
+            let checkpoint = directory.path().join(format!("{kind}-{finished}"));
+            let kept = context(0).checkpoint(&checkpoint);
+            let fit = AssertUnwindSafe(|| match finished {
+                true => config.fit(&data, &kept),
+                false => config.fit(&data, &kept.clone().progress(&Kill)),
+            });
+            assert_eq!(catch_unwind(fit).is_ok(), finished);
+            for data in [
+                BridgeData::new(&other_train, &validation),
+                BridgeData::new(&train, &other_validation),
+            ] {
+                let error = fault(config.fit(&data, &kept));
+                let expected = "the checkpoint of a training on other data; delete it";
+                assert!(error.contains(expected), "{kind}: {error}");
+            }
+            let seeded = dl_torch::TrainContext { seed: 1, ..kept.clone() };
+            let error = fault(config.fit(&data, &seeded));
+            assert!(error.contains("of a training with another seed"), "{kind}: {error}");
+            // What people call it is no part of it.
+            config.fit(&data, &kept.named("another label")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_label_changes_no_bit() {
+    let (train, validation) = (set("train", 200, 1), set("validation", 50, 1));
+    let data = BridgeData::new(&train, &validation);
+    for kind in LEARNED {
+        let rows = |label: &str| {
+            let bridge = short(kind, "").fit(&data, &context(0).named(label.to_owned())).unwrap();
+            bridge.apply(&validation.audio, &validation.ids, 0).unwrap()
+        };
+        assert_eq!(rows("bridge fit"), rows("row 3 of t1"), "{kind}");
+    }
+}
+
+#[test]
+fn sets_that_do_not_belong_together_are_refused() {
+    let (mut train, mut validation) = (set("train", 40, 1), set("validation", 20, 1));
+    let ridge = config("ridge");
+    train.provenance.encoder = "clap one".into();
+    let bridge = ridge.fit(&BridgeData::new(&train, &validation), &context(0)).unwrap();
+    assert_eq!(bridge.report().encoder, "clap one");
+
+    validation.provenance.encoder = "clap two".into();
+    let error = fault(ridge.fit(&BridgeData::new(&train, &validation), &context(0)));
+    assert!(error.contains("of encoder 'clap one'") && error.contains("'clap two'"), "{error}");
+    ridge.fit(&BridgeData::new(&train, &validation).insist(), &context(0)).unwrap();
+    let error = fault(bridge.apply_set(&validation, 0));
+    assert!(error.starts_with("the bridge is of encoder 'clap one', but this set"), "{error}");
+    bridge.apply_set_with(&validation, 0, Mismatch::Allow).unwrap();
+
+    validation.provenance.encoder = "clap one".into();
+    validation.ids[7] = "train 3".into();
+    let error = fault(ridge.fit(&BridgeData::new(&train, &validation), &context(0)));
+    assert!(error.starts_with("1 of 20 validation clips are training clips too"), "{error}");
+    assert!(error.contains("'train 3'"), "{error}");
+    ridge.fit(&BridgeData::new(&train, &validation).insist(), &context(0)).unwrap();
+    // Equal ids of two corpora are two clips.
+    (train.provenance.corpus, validation.provenance.corpus) = ("one".into(), "two".into());
+    ridge.fit(&BridgeData::new(&train, &validation), &context(0)).unwrap();
+}
+
+#[test]
+fn a_set_goes_through_with_its_captions_and_its_history() {
+    let (train, validation) = (set("train", 40, 1), set("validation", 20, 2));
+    let data = BridgeData::new(&train, &validation);
+    for kind in ["ridge", "c3"] {
+        let bridge = config(kind).fit(&data, &context(0)).unwrap();
+        let moved = bridge.apply_set(&validation, 4).unwrap();
+        assert_eq!(moved.audio, bridge.apply(&validation.audio, &validation.ids, 4).unwrap());
+        let text = if kind == "c3" {
+            bridge.text(&validation.text).unwrap()
+        } else {
+            validation.text.clone()
+        };
+        assert_eq!(moved.text, text);
+        assert_eq!(moved.provenance.bridges, [kind]);
+        assert_eq!(
+            (moved.ids, moved.captions),
+            (validation.ids.clone(), validation.captions.clone())
+        );
     }
 }
 
@@ -206,7 +318,7 @@ fn every_loss_and_prediction_trains() {
     let test = set("test", 50, 1);
     let none = paired_cosine(&test.audio, &test);
     for options in [
-        "prediction = \"eps\"\nmax_level = 300",
+        "prediction = \"eps\"\nmax_level = 300\n[[candidates]]\nkind = \"one_step\"\nlevel = 50",
         "prediction = \"v\"\njitter = 0.0",
         "ema = 0.9\nscale = { factor = 3.0 }",
         "[loss]\ndistance = \"huber\"\ntext_identity = 0.0",
@@ -222,7 +334,7 @@ fn every_loss_and_prediction_trains() {
         assert!(cosine > none + 0.2, "{options}: {cosine}, none: {none}");
         let file = tempfile::NamedTempFile::new().unwrap();
         bridge.save(file.path()).unwrap();
-        let again = load(file.path(), Device::Cpu).unwrap();
+        let again = Bridge::load(file.path(), Device::Cpu).unwrap();
         let cosine_again = paired_cosine(&again.apply(&test.audio, &test.ids, 0).unwrap(), &test);
         assert_eq!(cosine_again, cosine, "{options}");
     }
@@ -231,7 +343,7 @@ fn every_loss_and_prediction_trains() {
 #[test]
 fn unusable_embeddings_are_named() {
     let (train, validation) = (set("train", 40, 1), set("validation", 20, 1));
-    let data = BridgeData { train: &train, validation: &validation };
+    let data = BridgeData::new(&train, &validation);
     let bridge = config("none").fit(&data, &context(0)).unwrap();
 
     let narrow = Array2::<f32>::ones((2, 7));
@@ -267,7 +379,7 @@ fn unusable_files_are_named() {
     let whole = std::fs::read(&path).unwrap();
     let (tensors, metadata) = tensor_file::read(&path, Device::Cpu).unwrap();
     let refuse = |expected: &str| {
-        let error = fault(load(&path, Device::Cpu));
+        let error = fault(Bridge::load(&path, Device::Cpu));
         assert!(error.contains("bridge.safetensors") && error.contains(expected), "{error}");
         assert!(!error.contains('\n'), "{error}");
     };
@@ -291,7 +403,7 @@ fn unusable_files_are_named() {
 
 #[test]
 fn configurations_round_trip_and_faults_are_named() {
-    for &kind in ALL {
+    for kind in BridgeConfig::kinds() {
         assert_eq!(BridgeConfig::of_kind(kind).unwrap().name(), kind);
         let config = config(kind);
         config.validate().unwrap();
@@ -302,28 +414,86 @@ fn configurations_round_trip_and_faults_are_named() {
     }
     BridgeConfig::default().validate().unwrap();
     let error = BridgeConfig::of_kind("rigde").unwrap_err().to_string();
-    assert!(error.contains("method = rigde: must be one of none, ") && error.contains("ridge"));
+    assert!(error.contains("kind = rigde: must be one of none, ") && error.contains("ridge"));
     for (text, expected) in [
-        ("kind = \"projection\"\ntemperatures = [0.0]", "temperatures = 0: must be above 0"),
+        ("kind = \"projection\"\ntemperatures = [0.0]", "temperatures[0] = 0: must be above 0"),
         ("kind = \"ridge\"\nlambdas = []", "lambdas = []: must be a list of at least one"),
         ("kind = \"diffusion_link\"\nmax_level = 1000", "max_level = 1000: must be below"),
         ("kind = \"diffusion_link\"\njitter = -1.0", "jitter = -1: must be at least 0"),
-        ("kind = \"pls\"\ncomponents = [0]", "components = 0: must be at least 1"),
-        ("kind = \"transport\"\nstrengths = [1.5]", "strengths = 1.5: must be in [0, 1]"),
-        ("kind = \"retrieval\"\naudio_shares = [-0.1]", "audio_shares = -0.1: must be in [0, 1]"),
+        ("kind = \"pls\"\ncomponents = [0]", "components[0] = 0: must be at least 1"),
+        ("kind = \"transport\"\nstrengths = [1.5]", "strengths[0] = 1.5: must be in [0, 1]"),
+        (
+            "kind = \"retrieval\"\naudio_shares = [-0.1]",
+            "audio_shares[0] = -0.1: must be in [0, 1]",
+        ),
         ("kind = \"brownian_bridge\"\nsigma = -1.0", "sigma = -1: must be at least 0"),
-        ("kind = \"diffusion_bridge\"\nentries = [3]", "entries = 3: must be in `steps`..=1000"),
+        ("kind = \"diffusion_bridge\"\nentries = [3]", "entries[0] = 3: must be in `steps`..=1000"),
         ("kind = \"c3\"\ndecoder_noise = -1.0", "decoder_noise = -1: must be at least 0"),
         ("kind = \"diffusion_link\"\nema = 1.0", "ema = 1: must be in [0, 1)"),
         ("kind = \"diffusion_link\"\n[schedule]\nbeta_end = 2.0", "schedule.beta_end = 2"),
         ("kind = \"diffusion_link\"\n[loss]\ncross_sample = 0.0", "loss.cross_sample = 0"),
         (
+            "kind = \"diffusion_link\"\nmax_level = 300\n[[candidates]]\nkind = \"one_step\"\nlevel = 301",
+            "candidates[0].level = 301: must be at most 300, the last timestep trained",
+        ),
+        (
+            "kind = \"transport\"\n[of]\nkind = \"retrieval\"\n[of.of]\nkind = \"brownian_bridge\"\n\
+             train = { steps = 0 }",
+            "of.of.train.steps = 0: must be at least 1",
+        ),
+        (
+            "kind = \"mlp_regression\"\ntrain = { optimizer = { beta1 = 1.0 } }",
+            "train.optimizer.beta1 = 1: must be in [0, 1)",
+        ),
+        (
             "kind = \"diffusion_link\"\n[[candidates]]\nkind = \"ddim\"\nlevel = 9\nsteps = 20",
-            "sampler.steps = 20: must be in 1..=10",
+            "candidates[0].steps = 20: must be in 1..=10",
         ),
     ] {
         let config: BridgeConfig = toml::from_str(text).unwrap();
         let error = config.validate().unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}");
+        assert!(error.starts_with(expected), "{error}");
     }
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_named_by_its_key() {
+    for (text, expected) in [
+        (
+            "kind = \"diffusion_link\"\ntrain = { steps = 2, learning_rate = \"1e-3\" }",
+            "train.learning_rate: invalid type: string \"1e-3\", expected f64",
+        ),
+        (
+            "kind = \"transport\"\n[of]\nkind = \"ridge\"\nlambdas = [0.1, \"x\"]",
+            "of.lambdas[1]: invalid type: string \"x\"",
+        ),
+        (
+            "kind = \"diffusion_link\"\n[[candidates]]\nkind = \"ddim\"\nlevel = \"top\"\nsteps = 2",
+            "candidates[0].level: invalid type: string \"top\"",
+        ),
+        (
+            "kind = \"diffusion_link\"\n[[candidates]]\nkind = \"dimm\"",
+            "candidates[0].kind: unknown variant `dimm`, expected one of `ddim`, `ddpm`, ",
+        ),
+        (
+            "kind = \"diffusion_bridge\"\n[network]\nkind = \"unet\"\nheads = 1.5",
+            "network.heads: invalid type: floating point `1.5`, expected usize",
+        ),
+        ("kind = \"rigde\"", "kind: unknown variant `rigde`, expected one of `none`, "),
+        ("kind = 3", "kind: invalid type: 3, expected a string"),
+        ("lambdas = [1.0]", "missing field `kind`"),
+    ] {
+        let error = toml::from_str::<BridgeConfig>(text).unwrap_err();
+        assert!(error.message().starts_with(expected), "{}", error.message());
+    }
+}
+
+#[test]
+fn versions_name_everything_between_configuration_and_bridge() {
+    let version = config("ridge").version();
+    assert!(version.starts_with("ridge 1, training "), "{version}");
+    let text = "kind = \"transport\"\n[of]\nkind = \"retrieval\"\n[of.of]\nkind = \"ridge\"";
+    let nested: BridgeConfig = toml::from_str(text).unwrap();
+    let expected = "transport 1 of retrieval 1 of ridge 1, training ";
+    assert!(nested.version().starts_with(expected), "{}", nested.version());
 }

@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
-use dl_core::noise::Noise;
+use dl_core::{ConfigError, noise::Noise};
 use dl_diffusion::{
-    BridgeError,
+    RowNoise,
+    bridges::DiffusionLinkConfig,
     network::{Network, NetworkConfig, sinusoidal},
     process::{Prediction, Process},
-    samplers::{Denoiser, RowNoise, SamplerConfig},
+    samplers::{Ddim, Denoiser, MeanOfDraws, OneStep, Sampler, SamplerConfig},
     schedule::{Schedule, ScheduleConfig, ScheduleKind},
 };
 use dl_torch::{Params, layers::Precision, tensor_file};
@@ -47,7 +48,7 @@ fn alpha_bars_match_diffusers() {
 fn a_beta_outside_of_its_range_is_refused() {
     for beta in [0.0, -0.1, 1.1, f64::NAN] {
         let error = Schedule::new(vec![0.1, beta]).unwrap_err().to_string();
-        assert!(error.contains("at level 1: must be in (0, 1]"), "{error}");
+        assert!(error.contains("at timestep 1: must be in (0, 1]"), "{error}");
     }
     assert!(Schedule::new(vec![]).is_err());
     assert_eq!(Schedule::new(vec![0.5, 1.0]).unwrap().alpha_bars(), [0.5, 0.0]);
@@ -58,7 +59,7 @@ fn respacing_keeps_the_levels_of_diffusion_bridge() {
     let process = Process::new(&ScheduleConfig::default().build().unwrap());
     let levels = |level, steps| {
         let kept = process.respaced(level, steps).unwrap();
-        (0..kept.len()).rev().map(|step| kept.level(step)).collect::<Vec<_>>()
+        (0..kept.len()).rev().map(|step| kept.timestep(step)).collect::<Vec<_>>()
     };
     assert_eq!(levels(599, 5), [599, 479, 359, 239, 119]);
     assert_eq!(levels(50, 1), [50]);
@@ -67,7 +68,7 @@ fn respacing_keeps_the_levels_of_diffusion_bridge() {
     assert_eq!(kept.alpha_bar_before(0), 1.0);
     assert_eq!(kept.alpha_bar_before(1), process.alpha_bar(119));
     for (level, steps) in [(1000, 1), (5, 7), (5, 0)] {
-        assert!(matches!(process.respaced(level, steps), Err(BridgeError::Config { .. })));
+        assert!(matches!(process.respaced(level, steps), Err(ConfigError { .. })));
     }
 }
 
@@ -181,35 +182,53 @@ fn time_embeddings_by_hand() {
     assert!(largest_difference(&got, &expected) < 1e-6);
 }
 
-#[test]
-fn every_sampler_matches_diffusers_from_the_middle_of_the_chain() {
-    let golden: Value = serde_json::from_str(include_str!("golden/samplers.json")).unwrap();
-    let (rows, dim) = (golden["rows"].as_i64().unwrap(), golden["dim"].as_i64().unwrap());
+/// Runs every case of a golden file on the schedule that it was made with.
+fn matches_golden(golden: &str, schedule: &ScheduleConfig, count: usize) {
+    let golden: Value = serde_json::from_str(golden).expect("a golden file");
+    let (rows, dim) = (
+        golden["rows"].as_i64().expect("a golden file"),
+        golden["dim"].as_i64().expect("a golden file"),
+    );
     let matrix = |value: &Value, shape: &[i64]| Tensor::from_slice(&numbers(value)).view(shape);
     let start = matrix(&golden["start"], &[rows, dim]);
     let weight = matrix(&golden["weight"], &[dim, dim]);
-    let process = Process::new(&ScheduleConfig::default().build().unwrap());
-    let cases = golden["cases"].as_array().unwrap();
-    // Three spans, three predictions, DDIM without and with eta, DDPM, DPM-Solver++.
-    assert_eq!(cases.len(), 36);
+    let process = Process::new(&schedule.build().expect("a golden file"));
+    let cases = golden["cases"].as_array().expect("a golden file");
+    assert_eq!(cases.len(), count);
     for case in cases {
-        let prediction = serde_json::from_value(case["prediction"].clone()).unwrap();
-        let sampler: SamplerConfig = serde_json::from_value(case["sampler"].clone()).unwrap();
-        let steps = case["steps"].as_i64().unwrap();
+        let prediction = serde_json::from_value(case["prediction"].clone()).expect("a golden file");
+        let sampler: SamplerConfig =
+            serde_json::from_value(case["sampler"].clone()).expect("a golden file");
+        let steps = case["steps"].as_i64().expect("a golden file");
         let noise = matrix(&case["noise"], &[steps, rows, dim]);
         let seen = std::cell::RefCell::new(Vec::new());
-        let network = |x: &Tensor, level: usize| {
-            seen.borrow_mut().push(level as f64);
-            x.matmul(&weight) + level as f64 / 1000.0
+        let network = |x: &Tensor, timestep: usize| {
+            seen.borrow_mut().push(timestep as f64);
+            x.matmul(&weight) + timestep as f64 / 1000.0
         };
         let denoiser = Denoiser { process: &process, prediction, network: &network, norm: None };
-        let output = sampler.sample(&denoiser, &start, &|draw| noise.get(draw as i64)).unwrap();
+        let output = sampler
+            .sample(&denoiser, &start, &|draw| noise.get(draw as i64))
+            .expect("a golden file");
         assert_eq!(*seen.borrow(), numbers(&case["timesteps"]));
         let expected = matrix(&case["output"], &[rows, dim]);
         let scale = expected.abs().max().double_value(&[]).max(1.0);
         let difference = largest_difference(&output, &expected) / scale;
         assert!(difference < 1e-9, "{sampler:?}, {prediction:?}: {difference}");
     }
+}
+
+#[test]
+fn every_sampler_matches_diffusers_from_the_middle_of_the_chain() {
+    // Three spans, three predictions, DDIM without and with eta, DDPM, DPM-Solver++.
+    matches_golden(include_str!("golden/samplers.json"), &ScheduleConfig::default(), 36);
+}
+
+#[test]
+fn every_sampler_matches_its_paper_on_the_default_schedule_of_diffusion_link() {
+    let schedule = DiffusionLinkConfig::default().schedule;
+    assert_eq!(schedule.kind, ScheduleKind::Cosine);
+    matches_golden(include_str!("golden/samplers_default.json"), &schedule, 48);
 }
 
 #[test]
@@ -226,7 +245,7 @@ fn rows_come_back_to_their_norm_before_each_call() {
         network: &network,
         norm: Some(5.0),
     };
-    let sampler = SamplerConfig::Ddim { level: 599, steps: 5, eta: 0.0 };
+    let sampler = Ddim { level: 599, steps: 5, eta: 0.0 };
     let x = Tensor::from_slice(&[3.0_f64, 4.0, 12.0]).view([1, 3]);
     let output = sampler.denoise(&denoiser, x, &|_| panic!("eta 0 draws nothing")).unwrap();
     assert_eq!(norms.borrow().len(), 5);
@@ -244,7 +263,7 @@ fn one_step_is_the_prediction_at_its_level() {
         Denoiser { process: &process, prediction: Prediction::X0, network: &network, norm: None };
     let start = Tensor::from_slice(&[1.0_f64, -1.0]).view([1, 2]);
     let noise = Tensor::from_slice(&[0.5_f64, 0.25]).view([1, 2]);
-    let sampler = SamplerConfig::OneStep { level: 50 };
+    let sampler = OneStep { level: 50 };
     let output = sampler.sample(&denoiser, &start, &|_| noise.shallow_clone()).unwrap();
     let expected = process.q_sample(&start, 50, &noise) * 2.0 + 50.0;
     assert!(largest_difference(&output, &expected) < 1e-12);
@@ -258,12 +277,12 @@ fn the_mean_of_draws_is_the_mean_of_single_steps() {
         Denoiser { process: &process, prediction: Prediction::X0, network: &network, norm: None };
     let start = Tensor::from_slice(&[1.0_f64, -1.0]).view([1, 2]);
     let noise = |draw: u64| Tensor::from_slice(&[0.5 * draw as f64, -1.0]).view([1, 2]);
-    let sampler = SamplerConfig::MeanOfDraws { level: 400, draws: 3 };
+    let sampler = MeanOfDraws { level: 400, draws: 3 };
     let output = sampler.sample(&denoiser, &start, &noise).unwrap();
     let single = |draw| process.q_sample(&start, 400, &noise(draw)).square();
     let expected = (single(0) + single(1) + single(2)) / 3.0;
     assert!(largest_difference(&output, &expected) < 1e-12);
-    let error = SamplerConfig::MeanOfDraws { level: 400, draws: 0 }.validate(1000).unwrap_err();
+    let error = MeanOfDraws { level: 400, draws: 0 }.validate(1000).unwrap_err();
     assert!(error.to_string().contains("draws"), "{error}");
 }
 

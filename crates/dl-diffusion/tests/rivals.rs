@@ -4,15 +4,15 @@
 mod toy;
 
 use dl_core::EmbeddingSet;
-use dl_diffusion::{Bridge, BridgeConfig, BridgeData, load};
+use dl_diffusion::{Bridge, BridgeConfig, BridgeData};
 use ndarray::Array2;
 use serde_json::Value;
 use tch::Device;
 use toy::{context, set};
 
-fn fit(text: &str, set: &EmbeddingSet) -> Box<dyn Bridge> {
+fn fit(text: &str, set: &EmbeddingSet) -> Bridge {
     let config: BridgeConfig = toml::from_str(text).expect("a configuration");
-    config.fit(&BridgeData { train: set, validation: set }, &context(0)).expect("a fit")
+    config.fit(&BridgeData::new(set, set).insist(), &context(0)).expect("a fit")
 }
 
 fn largest(difference: &Array2<f32>) -> f32 {
@@ -75,6 +75,80 @@ fn c3_centres_both_sides_and_asks_for_noise() {
     let config = BridgeConfig::of_kind("c3").unwrap();
     assert!(config.moves_text());
     assert!((config.decoder_noise().unwrap() - 0.126_491_1).abs() < 1e-6);
+    // Diffusion Bridge's decoder has its own augmentation and takes no other noise.
+    let config = BridgeConfig::of_kind("diffusion_bridge").unwrap();
+    assert_eq!(config.decoder_noise(), Some(0.0));
+}
+
+#[test]
+fn realign_by_hand() {
+    let array = |rows: [[f32; 2]; 2]| Array2::from(rows.to_vec());
+    let set = EmbeddingSet {
+        audio: array([[1.0, 0.0], [0.0, 1.0]]),
+        text: array([[-0.6, 0.8], [-0.6, -0.8]]),
+        ..plane()
+    };
+    // Means (1/2, 1/2) and (-3/5, 0); mean squared deviations 1/2 and 16/25, so that
+    // s = sqrt(32/25). The clips lie at (1/2, -1/2) and (-1/2, 1/2) from their mean.
+    let half = (32.0_f64 / 25.0).sqrt() / 2.0;
+    let norm = |[x, y]: [f64; 2]| [x / x.hypot(y), y / x.hypot(y)];
+    let once = [norm([half - 0.6, -half]), norm([-half - 0.6, half])];
+    let mean = [(once[0][0] + once[1][0]) / 2.0, (once[0][1] + once[1][1]) / 2.0];
+    let expected = once.map(|[x, y]| norm([x - mean[0] - 0.6, y - mean[1]]).map(|x| x as f32));
+    let bridge = fit("kind = \"realign\"", &set);
+    let got = bridge.apply(&set.audio, &set.ids, 0).unwrap();
+    assert!(largest(&(&got - &array(expected))) < 1e-6, "{got}, {expected:?}");
+    // The plain shift keeps the spread of audio and misses the second correction.
+    let shift = fit("kind = \"embedding_shift\"", &set);
+    assert!(largest(&(&got - &shift.apply(&set.audio, &set.ids, 0).unwrap())) > 0.01);
+}
+
+#[test]
+fn realign_needs_no_pairs() {
+    let train = set("train", 60, 1);
+    let mut shuffled = train.clone();
+    shuffled.owners.rotate_left(7);
+    let rows = |set: &EmbeddingSet| {
+        let config = BridgeConfig::of_kind("realign").unwrap();
+        let bridge = config.fit(&BridgeData::new(set, &train).insist(), &context(0)).unwrap();
+        bridge.apply(&train.audio, &train.ids, 0).unwrap()
+    };
+    assert_eq!(rows(&shuffled), rows(&train));
+}
+
+#[test]
+fn captions_go_through_the_bridges_that_know_them() {
+    let train = set("train", 100, 1);
+    let small = "network = { hidden = 32 }\ntrain = { steps = 100, batch = 64 }";
+    let of = |kind: &str| format!("kind = \"{kind}\"\n{small}");
+    let refined = "kind = \"transport\"\n[of]\nkind = \"retrieval\"\n[of.of]\nkind = \"seed_style\"\n\
+                   network = { hidden = 32 }\ntrain = { steps = 100, batch = 50 }";
+    for (text, knows) in [
+        (of("diffusion_link"), true),
+        (of("seed_style"), true),
+        (of("diffusion_bridge"), true),
+        (refined.to_owned(), true),
+        (of("diffusion_link") + "\nloss = { text_identity = 0.0 }", false),
+        (of("mlp_regression"), false),
+        (of("brownian_bridge"), false),
+        ("kind = \"ridge\"".to_owned(), false),
+        ("kind = \"none\"".to_owned(), false),
+    ] {
+        let config: BridgeConfig = toml::from_str(&text).unwrap();
+        assert_eq!(config.bridges_text(), knows, "{text}");
+        let bridge = fit(&text, &train);
+        let through = bridge.text_through(&train.text, &train.ids, 3);
+        if !knows {
+            let error = through.unwrap_err().to_string();
+            assert!(error.contains("moves audio alone"), "{error}");
+            continue;
+        }
+        let through = through.unwrap();
+        assert_eq!(through.dim(), train.text.dim());
+        assert!(through.outer_iter().all(|row| (row.dot(&row) - 1.0).abs() < 1e-5), "{text}");
+        assert!(largest(&(&through - &bridge.text(&train.text).unwrap())) > 1e-3, "{text}");
+        assert_ne!(through, bridge.text_through(&train.text, &train.ids, 4).unwrap(), "{text}");
+    }
 }
 
 #[test]
@@ -119,11 +193,11 @@ fn a_bridge_over_another_is_whole_in_its_file() {
     let bridge = fit(text, &train);
     let file = tempfile::NamedTempFile::new().unwrap();
     bridge.save(file.path()).unwrap();
-    let again = load(file.path(), Device::Cpu).unwrap();
+    let again = Bridge::load(file.path(), Device::Cpu).unwrap();
     let rows = bridge.apply(&test.audio, &test.ids, 0).unwrap();
     assert_eq!(again.apply(&test.audio, &test.ids, 0).unwrap(), rows);
     assert_ne!(fit("kind = \"ridge\"", &train).apply(&test.audio, &test.ids, 0).unwrap(), rows);
     let config: BridgeConfig = toml::from_str("kind = \"retrieval\"\n[of]\nkind = \"c3\"").unwrap();
     let error = config.validate().unwrap_err().to_string();
-    assert!(error.contains("of = c3: must be a method that leaves captions"), "{error}");
+    assert!(error.contains("of.kind = c3: must be a method that leaves captions"), "{error}");
 }

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use dl_diffusion::{
     Bridge, BridgeConfig, BridgeData,
-    bridges::diffusion_bridge::DiffusionBridgeConfig,
-    load,
+    bridges::DiffusionBridgeConfig,
     unet::{Unet, UnetConfig},
 };
 use dl_torch::{Params, tensor_file};
@@ -91,20 +90,20 @@ fn config() -> BridgeConfig {
 }
 
 #[test]
-fn diffusion_bridge_with_a_unet_fits_survives_its_file_and_does_not_hang_on_batch_or_order() {
+fn diffusion_bridge_with_a_unet_fits_survives_its_file_and_does_not_depend_on_batch_or_order() {
     let (train, validation) = (set("train", 400, 1), set("validation", 100, 2));
-    let data = BridgeData { train: &train, validation: &validation };
+    let data = BridgeData::new(&train, &validation);
     let bridge = config().fit(&data, &context(0)).unwrap();
     let test = set("test", 64, 1);
     let together = bridge.apply(&test.audio, &test.ids, 5).unwrap();
 
     let file = tempfile::NamedTempFile::new().unwrap();
     bridge.save(file.path()).unwrap();
-    let again = load(file.path(), Device::Cpu).unwrap();
+    let again = Bridge::load(file.path(), Device::Cpu).unwrap();
     assert_eq!(again.apply(&test.audio, &test.ids, 5).unwrap(), together);
-    assert_eq!(again.summary(), bridge.summary());
-    let augmented = |bridge: &dyn Bridge| bridge.decoder_text(&test.text, &test.ids, 1).unwrap();
-    assert_eq!(augmented(again.as_ref()), augmented(bridge.as_ref()));
+    assert_eq!(again.report(), bridge.report());
+    let augmented = |bridge: &Bridge| bridge.decoder_text(&test.text, &test.ids, 1).unwrap();
+    assert_eq!(augmented(&again), augmented(&bridge));
 
     for row in 0..64 {
         let one = test.audio.slice(s![row..=row, ..]).to_owned();
@@ -122,14 +121,19 @@ fn diffusion_bridge_with_a_unet_fits_survives_its_file_and_does_not_hang_on_batc
 #[test]
 fn the_choice_of_network_is_read_and_written() {
     let parse = |network: &str| {
-        toml::from_str::<DiffusionBridgeConfig>(network).map_err(|error| error.to_string())
+        let parsed = toml::from_str::<DiffusionBridgeConfig>(network);
+        parsed.map_err(|error| error.message().to_owned())
     };
-    // Configurations from before there was a choice mean the same, and the residual MLP
-    // is still written without a kind, so that fingerprints stay.
+    // Without a kind it is the residual MLP.
     let plain = parse("network = { hidden = 48 }").unwrap();
     assert_eq!(plain, parse("network = { kind = \"residual_mlp\", hidden = 48 }").unwrap());
     let written = serde_json::to_value(&plain).unwrap();
-    assert_eq!(written["network"], serde_json::json!({ "hidden": 48, "blocks": 3 }));
+    assert_eq!(
+        written["network"],
+        serde_json::json!({
+            "kind": "residual_mlp", "hidden": 48, "blocks": 3, "precision": "f32"
+        })
+    );
     let default = parse("").unwrap();
     assert_eq!(parse("network = {}").unwrap(), default);
     let unet = parse("network = { kind = \"unet\" }").unwrap();
@@ -139,10 +143,13 @@ fn the_choice_of_network_is_read_and_written() {
         assert_eq!(parse(&text).unwrap(), config, "{text}");
     }
     for (text, expected) in [
-        ("network = { kind = \"cnn\" }", "network.kind = \"cnn\": must be \"unet\" or"),
-        ("network = { kind = \"unet\", hidden = 3 }", "network: unknown field `hidden`"),
-        ("network = { width = 3 }", "network: unknown field `width`"),
-        ("network = 3", "network: invalid type"),
+        (
+            "network = { kind = \"cnn\" }",
+            "kind: unknown variant `cnn`, expected one of `residual_mlp`, `unet`",
+        ),
+        ("network = { kind = \"unet\", hidden = 3 }", "hidden: unknown field `hidden`"),
+        ("network = { width = 3 }", "width: unknown field `width`"),
+        ("network = 3", "invalid type: integer `3`, expected a map"),
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.contains(expected), "{error}");
@@ -160,17 +167,17 @@ fn sizes_that_do_not_fit_are_named() {
         (
             100,
             with(),
-            "network.multipliers = [1, 2, 4, 8]: must be so short that the embedding \
+            "multipliers = [1, 2, 4, 8]: must be so short that the embedding \
                        size 100 can be halved evenly once for each but the last",
         ),
-        (8, UnetConfig { multipliers: vec![1; 65], ..with() }, "network.multipliers = [1"),
-        (8, UnetConfig { multipliers: vec![], ..with() }, "network.multipliers = []: must be"),
-        (8, UnetConfig { multipliers: vec![1, 0], ..with() }, "network.multipliers = [1, 0]"),
-        (8, UnetConfig { width: 0, ..with() }, "network.width = 0: must be at least 1"),
-        (8, UnetConfig { heads: 0, ..with() }, "network.heads = 0: must be at least 1"),
-        (8, UnetConfig { head_dim: 0, ..with() }, "network.head_dim = 0: must be at least 1"),
-        (8, UnetConfig { sinusoid: 2, ..with() }, "network.sinusoid = 2: must be 0"),
-        (7, UnetConfig { multipliers: vec![1], ..with() }, "network.sinusoid = 0: must be even"),
+        (8, UnetConfig { multipliers: vec![1; 65], ..with() }, "multipliers = [1"),
+        (8, UnetConfig { multipliers: vec![], ..with() }, "multipliers = []: must be"),
+        (8, UnetConfig { multipliers: vec![1, 0], ..with() }, "multipliers = [1, 0]"),
+        (8, UnetConfig { width: 0, ..with() }, "width = 0: must be at least 1"),
+        (8, UnetConfig { heads: 0, ..with() }, "heads = 0: must be at least 1"),
+        (8, UnetConfig { head_dim: 0, ..with() }, "head_dim = 0: must be at least 1"),
+        (8, UnetConfig { sinusoid: 2, ..with() }, "sinusoid = 2: must be 0"),
+        (7, UnetConfig { multipliers: vec![1], ..with() }, "sinusoid = 0: must be even"),
     ] {
         let error = new(dim, config).unwrap_err();
         assert!(error.contains(expected), "{error}");
@@ -183,7 +190,8 @@ fn sizes_that_do_not_fit_are_named() {
     )
     .unwrap();
     let train = set("train", 64, 1);
-    let data = BridgeData { train: &train, validation: &train };
+    let data = BridgeData::new(&train, &train).insist();
     let error = odd.fit(&data, &context(0)).map(|_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("network.multipliers = [1, 1, 1, 1, 1]: "), "{error}");
     assert!(error.contains("the embedding size 24 can be halved evenly"), "{error}");
 }

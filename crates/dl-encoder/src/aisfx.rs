@@ -6,19 +6,16 @@
 //! blocks. Blocks follow `preprocessing.py`: a partial last block is dropped, but
 //! a clip shorter than one block is padded with zeros.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dl_audio::{AudioFeatures, LogMel, LogMelConfig, Waveform};
-use dl_core::Fingerprint;
+use dl_core::{ConfigError, FileError, Fingerprint, fault::check};
 use dl_torch::weights::WeightMap;
 use ndarray::{Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{
-    AudioEncoder, EncoderError, FrontEnd,
-    error::{check, check_finite},
-};
+use crate::{AudioEncoder, EncoderError, FrontEnd, error::check_finite};
 
 /// Frames in one block.
 pub const BLOCK: usize = 100;
@@ -60,8 +57,8 @@ impl AisfxConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`EncoderError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), EncoderError> {
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let hop = self.hop_frames;
         check((1..=BLOCK).contains(&hop), "hop_frames", hop, "1 to 100")?;
         check(self.batch > 0, "batch", self.batch, "at least 1")
@@ -118,6 +115,7 @@ impl Aisfx {
         config.validate()?;
         let path = &config.path;
         let mut weights = WeightMap::read(path, device)?;
+        weights.unwrap();
         // The classifiers it was trained with, and counters of training steps.
         weights.ignore("fc.");
         weights.strip_prefix("embedding_net.");
@@ -140,15 +138,20 @@ impl Aisfx {
             })
             .collect();
         weights.finish()?;
-        let fingerprint = Self::fingerprint_of(path, config.hop_frames)?;
+        let fingerprint = Self::fingerprint_of(config)?;
         let front_end = Blocks::new(config.hop_frames)?;
         Ok(Self { config: config.clone(), device, front_end, convolutions, fingerprint })
     }
 
-    fn fingerprint_of(path: &Path, hop: usize) -> Result<Fingerprint, EncoderError> {
-        let file = Fingerprint::of_file(path)
-            .map_err(|source| EncoderError::Io { path: path.into(), source })?;
-        let settings = Fingerprint::of(&("aisfx", 1, LogMelConfig::aisfx(), hop));
+    /// The fingerprint that the tower will have once it is loaded, from its file alone.
+    ///
+    /// # Errors
+    /// [`EncoderError`] for a bad configuration or a file that is missing.
+    pub fn fingerprint_of(config: &AisfxConfig) -> Result<Fingerprint, EncoderError> {
+        config.validate()?;
+        let path = &config.path;
+        let file = Fingerprint::of_file(path).map_err(|source| FileError::io(path, source))?;
+        let settings = Fingerprint::of(&("aisfx", 1, LogMelConfig::aisfx(), config.hop_frames));
         Ok(Fingerprint::combine([&file, &settings]))
     }
 

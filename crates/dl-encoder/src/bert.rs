@@ -2,12 +2,9 @@
 //! and `sentence-transformers` lay it out: `config.json`, the tokenizer in one of
 //! its two forms, and small JSON files that may be absent.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use dl_core::Fingerprint;
+use dl_core::text;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{EncoderError, error::bad, text::TextTokenizer, transformer::TransformerConfig};
@@ -54,10 +51,10 @@ impl BertDirectory {
     /// [`EncoderError`] naming the file that is missing or of another kind of model.
     pub(crate) fn read(path: &Path) -> Result<Self, EncoderError> {
         let file = path.join("config.json");
-        let bytes = fs::read(&file).map_err(|source| io_error(&file, source))?;
+        let text = text::read(&file)?;
         let fault = |error| bad(&file, format!("not the config.json of a BERT model ({error})"));
-        let family: Family = serde_json::from_slice(&bytes).map_err(fault)?;
-        let settings = serde_json::from_slice(&bytes).map_err(fault)?;
+        let family: Family = serde_json::from_str(&text).map_err(fault)?;
+        let settings = serde_json::from_str(&text).map_err(fault)?;
         // RoBERTa has tensors of the same names and another first position: it would
         // load, and be wrong.
         for (found, wanted) in
@@ -84,25 +81,39 @@ impl BertDirectory {
         Ok(optional_json(&self.path.join("tokenizer_config.json"))?.unwrap_or_default())
     }
 
-    /// The tokenizer and the files that it was read from: `tokenizer.json`, or else
-    /// `vocab.txt` with what `tokenizer_config.json` says about case and accents.
+    /// The files of the tokenizer: `tokenizer.json`, or else `vocab.txt` with
+    /// `tokenizer_config.json`, which may be absent.
     ///
     /// # Errors
-    /// [`EncoderError`] when both are missing, or one is not whole.
-    pub(crate) fn tokenizer(
-        &self,
-        max_tokens: usize,
-    ) -> Result<(TextTokenizer, Vec<PathBuf>), EncoderError> {
+    /// [`EncoderError`] when both are missing.
+    pub(crate) fn tokenizer_files(&self) -> Result<Vec<PathBuf>, EncoderError> {
         let names = ["tokenizer.json", "vocab.txt", "tokenizer_config.json"];
-        let [whole, words, settings_path] = names.map(|name| self.path.join(name));
-        // Padding is masked out everywhere: any token will do.
-        if whole.is_file() {
-            return Ok((TextTokenizer::read(&whole, max_tokens, 0)?, vec![whole]));
+        let [whole, words, settings] = names.map(|name| self.path.join(name));
+        if whole.exists() {
+            return Ok(vec![whole]);
         }
-        if !words.is_file() {
+        if !words.exists() {
             let problem = "has no tokenizer.json and no vocab.txt; copy one of them from where \
                            the model is published";
             return Err(bad(&self.path, problem));
+        }
+        Ok(std::iter::once(words).chain(settings.exists().then_some(settings)).collect())
+    }
+
+    /// The tokenizer in `files`, which [`BertDirectory::tokenizer_files`] gave: whole, or a
+    /// list of tokens with what `tokenizer_config.json` says about case and accents.
+    ///
+    /// # Errors
+    /// [`EncoderError`] when one is not whole.
+    pub(crate) fn tokenizer(
+        &self,
+        files: &[PathBuf],
+        max_tokens: usize,
+    ) -> Result<TextTokenizer, EncoderError> {
+        let first = &files[0];
+        // Padding is masked out everywhere: any token will do.
+        if first.ends_with("tokenizer.json") {
+            return TextTokenizer::read(first, max_tokens, 0);
         }
         let said = self.tokenizer_settings()?;
         let normalizer = tokenizers::normalizers::BertNormalizer::new(
@@ -111,10 +122,7 @@ impl BertDirectory {
             said.strip_accents,
             said.do_lower_case,
         );
-        let tokenizer = TextTokenizer::read_words(&words, normalizer, max_tokens)?;
-        let mut files = vec![words];
-        files.extend(settings_path.is_file().then_some(settings_path));
-        Ok((tokenizer, files))
+        TextTokenizer::read_words(first, normalizer, max_tokens)
     }
 }
 
@@ -126,27 +134,10 @@ pub(crate) fn name_of(path: &Path) -> String {
 
 /// A JSON file that may be absent.
 pub(crate) fn optional_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EncoderError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(io_error(path, source)),
-    };
-    let parsed = serde_json::from_slice(&bytes);
-    parsed.map(Some).map_err(|error| bad(path, format!("cannot be read ({error}); copy it again")))
-}
-
-/// Digest of `head` and of the content of `files`, in order.
-pub(crate) fn fingerprint(
-    head: Fingerprint,
-    files: &[PathBuf],
-) -> Result<Fingerprint, EncoderError> {
-    let mut parts = vec![head];
-    for path in files {
-        parts.push(Fingerprint::of_file(path).map_err(|source| io_error(path, source))?);
+    if !path.exists() {
+        return Ok(None);
     }
-    Ok(Fingerprint::combine(&parts))
-}
-
-pub(crate) fn io_error(path: &Path, source: io::Error) -> EncoderError {
-    EncoderError::Io { path: path.into(), source }
+    let text = text::read(path)?;
+    let parsed = serde_json::from_str(&text);
+    parsed.map(Some).map_err(|error| bad(path, format!("cannot be read ({error}); copy it again")))
 }

@@ -53,6 +53,16 @@ pub trait Encoder: AudioEncoder {
     /// # Errors
     /// [`EncoderError`] for a text that cannot be embedded.
     fn embed_text(&self, texts: &[String]) -> Result<Array2<f32>, EncoderError>;
+
+    /// Indices of the texts that are longer than the model takes: their ends are not
+    /// embedded. None where a model takes any length.
+    ///
+    /// # Errors
+    /// [`EncoderError::Item`] for a text that cannot be read.
+    fn cut_texts(&self, texts: &[String]) -> Result<Vec<usize>, EncoderError> {
+        let _ = texts;
+        Ok(Vec::new())
+    }
 }
 
 /// Pretrained towers under trained heads.
@@ -96,5 +106,9 @@ impl AudioEncoder for HeadedEncoder {
 impl Encoder for HeadedEncoder {
     fn embed_text(&self, texts: &[String]) -> Result<Array2<f32>, EncoderError> {
         self.heads.embed_text(&self.towers.text_features(texts)?)
+    }
+
+    fn cut_texts(&self, texts: &[String]) -> Result<Vec<usize>, EncoderError> {
+        self.towers.text().cut_texts(texts)
     }
 }

@@ -1,11 +1,9 @@
 //! What can go wrong in an encoder: one sentence each, with the file or key.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use dl_audio::{AudioError, Waveform};
+use dl_core::{ConfigError, FileError, Fingerprint};
 use dl_torch::TorchError;
 
 /// An error of this crate.
@@ -17,32 +15,12 @@ pub enum EncoderError {
     /// A waveform or the front end.
     #[error(transparent)]
     Audio(#[from] AudioError),
-    /// A file of a model cannot be read.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file of a model is not what it should be.
-    #[error("{path}: {problem}", path = path.display())]
-    Model {
-        /// The file.
-        path: PathBuf,
-        /// Cause and remedy.
-        problem: String,
-    },
+    /// A file of a model cannot be read, or is not what it should be.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A configuration value is out of range.
-    #[error("{field} = {value}: must be {range}")]
-    Config {
-        /// The field, as the configuration file spells it.
-        field: &'static str,
-        /// The value found.
-        value: String,
-        /// The values allowed.
-        range: &'static str,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Arrays that should fit together do not.
     #[error("{what}: expected {expected}, found {found}")]
     Shape {
@@ -77,16 +55,29 @@ impl From<tch::TchError> for EncoderError {
 
 /// A file of a model that is not what it should be.
 pub(crate) fn bad(path: &Path, problem: impl Into<String>) -> EncoderError {
-    EncoderError::Model { path: path.into(), problem: problem.into() }
+    FileError::invalid(path, problem).into()
 }
 
+/// [`dl_core::fault::check`] with this crate's error.
 pub(crate) fn check(
     good: bool,
-    field: &'static str,
-    value: impl ToString,
-    range: &'static str,
+    key: &str,
+    value: impl std::fmt::Display,
+    range: &str,
 ) -> Result<(), EncoderError> {
-    if good { Ok(()) } else { Err(EncoderError::Config { field, value: value.to_string(), range }) }
+    Ok(dl_core::fault::check(good, key, value, range)?)
+}
+
+/// Digest of `head` and of the content of `files`, in order.
+pub(crate) fn fingerprint<'a>(
+    head: Option<Fingerprint>,
+    files: impl IntoIterator<Item = &'a Path>,
+) -> Result<Fingerprint, EncoderError> {
+    let mut parts: Vec<Fingerprint> = head.into_iter().collect();
+    for path in files {
+        parts.push(Fingerprint::of_file(path).map_err(|source| FileError::io(path, source))?);
+    }
+    Ok(Fingerprint::combine(&parts))
 }
 
 pub(crate) fn check_columns(

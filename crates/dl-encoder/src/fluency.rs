@@ -10,10 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dl_core::Fingerprint;
+use dl_core::{FileError, Fingerprint};
 use dl_torch::{
     layers::Linear,
-    weights::{WeightMap, read_weights},
+    weights::{WeightMap, read_weights, unwrapped},
 };
 use tch::{Device, Tensor};
 use tokenizers::{
@@ -23,8 +23,8 @@ use tokenizers::{
 
 use crate::{
     EncoderError,
-    bert::{BertDirectory, fingerprint, io_error, name_of},
-    error::bad,
+    bert::{BertDirectory, name_of},
+    error::{bad, fingerprint},
     text::TextTokenizer,
     transformer::Transformer,
 };
@@ -57,9 +57,10 @@ impl FluencyClassifier {
     pub fn load(directory: &Path, device: Device) -> Result<Self, EncoderError> {
         let checkpoint = checkpoint_in(directory)?;
         let bert = BertDirectory::read(directory)?;
-        let (tokenizer, mut files) = bert.tokenizer(MAX_TOKENS)?;
+        let mut files = bert.tokenizer_files()?;
+        let tokenizer = bert.tokenizer(&files, MAX_TOKENS)?;
         let dim = bert.settings.hidden_size;
-        let tensors = read_weights(&checkpoint)?;
+        let tensors = unwrapped(read_weights(&checkpoint)?);
         let outputs = match tensors.get("clf.weight").map(Tensor::size).as_deref() {
             Some(&[outputs, inputs]) if outputs > 0 && inputs == dim => outputs,
             Some(&[_, inputs]) => {
@@ -91,7 +92,8 @@ impl FluencyClassifier {
         files.insert(0, bert.settings_path());
         let name = name_of(&checkpoint.with_extension(""));
         files.push(checkpoint);
-        let fingerprint = fingerprint(Fingerprint::of(&("fluency", 1, MAX_TOKENS)), &files)?;
+        let head = Fingerprint::of(&("fluency", 1, MAX_TOKENS));
+        let fingerprint = fingerprint(Some(head), files.iter().map(PathBuf::as_path))?;
         Ok(Self { name, device, tokenizer, transformer, outputs, fingerprint })
     }
 
@@ -145,8 +147,9 @@ pub fn plain(texts: &[String]) -> Result<Vec<String>, EncoderError> {
 /// The one checkpoint in `directory`.
 fn checkpoint_in(directory: &Path) -> Result<PathBuf, EncoderError> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|source| io_error(directory, source))? {
-        let path = entry.map_err(|source| io_error(directory, source))?.path();
+    let unreadable = |source| FileError::io(directory, source);
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
         if path.extension().is_some_and(|ending| ending == "ckpt") {
             found.push(path);
         }

@@ -4,9 +4,9 @@
 
 use std::{collections::HashMap, path::Path};
 
-use dl_core::{Fingerprint, noise::Noise};
+use dl_core::{Fingerprint, Under, noise::Noise};
 use dl_torch::{
-    Params, TorchError, TrainConfig, TrainContext, TrainReport, convert,
+    Params, Subject, TorchError, TrainConfig, TrainContext, TrainReport, convert,
     layers::{Init, Linear, l2_normalise},
     tensor_file::{self, Tensors},
     train,
@@ -18,7 +18,7 @@ use tch::{Device, Tensor};
 use crate::{
     EncoderError, Pairs,
     contrastive::{Likeness, MAX_SCALE, info_nce},
-    error::{check, check_columns},
+    error::{bad, check, check_columns},
     pairs::moments,
 };
 
@@ -83,7 +83,7 @@ impl HeadsConfig {
         let warm = self.temperature;
         check((0.01..=10.0).contains(&warm), "temperature", warm, "0.01 to 10")?;
         check(self.train.batch >= 2, "train.batch", self.train.batch, "at least 2")?;
-        Ok(self.train.validate()?)
+        Ok(self.train.validate().under("train")?)
     }
 }
 
@@ -173,11 +173,26 @@ impl Heads {
         let heads = Self::new(config, Params::new(context.seed, context.device), stats);
         let data = Standard::new(&heads, training, context.device);
         let held_out = Standard::new(&heads, validation, context.device);
+        let inputs = || {
+            let rows = [
+                ("training audio", &data.audio),
+                ("training text", &data.text),
+                ("validation audio", &held_out.audio),
+                ("validation text", &held_out.text),
+            ];
+            let owners = Fingerprint::of(&(training.owners, validation.owners));
+            Ok(Fingerprint::combine([&owners, &tensor_file::fingerprint(rows)]))
+        };
         let report = train::fit(
             &heads.params,
             &config.train,
             context,
-            training.owners.len(),
+            &Subject {
+                stream: "heads",
+                items: training.owners.len(),
+                configuration: &|| Fingerprint::of(config),
+                data: &inputs,
+            },
             |step, batch| {
                 Ok::<_, EncoderError>(heads.loss(&data, batch, Some((step, context.seed))))
             },
@@ -330,15 +345,15 @@ impl Heads {
     pub fn load(path: &Path, device: Device) -> Result<Self, EncoderError> {
         let (mut tensors, metadata) = tensor_file::read(path, device)?;
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-            return Err(model(path, "is no file of projection heads"));
+            return Err(bad(path, "is no file of projection heads"));
         }
-        let config: HeadsConfig =
-            metadata.get("config").and_then(|text| serde_json::from_str(text).ok()).ok_or_else(
-                || model(path, "its configuration cannot be read; train the heads again"),
-            )?;
+        let config: HeadsConfig = metadata
+            .get("config")
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| bad(path, "its configuration cannot be read; train the heads again"))?;
         let mut vector = |name: &str| match tensors.remove(name) {
             Some(tensor) if tensor.dim() == 1 => Ok(tensor),
-            _ => Err(model(path, &format!("has no vector `{name}`; train the heads again"))),
+            _ => Err(bad(path, format!("has no vector `{name}`; train the heads again"))),
         };
         let stats = [
             (vector("audio.mean")?, vector("audio.deviation")?),
@@ -349,10 +364,6 @@ impl Heads {
         heads.params.freeze();
         Ok(heads)
     }
-}
-
-fn model(path: &Path, problem: &str) -> EncoderError {
-    EncoderError::Model { path: path.into(), problem: problem.into() }
 }
 
 /// Standardised features of one split on the device.

@@ -5,8 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
-use dl_core::Fingerprint;
-use dl_torch::{layers::l2_normalise, weights::WeightMap};
+use dl_core::{ConfigError, Fingerprint, fault::check};
+use dl_torch::{
+    layers::l2_normalise,
+    weights::{WeightFiles, WeightMap, unwrapped},
+};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,8 +17,8 @@ use tch::{Device, Kind};
 
 use crate::{
     EncoderError,
-    bert::{BertDirectory, fingerprint, name_of, optional_json},
-    error::{bad, check},
+    bert::{BertDirectory, name_of, optional_json},
+    error::{bad, fingerprint},
     text::TextTokenizer,
     transformer::Transformer,
 };
@@ -43,8 +46,8 @@ impl MiniLmConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`EncoderError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), EncoderError> {
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         check((3..=512).contains(&self.max_tokens), "max_tokens", self.max_tokens, "3 to 512")?;
         check(self.batch > 0, "batch", self.batch, "at least 1")
     }
@@ -64,7 +67,7 @@ pub struct MiniLm {
 
 impl MiniLm {
     /// Reads a directory laid out by Hugging Face or `sentence-transformers`:
-    /// `config.json`; `model.safetensors` or else `pytorch_model.bin`;
+    /// `config.json`; `model.safetensors` or else `pytorch_model.bin`, whole or in parts;
     /// `tokenizer.json` or else `vocab.txt`. Where they are there, `modules.json`,
     /// `1_Pooling/config.json`, `sentence_bert_config.json`,
     /// `config_sentence_transformers.json` and `tokenizer_config.json` are obeyed.
@@ -88,42 +91,35 @@ impl MiniLm {
         Self::build(directory, None, MiniLmConfig::default().batch, device)
     }
 
+    /// The fingerprint that the model will have once it is loaded, from its files alone.
+    ///
+    /// # Errors
+    /// As [`MiniLm::load`], but for what stands inside of weights and tokenizer.
+    pub fn fingerprint_of(config: &MiniLmConfig) -> Result<Fingerprint, EncoderError> {
+        config.validate()?;
+        Plan::of(&config.path, Some(config.max_tokens))?.fingerprint()
+    }
+
     fn build(
         path: &Path,
         wish: Option<usize>,
         batch: usize,
         device: Device,
     ) -> Result<Self, EncoderError> {
-        let layout = Layout::read(path)?;
-        let directory = BertDirectory::read(&layout.body)?;
+        let plan = Plan::of(path, wish)?;
+        let fingerprint = plan.fingerprint()?;
+        let Plan { directory, said, max_tokens, tokenizer, weights } = plan;
         let settings = &directory.settings;
-        let said: BodySettings =
-            optional_json(&layout.body.join("sentence_bert_config.json"))?.unwrap_or_default();
-        let published = said.length(&directory)?;
-        let max_tokens = match wish {
-            Some(wish) => wish.min(published.unwrap_or(wish)),
-            None => published.unwrap_or(settings.max_tokens()),
-        };
-        if settings.max_tokens() < max_tokens {
-            let takes = settings.max_tokens();
-            let problem = format!("takes {takes} tokens; lower max_tokens = {max_tokens}");
-            return Err(bad(&directory.settings_path(), problem));
-        }
-        let (mut tokenizer, mut files) = directory.tokenizer(max_tokens)?;
-        let mut head = Fingerprint::of(&("minilm", 1, max_tokens));
+        let mut tokenizer = directory.tokenizer(&tokenizer, max_tokens)?;
         if said.do_lower_case {
             tokenizer = tokenizer.lowercase()?;
-            head = Fingerprint::combine(&[head, Fingerprint::of(&"lower case")]);
         }
-        let weights_path = weights_of(&layout.body)?;
-        let mut weights = WeightMap::read(&weights_path, device)?;
+        let mut weights = WeightMap::new(weights.head(), unwrapped(weights.read()?), device);
         // A buffer of 0, 1, 2 and so on, and a layer that mean pooling has no use for.
         weights.ignore("embeddings.position_ids");
         weights.ignore("pooler.");
         let transformer = Transformer::new(&mut weights, "", settings, device)?;
         weights.finish()?;
-        files.insert(0, directory.settings_path());
-        files.push(weights_path);
         Ok(Self {
             name: name_of(path),
             device,
@@ -132,7 +128,7 @@ impl MiniLm {
             max_tokens,
             tokenizer,
             transformer,
-            fingerprint: fingerprint(head, &files)?,
+            fingerprint,
         })
     }
 
@@ -156,6 +152,14 @@ impl MiniLm {
         &self.fingerprint
     }
 
+    /// Which of `texts` have more tokens than [`MiniLm::max_tokens`]: their ends are cut off.
+    ///
+    /// # Errors
+    /// [`EncoderError::Item`] for a text that the tokenizer refuses.
+    pub fn cut_texts(&self, texts: &[String]) -> Result<Vec<usize>, EncoderError> {
+        self.tokenizer.cut_texts(texts)
+    }
+
     /// Embeddings `[texts, dim]` of unit norm, in the order of `texts`. Equal
     /// texts have equal rows.
     ///
@@ -168,6 +172,48 @@ impl MiniLm {
             let sum = (states * weights).sum_dim_intlist([1].as_slice(), false, Kind::Float);
             Ok(l2_normalise(&(sum / &batch.lengths)))
         })
+    }
+}
+
+/// What is to be loaded, before any large file is read.
+struct Plan {
+    directory: BertDirectory,
+    said: BodySettings,
+    max_tokens: usize,
+    tokenizer: Vec<PathBuf>,
+    weights: WeightFiles,
+}
+
+impl Plan {
+    fn of(path: &Path, wish: Option<usize>) -> Result<Self, EncoderError> {
+        let layout = Layout::read(path)?;
+        let directory = BertDirectory::read(&layout.body)?;
+        let said: BodySettings =
+            optional_json(&layout.body.join("sentence_bert_config.json"))?.unwrap_or_default();
+        let published = said.length(&directory)?;
+        let takes = directory.settings.max_tokens();
+        let max_tokens = match wish {
+            Some(wish) => wish.min(published.unwrap_or(wish)),
+            None => published.unwrap_or(takes),
+        };
+        if takes < max_tokens {
+            let problem = format!("takes {takes} tokens; lower max_tokens = {max_tokens}");
+            return Err(bad(&directory.settings_path(), problem));
+        }
+        let tokenizer = directory.tokenizer_files()?;
+        let weights = WeightFiles::find(&layout.body)?;
+        Ok(Self { directory, said, max_tokens, tokenizer, weights })
+    }
+
+    fn fingerprint(&self) -> Result<Fingerprint, EncoderError> {
+        let mut head = Fingerprint::of(&("minilm", 1, self.max_tokens));
+        if self.said.do_lower_case {
+            head = Fingerprint::combine([head, Fingerprint::of(&"lower case")].iter());
+        }
+        let settings = self.directory.settings_path();
+        let tokenizer = self.tokenizer.iter().map(PathBuf::as_path);
+        let files = std::iter::once(settings.as_path()).chain(tokenizer);
+        fingerprint(Some(head), files.chain(self.weights.all()))
     }
 }
 
@@ -275,15 +321,6 @@ fn pooling_modes(config: &Map<String, Value>) -> Vec<String> {
             .collect(),
     };
     if modes.is_empty() { vec!["mean".to_owned()] } else { modes }
-}
-
-fn weights_of(directory: &Path) -> Result<PathBuf, EncoderError> {
-    let names = ["model.safetensors", "pytorch_model.bin"];
-    names.map(|name| directory.join(name)).into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        let problem = "has no model.safetensors and no pytorch_model.bin; copy one of them from \
-                       where the model is published";
-        bad(directory, problem)
-    })
 }
 
 #[cfg(test)]

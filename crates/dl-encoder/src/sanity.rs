@@ -2,7 +2,7 @@
 //! same for every input, rows that are not of unit norm, pairs that are no
 //! closer than strangers.
 
-use dl_core::EmbeddingSet;
+use dl_core::{EmbeddingSet, unit};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,20 @@ impl Sanity {
     /// # Errors
     /// As [`sanity`].
     pub fn of(set: &EmbeddingSet) -> Result<Self, EncoderError> {
-        sanity(set.audio.view(), set.text.view(), &set.owners)
+        let mut report = sanity(set.audio.view(), set.text.view(), &set.owners)?;
+        // The same captions have the same embeddings: that is no fault of the tower.
+        // Imported sets have empty ones, which say nothing.
+        let first = set.captions.first().filter(|caption| !caption.is_empty());
+        if set.captions.len() > 1 && set.captions.iter().all(|caption| Some(caption) == first) {
+            report
+                .warnings
+                .retain(|warning| !warning.starts_with("the text embeddings are nearly"));
+            report.warnings.push(format!(
+                "all {} captions are the same text; give every clip a caption of its own",
+                set.captions.len()
+            ));
+        }
+        Ok(report)
     }
 }
 
@@ -59,7 +72,7 @@ pub fn sanity(
     owners: &[usize],
 ) -> Result<Sanity, EncoderError> {
     check(audio, text, owners)?;
-    let ((audio, audio_norms), (text, text_norms)) = (unit(audio), unit(text));
+    let ((audio, audio_norms), (text, text_norms)) = (scaled(audio), scaled(text));
     let (clips, captions) = (audio.nrows(), text.nrows());
     let pairs: f64 = owners
         .iter()
@@ -122,9 +135,10 @@ fn warnings(report: &Sanity) -> Vec<String> {
             ));
         }
         if cosine > COLLAPSED {
+            let inputs = if side == "audio" { "clips" } else { "captions" };
             warnings.push(format!(
-                "the {side} tower has collapsed: two different inputs have a mean cosine of \
-                 {cosine:.3}; check its weights and its input"
+                "the {side} embeddings are nearly all alike (mean cosine {cosine:.3}): either the \
+                 {inputs} are, or the tower has collapsed; look at the {inputs}, then at its weights"
             ));
         }
     }
@@ -139,20 +153,16 @@ fn warnings(report: &Sanity) -> Vec<String> {
 }
 
 /// Rows scaled to unit norm, and the smallest and largest norm they had.
-fn unit(rows: ArrayView2<'_, f32>) -> (Array2<f32>, (f64, f64)) {
+fn scaled(rows: ArrayView2<'_, f32>) -> (Array2<f32>, (f64, f64)) {
     let mut rows = rows.to_owned();
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    for mut row in rows.rows_mut() {
-        let norm = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+    for row in rows.rows_mut() {
+        let norm = unit::scale(row);
         // A NaN must not be lost in a comparison.
-        let nan = norm.is_nan();
-        (low, high) = if nan { (norm, norm) } else { (low.min(norm), high.max(norm)) };
-        if norm > 0.0 {
-            row /= norm as f32;
+        if norm.is_nan() {
+            return (rows, (norm, norm));
         }
-        if nan {
-            return (rows, (low, high));
-        }
+        (low, high) = (low.min(norm), high.max(norm));
     }
     (rows, (low, high))
 }
@@ -214,8 +224,10 @@ mod tests {
         let text = array![[0.0_f32, 3.0], [3.0, 0.0]];
         let report = sanity(audio.view(), text.view(), &[1, 0]).unwrap();
         let all = report.warnings.join("; ");
-        for part in ["audio tower has collapsed", "text embeddings have norms from 3.000 to 3.000"]
-        {
+        for part in [
+            "audio embeddings are nearly all alike",
+            "text embeddings have norms from 3.000 to 3.000",
+        ] {
             assert!(all.contains(part), "{all}");
         }
         let nan = array![[f32::NAN, 0.0], [1.0, 0.0]];
@@ -224,6 +236,33 @@ mod tests {
         let swapped = array![[0.0_f32, 1.0], [1.0, 0.0]];
         let report = sanity(swapped.view(), text.view(), &[1, 0]).unwrap();
         assert!(report.warnings.iter().any(|w| w.contains("no closer")), "{report:?}");
+    }
+
+    #[test]
+    fn one_caption_for_all_clips_is_no_collapse() {
+        let mut set = EmbeddingSet {
+            ids: vec!["a".into(), "b".into()],
+            audio: array![[1.0_f32, 0.0], [0.0, 1.0]],
+            captions: vec!["rain".into(), "rain".into()],
+            owners: vec![0, 1],
+            text: array![[1.0_f32, 0.0], [1.0, 0.0]],
+            provenance: dl_core::Provenance::default(),
+        };
+        let warnings = |set: &EmbeddingSet| Sanity::of(set).unwrap().warnings.join("; ");
+        assert!(warnings(&set).contains("all 2 captions are the same text"));
+        assert!(!warnings(&set).contains("collapsed"));
+        set.captions[1] = "wind".into();
+        assert!(
+            warnings(&set).contains("text embeddings are nearly all alike (mean cosine 1.000)")
+        );
+    }
+
+    #[test]
+    fn rows_of_any_size_have_cosines() {
+        let audio = array![[1e20_f32, 0.0], [0.0, 1e-30]];
+        let report =
+            sanity(audio.view(), array![[1.0_f32, 0.0], [0.0, 1.0]].view(), &[0, 1]).unwrap();
+        assert!((report.paired_cosine - 1.0).abs() < 1e-6, "{report:?}");
     }
 
     #[test]

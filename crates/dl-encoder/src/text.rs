@@ -2,13 +2,14 @@
 //! model's directory with our own truncation and padding, equal texts embedded
 //! once, and texts of like length in one batch.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, path::Path};
 
+use dl_core::text;
 use dl_torch::{TorchError, convert};
 use ndarray::{Array2, Axis};
 use tch::{Device, Kind, Tensor};
 use tokenizers::{
-    AddedToken, Tokenizer, TokenizerBuilder, TruncationParams,
+    AddedToken, Encoding, Tokenizer, TokenizerBuilder, TruncationParams,
     decoders::byte_level::ByteLevel,
     models::{
         bpe::{BPE, BpeTrainerBuilder},
@@ -68,9 +69,8 @@ impl TextTokenizer {
     /// # Errors
     /// [`EncoderError`] naming the file when it is missing or not whole.
     pub fn read(path: &Path, max_tokens: usize, pad: i64) -> Result<Self, EncoderError> {
-        let bytes =
-            fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
-        Self::parse(&bytes, max_tokens, pad).map_err(|error| {
+        let text = text::read(path)?;
+        Self::parse(text.as_bytes(), max_tokens, pad).map_err(|error| {
             bad(path, format!("not a whole tokenizer.json ({error}); download it again"))
         })
     }
@@ -87,10 +87,9 @@ impl TextTokenizer {
         normalizer: BertNormalizer,
         max_tokens: usize,
     ) -> Result<Self, EncoderError> {
-        let bytes =
-            fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
+        let text = text::read(path)?;
         let fault = |error| bad(path, format!("not a list of tokens ({error}); copy it again"));
-        let words = WordPiece::read_bytes(&bytes).map_err(fault)?;
+        let words = WordPiece::read_bytes(text.as_bytes()).map_err(fault)?;
         let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].map(|token| (token, words.get(token)));
         if let Some((token, _)) = special.iter().find(|(_, id)| id.is_none()) {
             return Err(bad(
@@ -191,10 +190,28 @@ impl TextTokenizer {
     /// # Errors
     /// [`EncoderError::Item`] with `index` for a text that cannot be tokenised.
     pub fn tokens(&self, index: usize, text: &str) -> Result<Vec<i64>, EncoderError> {
-        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| {
-            EncoderError::Item { index, problem: format!("cannot be tokenised ({error})") }
-        })?;
-        Ok(encoding.get_ids().iter().map(|&id| i64::from(id)).collect())
+        Ok(self.encode(index, text)?.get_ids().iter().map(|&id| i64::from(id)).collect())
+    }
+
+    /// Which of `texts` have more tokens than fit: their ends are cut off.
+    ///
+    /// # Errors
+    /// [`EncoderError::Item`] for a text that cannot be tokenised.
+    pub fn cut_texts(&self, texts: &[String]) -> Result<Vec<usize>, EncoderError> {
+        let mut cut = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            if !self.encode(index, text)?.get_overflowing().is_empty() {
+                cut.push(index);
+            }
+        }
+        Ok(cut)
+    }
+
+    fn encode(&self, index: usize, text: &str) -> Result<Encoding, EncoderError> {
+        self.tokenizer.encode_fast(text, true).map_err(|error| EncoderError::Item {
+            index,
+            problem: format!("cannot be tokenised ({error})"),
+        })
     }
 
     /// A padded batch of texts as tokens.

@@ -7,17 +7,22 @@
 //! carries what the model made of several clips and texts before the export, and
 //! is refused when it no longer does so.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use dl_audio::{AudioFeatures, ClapFrontEnd, ClapFrontEndConfig};
-use dl_core::Fingerprint;
+use dl_core::{ConfigError, FileError, Fingerprint, text};
 use dl_torch::{TorchError, layers::l2_normalise};
 use ndarray::Array2;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tch::{CModule, Device, Kind, Tensor};
 
 use crate::{
-    AudioEncoder, Encoder, EncoderError, FrontEnd, clap::in_batches, error::check,
+    AudioEncoder, Encoder, EncoderError, EncoderMethod, FrontEnd,
+    clap::in_batches,
+    error::{bad, check},
     text::TextTokenizer,
 };
 
@@ -34,6 +39,32 @@ const FORMAT: u32 = 1;
 
 /// Items in one pass; results do not depend on it beyond rounding.
 const BATCH: usize = 8;
+
+/// Where a bundle lies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TorchScriptConfig {
+    /// Its directory.
+    pub path: PathBuf,
+}
+
+crate::register_encoder!(TorchScriptConfig);
+
+impl EncoderMethod for TorchScriptConfig {
+    const KIND: &'static str = "torchscript";
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    fn fingerprint(&self) -> Result<Fingerprint, EncoderError> {
+        TorchScriptEncoder::fingerprint_of(&self.path)
+    }
+
+    fn load(&self, device: Device) -> Result<Box<dyn Encoder>, EncoderError> {
+        Ok(Box::new(TorchScriptEncoder::load(&self.path, device)?))
+    }
+}
 
 /// `bundle.json`.
 #[derive(Deserialize)]
@@ -58,9 +89,7 @@ struct TextSettings {
 
 impl Settings {
     fn read(path: &Path) -> Result<Self, EncoderError> {
-        let text =
-            fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
-        let mut value: serde_json::Value = serde_json::from_slice(&text)
+        let mut value: serde_json::Value = serde_json::from_str(&text::read(path)?)
             .map_err(|error| bad(path, format!("not JSON ({error}); export the bundle again")))?;
         // Told first: a later format may well have other keys.
         let format = value.as_object_mut().and_then(|keys| keys.remove("format"));
@@ -84,13 +113,20 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Digest of all that the embeddings depend on.
+    fn fingerprint(&self, files: &Fingerprint) -> Fingerprint {
+        let TextSettings { max_tokens, pad_id } = self.text;
+        let behind = (FORMAT, self.dim, &self.front_end, max_tokens, pad_id);
+        Fingerprint::combine([&Fingerprint::of(&("torchscript", behind)), files])
+    }
+
     /// Compares the digest of every file and combines them.
     fn files(&self, directory: &Path) -> Result<Fingerprint, EncoderError> {
         let mut digests = Vec::new();
         for name in [AUDIO, TEXT, TOKENIZER, PROBE] {
             let path = directory.join(name);
-            let found = Fingerprint::of_file(&path)
-                .map_err(|source| EncoderError::Io { path: path.clone(), source })?;
+            let found =
+                Fingerprint::of_file(&path).map_err(|source| FileError::io(&path, source))?;
             let Some(expected) = self.sha256.get(name) else {
                 let problem = format!("has no sha256 of {name}; export the bundle again");
                 return Err(bad(&directory.join(SETTINGS), problem));
@@ -137,11 +173,9 @@ impl TorchScriptEncoder {
         let files = settings.files(directory)?;
         let front_end = ClapFrontEnd::new(&settings.front_end)
             .map_err(|error| bad(&settings_path, format!("front_end: {error}")))?;
+        let fingerprint = settings.fingerprint(&files);
         let TextSettings { max_tokens, pad_id } = settings.text;
         let tokenizer = TextTokenizer::read(&directory.join(TOKENIZER), max_tokens, pad_id)?;
-        let behind = (FORMAT, settings.dim, &settings.front_end, max_tokens, pad_id);
-        let fingerprint =
-            Fingerprint::combine([&Fingerprint::of(&("torchscript", behind)), &files]);
         let encoder = Self {
             name: settings.name,
             dim: settings.dim,
@@ -155,6 +189,15 @@ impl TorchScriptEncoder {
         };
         probe::run(&encoder, &directory.join(PROBE))?;
         Ok(encoder)
+    }
+
+    /// The fingerprint that a bundle will have once it is loaded, from its files alone.
+    ///
+    /// # Errors
+    /// [`EncoderError`] naming the file that is missing or changed.
+    pub fn fingerprint_of(directory: &Path) -> Result<Fingerprint, EncoderError> {
+        let settings = Settings::read(&directory.join(SETTINGS))?;
+        Ok(settings.fingerprint(&settings.files(directory)?))
     }
 
     /// Whether `directory` looks like a bundle.
@@ -240,10 +283,6 @@ fn cause(message: &str) -> String {
     line.split_once(". ").map_or(line.as_str(), |(first, _)| first).to_owned()
 }
 
-fn bad(path: &Path, problem: String) -> EncoderError {
-    EncoderError::Model { path: path.into(), problem }
-}
-
 impl AudioEncoder for TorchScriptEncoder {
     fn dim(&self) -> usize {
         self.dim
@@ -268,6 +307,10 @@ impl Encoder for TorchScriptEncoder {
     fn embed_text(&self, texts: &[String]) -> Result<Array2<f32>, EncoderError> {
         self.tokenizer
             .embed(texts, BATCH, self.dim, self.device, |batch| self.read(&batch.ids, &batch.mask))
+    }
+
+    fn cut_texts(&self, texts: &[String]) -> Result<Vec<usize>, EncoderError> {
+        self.tokenizer.cut_texts(texts)
     }
 }
 

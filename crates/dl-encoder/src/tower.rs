@@ -1,11 +1,11 @@
 //! A sound tower and a text tower side by side, by name.
 
-use dl_core::Fingerprint;
+use dl_core::{ConfigError, Fingerprint, Under};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use crate::{Aisfx, AisfxConfig, AudioEncoder, EncoderError, MiniLm, MiniLmConfig, aisfx};
+use crate::{Aisfx, AisfxConfig, AudioEncoder, EncoderError, MiniLm, MiniLmConfig};
 
 /// The tower that hears.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,22 +49,70 @@ impl TowerPairConfig {
     /// Checks every range of both towers.
     ///
     /// # Errors
-    /// [`EncoderError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), EncoderError> {
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let (AudioTowerConfig::Aisfx(audio), TextTowerConfig::Minilm(text)) =
             (&self.audio, &self.text);
-        audio.validate()?;
-        text.validate()
+        audio.validate().under("audio")?;
+        text.validate().under("text")
+    }
+}
+
+/// A frozen model that reads, in a space of its own. Its counterpart that hears is any
+/// [`AudioEncoder`].
+pub trait TextTower {
+    /// Values per text.
+    fn dim(&self) -> usize;
+
+    /// Digest of all that the features depend on.
+    fn fingerprint(&self) -> Fingerprint;
+
+    /// Features `[texts, dim]`, in order; equal texts have equal rows.
+    ///
+    /// # Errors
+    /// [`EncoderError`] for a text that cannot be read.
+    fn features(&self, texts: &[String]) -> Result<Array2<f32>, EncoderError>;
+
+    /// See [`Encoder::cut_texts`](crate::Encoder::cut_texts).
+    ///
+    /// # Errors
+    /// As there.
+    fn cut_texts(&self, texts: &[String]) -> Result<Vec<usize>, EncoderError> {
+        let _ = texts;
+        Ok(Vec::new())
+    }
+}
+
+impl TextTower for MiniLm {
+    fn dim(&self) -> usize {
+        Self::dim(self)
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Self::fingerprint(self).clone()
+    }
+
+    fn features(&self, texts: &[String]) -> Result<Array2<f32>, EncoderError> {
+        self.embed(texts)
+    }
+
+    fn cut_texts(&self, texts: &[String]) -> Result<Vec<usize>, EncoderError> {
+        Self::cut_texts(self, texts)
     }
 }
 
 /// Two frozen pretrained towers, each with a space of its own.
 pub struct TowerPair {
-    audio: Aisfx,
-    text: MiniLm,
+    audio: Box<dyn AudioEncoder>,
+    text: Box<dyn TextTower>,
 }
 
 impl TowerPair {
+    /// Any two towers, for heads over both.
+    pub fn new(audio: Box<dyn AudioEncoder>, text: Box<dyn TextTower>) -> Self {
+        Self { audio, text }
+    }
+
     /// Reads the weights of both.
     ///
     /// # Errors
@@ -72,22 +120,34 @@ impl TowerPair {
     pub fn load(config: &TowerPairConfig, device: Device) -> Result<Self, EncoderError> {
         let (AudioTowerConfig::Aisfx(audio), TextTowerConfig::Minilm(text)) =
             (&config.audio, &config.text);
-        Ok(Self { audio: Aisfx::load(audio, device)?, text: MiniLm::load(text, device)? })
+        let audio = Aisfx::load(audio, device)?;
+        Ok(Self::new(Box::new(audio), Box::new(MiniLm::load(text, device)?)))
+    }
+
+    /// The fingerprint that both will have once they are loaded, from their files alone.
+    ///
+    /// # Errors
+    /// As [`Aisfx::fingerprint_of`] and [`MiniLm::fingerprint_of`].
+    pub fn fingerprint_of(config: &TowerPairConfig) -> Result<Fingerprint, EncoderError> {
+        let (AudioTowerConfig::Aisfx(audio), TextTowerConfig::Minilm(text)) =
+            (&config.audio, &config.text);
+        let parts = [Aisfx::fingerprint_of(audio)?, MiniLm::fingerprint_of(text)?];
+        Ok(Fingerprint::combine(&parts))
     }
 
     /// The tower that hears.
-    pub fn audio(&self) -> &Aisfx {
-        &self.audio
+    pub fn audio(&self) -> &dyn AudioEncoder {
+        self.audio.as_ref()
     }
 
     /// The tower that reads.
-    pub fn text(&self) -> &MiniLm {
-        &self.text
+    pub fn text(&self) -> &dyn TextTower {
+        self.text.as_ref()
     }
 
     /// Values per sound.
     pub fn audio_dim(&self) -> usize {
-        aisfx::DIM
+        self.audio.dim()
     }
 
     /// Values per text.
@@ -97,14 +157,14 @@ impl TowerPair {
 
     /// Digest of both towers.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::combine([&self.audio.fingerprint(), self.text.fingerprint()])
+        Fingerprint::combine([&self.audio.fingerprint(), &self.text.fingerprint()])
     }
 
-    /// Features `[texts, 384]`, in order.
+    /// Features `[texts, text_dim]`, in order.
     ///
     /// # Errors
-    /// As [`MiniLm::embed`].
+    /// As [`TextTower::features`].
     pub fn text_features(&self, texts: &[String]) -> Result<Array2<f32>, EncoderError> {
-        self.text.embed(texts)
+        self.text.features(texts)
     }
 }

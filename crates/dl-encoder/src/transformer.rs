@@ -2,6 +2,7 @@
 //! Face `BertModel`, which `RobertaModel` shares: the two differ in the first
 //! position number and in what they make of the result.
 
+use dl_core::{ConfigError, fault::check};
 use dl_torch::{
     layers::{LayerNorm, Linear},
     weights::Source,
@@ -9,7 +10,7 @@ use dl_torch::{
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{EncoderError, error::check};
+use crate::EncoderError;
 
 /// The numbers of a model's `config.json`; other keys of that file are not used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,9 +48,9 @@ impl TransformerConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`EncoderError::Config`] for the first one out of range.
-    pub fn validate(&self) -> Result<(), EncoderError> {
-        let positive = |value: i64, field| check(value > 0, field, value, "at least 1");
+    /// [`ConfigError`] for the first one out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let positive = |value: i64, field: &str| check(value > 0, field, value, "at least 1");
         positive(self.vocab_size, "vocab_size")?;
         positive(self.hidden_size, "hidden_size")?;
         positive(self.num_attention_heads, "num_attention_heads")?;

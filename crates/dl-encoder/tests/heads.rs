@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use dl_core::{Fingerprint, Silent, noise::Noise};
+use dl_core::noise::Noise;
 use dl_encoder::{Heads, HeadsConfig, Pairs, sanity};
 use dl_torch::{TrainConfig, TrainContext};
 use ndarray::Array2;
@@ -60,14 +60,7 @@ fn config() -> HeadsConfig {
 }
 
 fn train(config: &HeadsConfig, data: &Features, held_out: &Features) -> Heads {
-    let context = TrainContext {
-        task: "heads",
-        seed: 3,
-        device: Device::Cpu,
-        checkpoint: None,
-        key: Fingerprint::of(&1),
-        progress: &Silent,
-    };
+    let context = TrainContext::new(3);
     Heads::train(&data.pairs(), &held_out.pairs(), config, &context).unwrap().0
 }
 
@@ -123,14 +116,7 @@ fn a_saved_pair_of_heads_is_the_same_pair() {
 #[test]
 fn features_that_do_not_fit_are_told() {
     let data = Features::new(0, 80);
-    let context = TrainContext {
-        task: "heads",
-        seed: 0,
-        device: Device::Cpu,
-        checkpoint: None,
-        key: Fingerprint::of(&1),
-        progress: &Silent,
-    };
+    let context = TrainContext::new(0);
     let message = |training: Pairs<'_>, config: &HeadsConfig| {
         Heads::train(&training, &data.pairs(), config, &context).err().unwrap().to_string()
     };

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use dl_audio::Waveform;
-use dl_core::{Fingerprint, Silent};
 use dl_encoder::{
     AudioEncoder, Clap, ClapConfig, Encoder,
     clap::{PretrainConfig, Pretrained, Spectrograms, pretrain::Scenes},
@@ -78,14 +77,7 @@ fn train(seed: u64, checkpoint: Option<std::path::PathBuf>) -> (Pretrained, Trai
     let rows: Array2<f32> = spectrograms.embed_audio(&clips).unwrap();
     let owners: Vec<usize> = (0..clips.len()).collect();
     let scenes = Scenes { spectrograms: &rows, captions: &captions, owners: &owners };
-    let context = TrainContext {
-        task: "toy CLAP",
-        seed,
-        device: Device::Cpu,
-        checkpoint,
-        key: Fingerprint::of(&config),
-        progress: &Silent,
-    };
+    let context = TrainContext { checkpoint, ..TrainContext::new(seed) };
     Pretrained::train(&scenes, &scenes, &config, &context).unwrap()
 }
 

@@ -44,4 +44,14 @@ pub enum EvalError {
         /// The number found.
         got: usize,
     },
+    /// Too few clusters to hold some out.
+    #[error(
+        "gap metrics need clips of at least {needed} clusters, got {got}; label more clips apart"
+    )]
+    TooFewClusters {
+        /// The least number.
+        needed: usize,
+        /// The number found.
+        got: usize,
+    },
 }

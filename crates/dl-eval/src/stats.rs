@@ -2,11 +2,79 @@
 //! 13 and 16) over clips and seeds, Student's interval over seeds where a statistic
 //! has no meaning on a resampled set, and the paired permutation test. Resamples are
 //! counter-based, so that the same ones are drawn for every system and on any threads.
+//!
+//! Clips that are not independent of each other (scenes that share a recording) form
+//! [`Clusters`]: they are drawn and flipped together (Davison and Hinkley, 1997, section 3.8).
+
+use std::collections::HashMap;
 
 use dl_core::noise::Noise;
 use rayon::prelude::*;
 
 use crate::EvalError;
+
+/// Which of the items `0..items` belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clusters {
+    /// The items of each cluster, ascending.
+    members: Vec<Vec<usize>>,
+}
+
+impl Clusters {
+    /// Every item is a cluster of its own.
+    pub fn singles(items: usize) -> Self {
+        Self { members: (0..items).map(|item| vec![item]).collect() }
+    }
+
+    /// Items with the same label belong together; any numbers will do. Clusters stand in the
+    /// order in which they first appear.
+    pub fn of(labels: &[usize]) -> Self {
+        let mut places = HashMap::new();
+        let mut members: Vec<Vec<usize>> = Vec::new();
+        for (item, label) in labels.iter().enumerate() {
+            let place = *places.entry(label).or_insert(members.len());
+            if place == members.len() {
+                members.push(Vec::new());
+            }
+            members[place].push(item);
+        }
+        Self { members }
+    }
+
+    /// How many clusters there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// How many items there are in all.
+    pub fn items(&self) -> usize {
+        self.members.iter().map(Vec::len).sum()
+    }
+
+    /// The items of one resample: as many clusters as there are, with repetitions, each with
+    /// all its items. Where clusters differ in size, so does the number of items. A pure
+    /// function of its arguments, so that a comparison of two systems is paired.
+    pub fn resampled(&self, resample: u64) -> Vec<usize> {
+        let drawn = draw(&Noise::new(0, "bootstrap/clips"), resample, self.len());
+        drawn.into_iter().flat_map(|cluster| self.members[cluster].iter().copied()).collect()
+    }
+
+    /// The fold of each item when clusters are dealt out to `folds` folds in turn.
+    pub fn folds(&self, folds: usize) -> Vec<usize> {
+        let mut of_items = vec![0; self.items()];
+        for (cluster, items) in self.members.iter().enumerate() {
+            for &item in items {
+                of_items[item] = cluster % folds;
+            }
+        }
+        of_items
+    }
+}
 
 /// A 95 % interval of `statistic`, percentile bootstrap.
 ///
@@ -20,13 +88,24 @@ pub fn bootstrap(
     resamples: usize,
     statistic: impl Fn(usize, &[usize]) -> f64 + Sync,
 ) -> Option<(f64, f64)> {
-    if items < 2 || seeds == 0 {
+    bootstrap_clusters(&Clusters::singles(items), seeds, resamples, statistic)
+}
+
+/// [`bootstrap`] that draws whole clusters. `statistic` has to divide by the number of clips
+/// that it is given, which varies where clusters differ in size.
+pub fn bootstrap_clusters(
+    clusters: &Clusters,
+    seeds: usize,
+    resamples: usize,
+    statistic: impl Fn(usize, &[usize]) -> f64 + Sync,
+) -> Option<(f64, f64)> {
+    if clusters.len() < 2 || seeds == 0 {
         return None;
     }
     let values: Vec<f64> = (0..resamples as u64)
         .into_par_iter()
         .map(|resample| {
-            let chosen = resampled_clips(resample, items);
+            let chosen = clusters.resampled(resample);
             let drawn = resampled_seeds(resample, seeds);
             drawn.iter().map(|&seed| statistic(seed, &chosen)).sum::<f64>() / seeds as f64
         })
@@ -34,8 +113,8 @@ pub fn bootstrap(
     interval(&values)
 }
 
-/// The clips of one resample: as many as there are, with repetitions. A pure function
-/// of its arguments, so that a comparison of two systems is paired.
+/// The clips of one resample where each is independent: as many as there are, with
+/// repetitions. [`Clusters::resampled`] of [`Clusters::singles`].
 pub fn resampled_clips(resample: u64, items: usize) -> Vec<usize> {
     draw(&Noise::new(0, "bootstrap/clips"), resample, items)
 }
@@ -142,10 +221,29 @@ pub const PERMUTATIONS: usize = 10_000;
 /// # Errors
 /// [`EvalError::Unpaired`].
 pub fn permutation_test(a: &[f64], b: &[f64], resamples: usize) -> Result<f64, EvalError> {
+    permutation_test_clusters(a, b, &Clusters::singles(a.len()), resamples)
+}
+
+/// [`permutation_test`] that flips all differences of a cluster together. With few clusters
+/// p cannot be small: k of them have 2^k patterns of signs.
+///
+/// # Errors
+/// [`EvalError::Unpaired`], and [`EvalError::Shape`] when the clusters are of other items.
+pub fn permutation_test_clusters(
+    a: &[f64],
+    b: &[f64],
+    clusters: &Clusters,
+    resamples: usize,
+) -> Result<f64, EvalError> {
     if a.len() != b.len() || a.is_empty() {
         return Err(EvalError::Unpaired(a.len(), b.len()));
     }
-    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+    if clusters.items() != a.len() {
+        let (expected, got) = (a.len(), clusters.items());
+        return Err(EvalError::Shape { what: "items in clusters", expected, got });
+    }
+    let of_cluster = |items: &Vec<usize>| items.iter().map(|&item| a[item] - b[item]).sum();
+    let differences: Vec<f64> = clusters.members.iter().map(of_cluster).collect();
     let observed = differences.iter().sum::<f64>().abs();
     // Flips that tie with the observed sum but for rounding count as ties.
     let scale: f64 = differences.iter().map(|difference| difference.abs()).sum();
@@ -153,14 +251,16 @@ pub fn permutation_test(a: &[f64], b: &[f64], resamples: usize) -> Result<f64, E
     let noise = Noise::new(0, "permutation");
     let extreme = (0..resamples as u64)
         .into_par_iter()
-        .filter(|&resample| {
-            let mut uniform = vec![0.0_f32; differences.len()];
-            noise.fill_uniform(resample, differences.len() as u64, &mut uniform);
-            let signed = differences.iter().zip(&uniform);
-            let sum: f64 = signed.map(|(d, &u)| if u < 0.5 { -d } else { *d }).sum();
-            sum.abs() >= least
-        })
-        .count();
+        .map_init(
+            || vec![0.0_f32; differences.len()],
+            |uniform, resample| {
+                noise.fill_uniform(resample, differences.len() as u64, uniform);
+                let signed = differences.iter().zip(uniform);
+                let sum: f64 = signed.map(|(d, &mut u)| if u < 0.5 { -d } else { *d }).sum();
+                usize::from(sum.abs() >= least)
+            },
+        )
+        .sum::<usize>();
     Ok((extreme + 1) as f64 / (resamples + 1) as f64)
 }
 
@@ -190,6 +290,59 @@ mod tests {
         // No difference is never extreme.
         assert!((permutation_test(&[1.0, 2.0], &[1.0, 2.0], 100).unwrap() - 1.0).abs() < 1e-12);
         assert_eq!(permutation_test(&[1.0], &[], 10), Err(EvalError::Unpaired(1, 0)));
+    }
+
+    #[test]
+    fn clusters_are_drawn_flipped_and_held_out_whole() {
+        let clusters = Clusters::of(&[7, 3, 7, 3, 9]);
+        assert_eq!((clusters.len(), clusters.items(), clusters.is_empty()), (3, 5, false));
+        assert_eq!(clusters.folds(2), [0, 1, 0, 1, 0]);
+        for resample in 0..50 {
+            // Clusters 0, 1, 2 are the items 0 and 2, 1 and 3, and 4.
+            let members: [&[usize]; 3] = [&[0, 2], &[1, 3], &[4]];
+            let drawn = resampled_clips(resample, 3);
+            let expected: Vec<usize> = drawn.iter().flat_map(|&c| members[c].to_vec()).collect();
+            assert_eq!(clusters.resampled(resample), expected);
+        }
+        let singles = Clusters::of(&[4, 0, 2]);
+        assert_eq!(singles, Clusters::singles(3));
+        assert_eq!(singles.resampled(5), resampled_clips(5, 3));
+    }
+
+    #[test]
+    fn a_permutation_test_of_clusters_by_hand() {
+        // Sixteen equal differences in four clusters: 2 of 16 patterns are as extreme, not 2
+        // of 65,536.
+        let labels: Vec<usize> = (0..16).map(|item| item % 4).collect();
+        let (a, b, clusters) = ([1.0; 16], [0.9; 16], Clusters::of(&labels));
+        let p = permutation_test_clusters(&a, &b, &clusters, 20_000).unwrap();
+        // Four standard errors of a share of 1/8 at 20,000 draws.
+        assert!((p - 0.125).abs() < 0.0094, "{p}");
+        assert!(permutation_test(&a, &b, 20_000).unwrap() < 0.001);
+        let other = permutation_test_clusters(&a, &b, &Clusters::singles(3), 10).unwrap_err();
+        assert_eq!(other.to_string(), "items in clusters: expected 16, got 3");
+    }
+
+    #[test]
+    fn clusters_widen_an_interval_as_much_as_they_are_large() {
+        // Twenty-five clusters of sixteen equal values: the interval of 25 values, four
+        // times as wide as that of 400.
+        let mut of_cluster = vec![0.0_f32; 25];
+        Noise::new(6, "clusters").fill_normal(0, 0, &mut of_cluster);
+        let labels: Vec<usize> = (0..400).map(|item| item / 16).collect();
+        let over = |_: usize, clips: &[usize]| {
+            let sum: f64 = clips.iter().map(|&clip| f64::from(of_cluster[clip / 16])).sum();
+            sum / clips.len() as f64
+        };
+        let of_means = |_: usize, drawn: &[usize]| {
+            drawn.iter().map(|&cluster| f64::from(of_cluster[cluster])).sum::<f64>() / 25.0
+        };
+        let (low, high) = bootstrap_clusters(&Clusters::of(&labels), 1, 1000, over).unwrap();
+        let (means_low, means_high) = bootstrap(25, 1, 1000, of_means).unwrap();
+        assert!((low - means_low).abs() < 1e-12 && (high - means_high).abs() < 1e-12);
+        let (narrow_low, narrow_high) = bootstrap(400, 1, 1000, over).unwrap();
+        let ratio = (high - low) / (narrow_high - narrow_low);
+        assert!((3.4..4.6).contains(&ratio), "{ratio}");
     }
 
     #[test]

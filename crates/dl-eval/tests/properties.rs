@@ -158,7 +158,7 @@ fn the_gap_of_two_cones_is_seen_by_every_metric_and_closes_without_offset() {
     let owners: Vec<usize> = (0..300).collect();
     let report = |offset| {
         let (audio, text) = cones(300, 16, offset);
-        evaluate(&GapInput { audio: audio.view(), text: text.view(), owners: &owners }).unwrap()
+        evaluate(&GapInput::new(audio.view(), text.view(), &owners)).unwrap()
     };
     let (open, closed) = (report(8.0), report(0.0));
     assert!(open.separability > 0.99 && (closed.separability - 0.5).abs() < 0.08);
@@ -175,8 +175,7 @@ fn the_gap_of_two_cones_is_seen_by_every_metric_and_closes_without_offset() {
 fn equal_sets_have_no_distance() {
     let (audio, _) = cones(50, 4, 1.0);
     let owners: Vec<usize> = (0..50).collect();
-    let report =
-        evaluate(&GapInput { audio: audio.view(), text: audio.view(), owners: &owners }).unwrap();
+    let report = evaluate(&GapInput::new(audio.view(), audio.view(), &owners)).unwrap();
     assert!(report.frechet < 1e-9 && report.centroid_distance < 1e-9);
     assert!((dl_eval::stats::mean(&report.per_clip.paired_cosine) - 1.0).abs() < 1e-6);
 }
@@ -194,18 +193,34 @@ fn frechet_of_two_known_gaussians() {
     };
     let (audio, text) = (rows(1.0, 0.0), rows(0.6, 0.8));
     let owners: Vec<usize> = (0..20).collect();
-    let report =
-        evaluate(&GapInput { audio: audio.view(), text: text.view(), owners: &owners }).unwrap();
+    let report = evaluate(&GapInput::new(audio.view(), text.view(), &owners)).unwrap();
     assert!((report.frechet - 20.0 / 19.0 * 0.8).abs() < 1e-6, "{}", report.frechet);
+    // Each lies on a line.
+    assert!((report.effective_dim_audio - 1.0).abs() < 1e-6);
+    assert!((report.effective_dim_text - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn effective_dimensions_by_hand() {
+    // Audio: plus and minus each of four axes, so the covariance is a multiple of the unit
+    // matrix. Text: the first axis three times as often as the second, variances 3 to 1.
+    let axis = |row: usize, axis: usize| {
+        let sign = if row.is_multiple_of(2) { 1.0 } else { -1.0 };
+        move |j: usize| if j == axis { sign } else { 0.0 }
+    };
+    let audio = Array2::from_shape_fn((16, 4), |(i, j)| axis(i, i / 2 % 4)(j));
+    let text = Array2::from_shape_fn((16, 4), |(i, j)| axis(i, usize::from(i >= 12))(j));
+    let owners: Vec<usize> = (0..16).collect();
+    let report = evaluate(&GapInput::new(audio.view(), text.view(), &owners)).unwrap();
+    assert!((report.effective_dim_audio - 4.0).abs() < 1e-12);
+    assert!((report.effective_dim_text - 16.0 / 10.0).abs() < 1e-12);
 }
 
 #[test]
 fn faults_are_named() {
     let (audio, text) = cones(12, 4, 0.0);
     let fault = |owners: &[usize], text: &Array2<f32>| {
-        evaluate(&GapInput { audio: audio.view(), text: text.view(), owners })
-            .unwrap_err()
-            .to_string()
+        evaluate(&GapInput::new(audio.view(), text.view(), owners)).unwrap_err().to_string()
     };
     let owners: Vec<usize> = (0..12).collect();
     assert!(fault(&owners[..11], &text).contains("owners: expected 12, got 11"));
@@ -221,10 +236,10 @@ fn a_row_without_direction_is_refused_and_not_taken_for_a_perfect_one() {
     for value in [0.0, f32::NAN, f32::INFINITY] {
         let mut audio = good.clone();
         audio.row_mut(3).fill(value);
-        let fault = evaluate(&GapInput { audio: audio.view(), text: text.view(), owners: &owners });
+        let fault = evaluate(&GapInput::new(audio.view(), text.view(), &owners));
         assert!(fault.unwrap_err().to_string().contains("row 3 of audio has no direction"));
     }
     let none = Array2::zeros((12, 0));
-    let fault = evaluate(&GapInput { audio: none.view(), text: none.view(), owners: &owners });
+    let fault = evaluate(&GapInput::new(none.view(), none.view(), &owners));
     assert!(fault.unwrap_err().to_string().contains("row 0 of audio"));
 }

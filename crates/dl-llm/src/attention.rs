@@ -1,107 +1,13 @@
-//! Grouped-query attention (Ainslie et al., 2023) with rotary positions (Su et
-//! al., 2021) in the rotate-half layout of published Llama weights, and the cache
-//! of keys and values.
+//! Grouped-query attention (Ainslie et al., 2023).
 
-use dl_torch::{
-    Path,
-    layers::{Init, Linear},
-};
+use dl_torch::{layers::Linear, weights::Source};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
-    LlamaConfig,
-    lora::{LayerLora, LoraTarget, project},
+    KvCache, LlamaConfig,
+    lora::{Adapters, LoraTarget, project},
+    rope::Angles,
 };
-
-/// Rotary tables for every position: `[max_positions, head_dim]` each.
-#[derive(Debug)]
-pub(crate) struct Rotary {
-    cos: Tensor,
-    sin: Tensor,
-}
-
-/// The rows of the tables that one forward pass needs: `[batch or 1, 1, len, head_dim]`.
-pub(crate) struct Angles {
-    cos: Tensor,
-    sin: Tensor,
-}
-
-impl Rotary {
-    pub(crate) fn new(config: &LlamaConfig, device: Device) -> Self {
-        let half = config.head_dim() / 2;
-        // Angles in f64, cast once: f32 angles are off by 1e-4 at position 2,000.
-        let (mut cos, mut sin) = (Vec::new(), Vec::new());
-        for position in 0..config.max_positions {
-            let angle =
-                |pair: i64| position as f64 / config.rope_theta.powf(pair as f64 / half as f64);
-            for pair in (0..half).chain(0..half) {
-                cos.push(angle(pair).cos() as f32);
-                sin.push(angle(pair).sin() as f32);
-            }
-        }
-        let table = |values: &[f32]| {
-            Tensor::from_slice(values).view([config.max_positions, 2 * half]).to_device(device)
-        };
-        Self { cos: table(&cos), sin: table(&sin) }
-    }
-
-    /// `positions` is `[len]` or `[batch, len]`.
-    pub(crate) fn at(&self, positions: &Tensor) -> Angles {
-        let rows = |table: &Tensor| {
-            let mut shape = positions.size();
-            if shape.len() == 1 {
-                shape.insert(0, 1);
-            }
-            shape.insert(1, 1);
-            shape.push(table.size()[1]);
-            table.index_select(0, &positions.flatten(0, -1)).view(shape.as_slice())
-        };
-        Angles { cos: rows(&self.cos), sin: rows(&self.sin) }
-    }
-}
-
-impl Angles {
-    /// Rotates `[batch, heads, len, head_dim]`.
-    fn apply(&self, x: &Tensor) -> Tensor {
-        let halves = x.chunk(2, -1);
-        let turned = Tensor::cat(&[-&halves[1], halves[0].shallow_clone()], -1);
-        x * &self.cos + turned * &self.sin
-    }
-}
-
-/// Keys (rotated) and values of one block: `[batch, kv_heads, len, head_dim]`.
-#[derive(Debug)]
-pub(crate) struct LayerCache {
-    pub(crate) keys: Tensor,
-    pub(crate) values: Tensor,
-}
-
-/// Keys and values of everything that a model has read, one entry per block; empty
-/// before the first forward pass.
-#[derive(Debug, Default)]
-pub struct KvCache {
-    pub(crate) layers: Vec<LayerCache>,
-}
-
-impl KvCache {
-    /// Positions read so far.
-    pub fn len(&self) -> i64 {
-        self.layers.first().map_or(0, |layer| layer.keys.size()[2])
-    }
-
-    /// Whether nothing has been read.
-    pub fn is_empty(&self) -> bool {
-        self.layers.is_empty()
-    }
-
-    /// Keeps, repeats and reorders rows: row i becomes the old row `rows[i]`.
-    pub fn select(&mut self, rows: &Tensor) {
-        for layer in &mut self.layers {
-            layer.keys = layer.keys.index_select(0, rows);
-            layer.values = layer.values.index_select(0, rows);
-        }
-    }
-}
 
 /// The attention half of a block.
 #[derive(Debug)]
@@ -115,76 +21,81 @@ pub(crate) struct Attention {
     head_dim: i64,
 }
 
+/// `<name>.weight` of a source and, where the model has biases, `<name>.bias`.
+pub(crate) fn linear(
+    source: &mut dyn Source,
+    name: &str,
+    (inputs, outputs): (i64, i64),
+    bias: bool,
+) -> Linear {
+    match bias {
+        true => Linear::take(source, name, inputs, outputs),
+        false => Linear::take_without_bias(source, name, inputs, outputs),
+    }
+}
+
 impl Attention {
-    pub(crate) fn new(path: &Path<'_>, config: &LlamaConfig, init: Init) -> Self {
-        let LlamaConfig { hidden, heads, kv_heads, .. } = *config;
-        let head_dim = config.head_dim();
-        let (wide, narrow) = (heads * head_dim, kv_heads * head_dim);
+    pub(crate) fn take(source: &mut dyn Source, path: &str, config: &LlamaConfig) -> Self {
+        let mut projection = |target: LoraTarget| {
+            let name = format!("{path}.{}", target.name());
+            linear(source, &name, target.shape(config), config.attention_bias)
+        };
         Self {
-            query: Linear::without_bias(&(path / "q_proj"), hidden, wide, init),
-            key: Linear::without_bias(&(path / "k_proj"), hidden, narrow, init),
-            value: Linear::without_bias(&(path / "v_proj"), hidden, narrow, init),
-            output: Linear::without_bias(&(path / "o_proj"), wide, hidden, init),
-            heads,
-            kv_heads,
-            head_dim,
+            query: projection(LoraTarget::Query),
+            key: projection(LoraTarget::Key),
+            value: projection(LoraTarget::Value),
+            output: projection(LoraTarget::Output),
+            heads: config.heads,
+            kv_heads: config.kv_heads,
+            head_dim: config.head_dim(),
         }
     }
 
-    /// `x` is `[batch, len, hidden]`; `mask` is added to the scores,
-    /// `[batch or 1, 1, len, past + len]`; `lora` adapts the projections.
+    /// `x` is `[batch, len, hidden]`; `mask` is what [`attention_mask`] made for the number of
+    /// query heads that share a key; the keys and values go to block `index` of `cache`.
     pub(crate) fn forward(
         &self,
         x: &Tensor,
         angles: &Angles,
         mask: Option<&Tensor>,
-        past: Option<&LayerCache>,
-        lora: Option<&LayerLora>,
-    ) -> (Tensor, LayerCache) {
+        cache: Option<(&mut KvCache, usize)>,
+        adapters: Option<&Adapters<'_>>,
+    ) -> Tensor {
         let (batch, len) = (x.size()[0], x.size()[1]);
         let split = |projected: Tensor, heads: i64| {
             projected.view([batch, len, heads, self.head_dim]).transpose(1, 2)
         };
-        let query =
-            angles.apply(&split(project(&self.query, lora, LoraTarget::Query, x), self.heads));
-        let mut keys =
-            angles.apply(&split(project(&self.key, lora, LoraTarget::Key, x), self.kv_heads));
-        let mut values = split(project(&self.value, lora, LoraTarget::Value, x), self.kv_heads);
-        if let Some(past) = past {
-            keys = Tensor::cat(&[&past.keys, &keys], 2);
-            values = Tensor::cat(&[&past.values, &values], 2);
+        let projected = |layer: &Linear, target| project(layer, adapters, target, x);
+        let query = angles.apply(&split(projected(&self.query, LoraTarget::Query), self.heads));
+        let mut keys = angles.apply(&split(projected(&self.key, LoraTarget::Key), self.kv_heads));
+        let mut values = split(projected(&self.value, LoraTarget::Value), self.kv_heads);
+        if let Some((cache, index)) = cache {
+            (keys, values) = cache.extend(index, keys, values);
         }
+        // The query heads of one key-value head stand below each other, as if they were
+        // further positions: keys and values need not be repeated for them.
+        let rows = self.heads / self.kv_heads * len;
+        let query = query.reshape([batch, self.kv_heads, rows, self.head_dim]);
         let mixed = Tensor::scaled_dot_product_attention(
-            &query,
-            &self.for_every_query_head(&keys),
-            &self.for_every_query_head(&values),
-            mask,
-            0.0,
-            false,
-            None,
-            false,
+            &query, &keys, &values, mask, 0.0, false, None, false,
         );
-        let joined = mixed.transpose(1, 2).reshape([batch, len, self.heads * self.head_dim]);
-        let output = project(&self.output, lora, LoraTarget::Output, &joined);
-        (output, LayerCache { keys, values })
-    }
-
-    /// Key-value head h serves query heads h * heads / kv_heads and onwards.
-    fn for_every_query_head(&self, x: &Tensor) -> Tensor {
-        if self.kv_heads == self.heads {
-            return x.shallow_clone();
-        }
-        x.repeat_interleave_self_int(self.heads / self.kv_heads, Some(1), None)
+        let joined = mixed
+            .reshape([batch, self.heads, len, self.head_dim])
+            .transpose(1, 2)
+            .reshape([batch, len, self.heads * self.head_dim]);
+        project(&self.output, adapters, LoraTarget::Output, &joined)
     }
 }
 
-/// What may attend to what, as numbers to add to the scores, `[batch or 1, 1, len,
-/// past + len]`: a position sees itself and those before it, and of those only the
-/// ones that `readable` (`[batch, past + len]`, bool) lets it. `None` where all may.
+/// What may attend to what, as numbers to add to the scores, `[batch or 1, 1, group * len,
+/// past + len]`, the same rows for each of `group` query heads: a position sees itself and
+/// those before it, and of those only the ones that `readable` (`[batch, past + len]`, bool)
+/// lets it. `None` where all may.
 pub(crate) fn attention_mask(
-    past: i64,
-    len: i64,
+    (past, len): (i64, i64),
+    group: i64,
     readable: Option<&Tensor>,
+    kind: Kind,
     device: Device,
 ) -> Option<Tensor> {
     if len == 1 && readable.is_none() {
@@ -196,6 +107,11 @@ pub(crate) fn attention_mask(
         None => causal.view([1, 1, len, past + len]),
     };
     // Not minus infinity: a padding row that sees nothing must not become NaN.
-    let zeros = Tensor::zeros(allowed.size(), (Kind::Float, device));
-    Some(zeros.masked_fill(&allowed.logical_not(), f64::from(f32::MIN)))
+    let least = match kind {
+        Kind::Float => f64::from(f32::MIN),
+        _ => -30_000.0,
+    };
+    let zeros = Tensor::zeros(allowed.size(), (kind, device));
+    let mask = zeros.masked_fill(&allowed.logical_not(), least);
+    Some(if group == 1 { mask } else { mask.repeat([1, 1, group, 1]) })
 }

@@ -6,19 +6,25 @@
 
 use std::{collections::HashMap, path::Path, rc::Rc};
 
-use dl_core::noise::Noise;
-use dl_torch::{Params, TrainContext, TrainReport, convert, tensor_file, train};
+use dl_core::{Fingerprint, noise::Noise};
+use dl_torch::{
+    Params, Subject, TorchError, TrainContext, TrainReport, convert, tensor_file, train,
+};
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
-use tch::{Device, IndexOp, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::{
-    DecodeConfig, KvCache, LanguageModel, Llama, LlmError, Lora, PrefixConfig, StepModel,
-    Vocabulary,
-    captions::{Before, Captions, mean_loss},
+    DecodeConfig, LanguageModel, LlmError, Lora, PrefixConfig, SampleConfig, Vocabulary,
+    captions::{Before, CaptionBatch, Captions, mean_loss},
     decode,
-    llama::positions,
-    prefix::Mapper,
+    dropout::Dropout,
+    lora::Adapters,
+    prefix::{Mapper, Prefix},
+    prompt::Prompt,
+    sample::least_risk,
+    steps::Steps,
+    warning::{Warning, prefix_ignored},
 };
 
 const PREFIX: &str = "prefix.safetensors";
@@ -85,9 +91,32 @@ pub struct Captioner {
     lm: Rc<LanguageModel>,
     mapper: Mapper,
     lora: Option<Lora>,
+    prompt: Prompt,
     params: Params,
     config: PrefixConfig,
     dim: i64,
+}
+
+/// Captions with their embeddings, `[captions, dim]`, where the model computes.
+struct Resident {
+    captions: Captions,
+    embeddings: Tensor,
+}
+
+impl Resident {
+    fn embeddings(&self, rows: &[usize]) -> Tensor {
+        self.embeddings.index_select(0, &convert::indices(rows, self.embeddings.device()))
+    }
+}
+
+/// A cycle through all items along which nobody keeps the own embedding.
+fn others(seed: u64, items: usize) -> Vec<usize> {
+    let cycle = Noise::new(seed, "prefix/sensitivity").permutation(0, items);
+    let mut other = vec![0; items];
+    for (place, &item) in cycle.iter().enumerate() {
+        other[item] = cycle[(place + 1) % items];
+    }
+    other
 }
 
 impl Captioner {
@@ -99,14 +128,18 @@ impl Captioner {
     ) -> Result<Self, LlmError> {
         config.validate()?;
         let params = Params::new(seed, lm.device());
-        let mapper = Mapper::new(&params.root(), dim, config, lm.llama());
+        let prompt = config.prompt.tokens(&lm)?;
+        let longest = prompt.len() + config.length as usize + config.max_tokens;
+        lm.llama().check_length(longest as i64)?;
+        let mapper = Mapper::new(&params.root(), dim, config, lm.llama())?;
         let adapt = |lora| Lora::new(&(params.root() / "lora"), lora, lm.llama().config());
         let lora = config.lora.as_ref().map(adapt).transpose()?;
-        Ok(Self { lm, mapper, lora, params, config: config.clone(), dim })
+        Ok(Self { lm, mapper, lora, prompt, params, config: config.clone(), dim })
     }
 
     /// Trains a prefix, and the low-rank matrices of `config`, for `lm`, which stays
-    /// as it is.
+    /// as it is. Where the captions turn out not to depend on their embeddings, the
+    /// progress line says so at the next validation.
     ///
     /// # Errors
     /// [`LlmError`] for a bad configuration, pairs that do not fit, or a training
@@ -122,39 +155,166 @@ impl Captioner {
         train.check("training pairs", dim)?;
         validation.check("validation pairs", dim)?;
         let captioner = Self::new(Rc::clone(lm), dim as i64, config, context.seed)?;
-        let (data, embeddings) = captioner.resident(train)?;
-        let (held_out, held_out_embeddings) = captioner.resident(validation)?;
-        let noise = Noise::new(context.seed, "prefix/noise");
-        let (llama, lora) = (lm.llama(), captioner.lora.as_ref());
+        let (data, held_out) = (captioner.resident(train)?, captioner.resident(validation)?);
+        // As many as two batches say whether the prefix is heard.
+        let heard = held_out.captions.len().min(2 * config.train.batch);
+        let shuffled = others(context.seed, heard);
+        let warning = Warning::new(context.progress);
+        let watched = context.clone().progress(&warning);
+        let inputs = || {
+            let rows = [("train", &data.embeddings), ("validation", &held_out.embeddings)];
+            let lm = lm.fingerprint().map_err(|error| TorchError::Torch(error.to_string()))?;
+            let captions = Fingerprint::of(&(train.captions, validation.captions));
+            Ok(Fingerprint::combine([&lm, &captions, &tensor_file::fingerprint(rows)]))
+        };
         let report = train::fit(
             &captioner.params,
             &config.train,
-            context,
-            data.len(),
-            |step, rows| {
-                let own = embeddings.index_select(0, &convert::indices(rows, lm.device()));
-                let own = captioner.mapper.harden(&own, rows, step, noise);
-                let prefix = captioner.mapper.forward(&own, llama);
-                data.batch(rows).loss(llama, lora, prefix, config.label_smoothing)
+            &watched,
+            &Subject {
+                stream: "captioner",
+                items: data.captions.len(),
+                configuration: &|| Fingerprint::of(config),
+                data: &inputs,
             },
-            || captioner.loss(&held_out, &held_out_embeddings),
+            |step, rows| captioner.step_loss(&data, rows, step, context.seed),
+            || {
+                let own = captioner.loss(&held_out, |row| row)?;
+                if heard > 1 {
+                    let first =
+                        |of: &dyn Fn(usize) -> usize| captioner.loss_of(&held_out, heard, of);
+                    let (own, other) = (first(&|row| row)?, first(&|row| shuffled[row])?);
+                    warning.set(prefix_ignored(own, other));
+                }
+                Ok::<_, LlmError>(own)
+            },
         )?;
         captioner.params.freeze();
         Ok((captioner, report))
     }
 
-    fn resident(&self, pairs: CaptionPairs<'_>) -> Result<(Captions, Tensor), LlmError> {
-        let (device, limit) = (self.lm.device(), self.config.max_tokens);
-        let captions = Captions::new(pairs.captions, self.lm.tokenizer(), limit, device)?;
-        Ok((captions, convert::tensor2(pairs.embeddings, device)))
+    /// The loss of one training step over `rows`. Of several parts of a batch all but the
+    /// last have gone through the backward pass when this returns; the value is that of all.
+    fn step_loss(
+        &self,
+        data: &Resident,
+        rows: &[usize],
+        step: u64,
+        seed: u64,
+    ) -> Result<Tensor, LlmError> {
+        let part = match self.config.micro_batch {
+            0 => rows.len(),
+            size => size.min(rows.len()),
+        };
+        if part == rows.len() {
+            return self.part_loss(data, rows, step, seed, None);
+        }
+        let counted: i64 = rows.chunks(part).map(|rows| data.captions.batch(rows).counted()).sum();
+        let mut parts = rows.chunks(part).rev();
+        let last = parts.next().unwrap_or(rows);
+        let mut done = 0.0;
+        for rows in parts {
+            let loss = self.part_loss(data, rows, step, seed, Some(counted))?;
+            loss.f_backward()?;
+            done += loss.double_value(&[]);
+        }
+        Ok(self.part_loss(data, last, step, seed, Some(counted))? + done)
     }
 
-    fn loss(&self, captions: &Captions, embeddings: &Tensor) -> Result<f64, LlmError> {
+    /// The loss of some rows: the mean over their tokens, or their sum over `counted`.
+    fn part_loss(
+        &self,
+        data: &Resident,
+        rows: &[usize],
+        step: u64,
+        seed: u64,
+        counted: Option<i64>,
+    ) -> Result<Tensor, LlmError> {
+        let own = data.embeddings(rows);
+        let own = self.mapper.harden(&own, rows, step, Noise::new(seed, "prefix/noise"));
+        let share = self.config.lora.as_ref().map_or(0.0, |lora| lora.dropout);
+        let dropout = Dropout::of(share, rows, step, Noise::new(seed, "lora/dropout"));
+        let adapters = self.adapters(dropout.as_ref())?;
+        let (before, adapters) = (self.before(&own), adapters.as_deref());
+        let batch: CaptionBatch = data.captions.batch(rows);
+        let smoothing = self.config.label_smoothing;
+        match counted {
+            None => batch.loss(self.lm.llama(), adapters, before, smoothing),
+            Some(counted) => {
+                let (sum, _) = batch.loss_sum(self.lm.llama(), adapters, before, smoothing)?;
+                Ok(sum / counted as f64)
+            }
+        }
+    }
+
+    /// The matrices of every block, for a pass in which `dropout` falls out.
+    fn adapters<'a>(
+        &'a self,
+        dropout: Option<&'a Dropout>,
+    ) -> Result<Option<Vec<Adapters<'a>>>, LlmError> {
+        let config = self.lm.llama().config();
+        self.lora.as_ref().map(|lora| lora.adapters(config, dropout)).transpose()
+    }
+
+    /// What stands before the captions of embeddings, up to their start: the prefix within the
+    /// tokens of the prompt. A deep prefix comes first, wherever the prompt has its place.
+    fn before(&self, embeddings: &Tensor) -> Before {
         let llama = self.lm.llama();
+        let rows = embeddings.size()[0];
+        let embed = |tokens: &[u32]| {
+            let ids: Vec<i64> = tokens.iter().copied().map(i64::from).collect();
+            let ids = Tensor::from_slice(&ids).to_device(llama.device());
+            llama.embed(&ids).unsqueeze(0).expand([rows, -1, -1], false)
+        };
+        let mut parts = Vec::new();
+        let mut cache = None;
+        if !self.prompt.before.is_empty() {
+            parts.push(embed(&self.prompt.before));
+        }
+        match self.mapper.forward(embeddings, llama) {
+            Prefix::Embeds(prefix) => parts.push(prefix),
+            Prefix::Cache(prefix) => cache = Some(prefix),
+        }
+        if !self.prompt.between().is_empty() {
+            parts.push(embed(self.prompt.between()));
+        }
+        let embeds = match parts.len() {
+            0 => None,
+            1 => parts.pop(),
+            _ => Some(Tensor::cat(&parts, 1)),
+        };
+        Before { cache, embeds }
+    }
+
+    fn resident(&self, pairs: CaptionPairs<'_>) -> Result<Resident, LlmError> {
+        let (device, limit) = (self.lm.device(), self.config.max_tokens);
+        let (tokenizer, start) = (self.lm.tokenizer(), self.prompt.start());
+        let captions = Captions::new(pairs.captions, tokenizer, start, limit, device)?;
+        Ok(Resident { captions, embeddings: convert::tensor2(pairs.embeddings, device) })
+    }
+
+    /// The mean loss of all captions, each with the embedding of the item that `of` names.
+    fn loss(&self, data: &Resident, of: impl Fn(usize) -> usize) -> Result<f64, LlmError> {
+        self.loss_of(data, data.captions.len(), of)
+    }
+
+    /// The same over the first `count` captions.
+    fn loss_of(
+        &self,
+        data: &Resident,
+        count: usize,
+        of: impl Fn(usize) -> usize,
+    ) -> Result<f64, LlmError> {
+        let llama = self.lm.llama();
+        let adapters = self.adapters(None)?;
+        let batch = match self.config.micro_batch {
+            0 => self.config.train.batch,
+            size => size,
+        };
         tch::no_grad(|| {
-            mean_loss(captions, llama, self.lora.as_ref(), self.config.train.batch, |rows| {
-                let rows = convert::indices(rows, llama.device());
-                Ok(self.mapper.forward(&embeddings.index_select(0, &rows), llama))
+            mean_loss(&data.captions, count, llama, adapters.as_deref(), batch, |rows| {
+                let rows: Vec<usize> = rows.iter().map(|&row| of(row)).collect();
+                Ok(self.before(&data.embeddings(&rows)))
             })
         })
     }
@@ -172,17 +332,11 @@ impl Captioner {
         if pairs.captions.len() < 2 {
             return Err(LlmError::Input("prefix sensitivity needs two items at least".into()));
         }
-        let (captions, embeddings) = self.resident(pairs)?;
-        // Along a random cycle through all items nobody keeps the own one.
-        let cycle = Noise::new(seed, "prefix/sensitivity").permutation(0, captions.len());
-        let mut other = vec![0; cycle.len()];
-        for (place, &item) in cycle.iter().enumerate() {
-            other[item] = cycle[(place + 1) % cycle.len()];
-        }
-        let shuffled = embeddings.index_select(0, &convert::indices(&other, self.lm.device()));
+        let data = self.resident(pairs)?;
+        let other = others(seed, data.captions.len());
         Ok(PrefixSensitivity {
-            own: self.loss(&captions, &embeddings)?,
-            shuffled: self.loss(&captions, &shuffled)?,
+            own: self.loss(&data, |row| row)?,
+            shuffled: self.loss(&data, |row| other[row])?,
         })
     }
 
@@ -195,24 +349,76 @@ impl Captioner {
         embeddings: &Array2<f32>,
         config: &DecodeConfig,
     ) -> Result<Vec<String>, LlmError> {
+        self.caption_as_told(embeddings, config, &mut |_, _| ())
+    }
+
+    /// As [`Captioner::caption`]; `told` hears of the tokens of each item, by its row, as they
+    /// are found (of greedy search and sampling; a beam is not sure of any until its end).
+    ///
+    /// # Errors
+    /// As [`Captioner::caption`].
+    pub fn caption_as_told(
+        &self,
+        embeddings: &Array2<f32>,
+        config: &DecodeConfig,
+        told: &mut dyn FnMut(usize, u32),
+    ) -> Result<Vec<String>, LlmError> {
         config.validate()?;
         check_embeddings(embeddings.view(), "captioning", self.dim as usize)?;
         let tokenizer = self.lm.tokenizer();
         let (marks, banned) = (tokenizer.marks(), tokenizer.special());
-        let vocabulary = Vocabulary { bos: marks.bos, eos: marks.eos, banned };
+        let vocabulary = Vocabulary { bos: self.prompt.start(), eos: marks.eos, banned };
+        let longest = self.prompt.len() as i64 + self.config.length + config.max_tokens as i64;
+        self.lm.llama().check_length(longest)?;
         let mut captions = Vec::with_capacity(embeddings.nrows());
         for rows in embeddings.axis_chunks_iter(Axis(0), config.batch) {
+            let first = captions.len();
             let found = tch::no_grad(|| {
                 let rows_tensor = convert::tensor2(rows, self.lm.device());
-                let prefix = self.mapper.forward(&rows_tensor, self.lm.llama());
-                let mut steps = Steps::new(self.lm.llama(), self.lora.as_ref(), prefix)?;
-                decode::search(&mut steps, rows.nrows(), &vocabulary, config)
+                let before = self.before(&rows_tensor);
+                let mut steps = Steps::new(self.lm.llama(), self.adapters(None)?, before)?;
+                let mut told = |row, token| told(first + row, token);
+                let (items, told) = (rows.nrows(), &mut told);
+                decode::search_from(&mut steps, first, items, &vocabulary, config, told)
             })?;
             for tokens in found {
                 captions.push(tokenizer.decode(&tokens)?);
             }
         }
         Ok(captions)
+    }
+
+    /// One caption per embedding: of `samples` drawn ones the one that is most like the others
+    /// by `alike` (a metric of two captions, higher when better), which is the choice of least
+    /// expected loss. `config.sample` says how they are drawn.
+    ///
+    /// # Errors
+    /// As [`Captioner::caption`], and when `config` draws nothing or `samples` is 0.
+    pub fn caption_of_least_risk(
+        &self,
+        embeddings: &Array2<f32>,
+        config: &DecodeConfig,
+        samples: u64,
+        mut alike: impl FnMut(&str, &str) -> f64,
+    ) -> Result<Vec<String>, LlmError> {
+        let Some(sample) = config.sample.as_ref().filter(|_| samples > 0) else {
+            let problem = "a choice among samples needs `sample` and at least one of them";
+            return Err(LlmError::Input(problem.into()));
+        };
+        let mut candidates = vec![Vec::new(); embeddings.nrows()];
+        for number in 0..samples {
+            let sample = Some(SampleConfig { number, ..sample.clone() });
+            let config = DecodeConfig { sample, ..config.clone() };
+            let captions = self.caption(embeddings, &config)?;
+            for (item, caption) in candidates.iter_mut().zip(captions) {
+                item.push(caption);
+            }
+        }
+        let best = |mut captions: Vec<String>| {
+            let best = least_risk(&captions, |a, b| alike(a, b)).unwrap_or_default();
+            captions.swap_remove(best)
+        };
+        Ok(candidates.into_iter().map(best).collect())
     }
 
     /// The language model.
@@ -283,43 +489,5 @@ impl Captioner {
     }
 }
 
-/// The decoder as the search sees it: what it has read so far is in the cache.
-struct Steps<'a> {
-    llama: &'a Llama,
-    lora: Option<&'a Lora>,
-    cache: KvCache,
-}
-
-impl<'a> Steps<'a> {
-    fn new(llama: &'a Llama, lora: Option<&'a Lora>, prefix: Before) -> Result<Self, LlmError> {
-        let mut cache = KvCache::default();
-        match prefix {
-            Before::Nothing => {}
-            Before::Cache(ready) => cache = ready,
-            Before::Embeds(embeds) => {
-                let places = positions(0, embeds.size()[1], llama.device());
-                // Only what it leaves in the cache is wanted.
-                let _ = llama.forward_embeds(&embeds, &places, None, Some(&mut cache), lora)?;
-            }
-        }
-        Ok(Self { llama, lora, cache })
-    }
-}
-
-impl StepModel for Steps<'_> {
-    fn step(&mut self, parents: &[usize], tokens: &[u32]) -> Result<Array2<f32>, LlmError> {
-        let device = self.llama.device();
-        let rows = self.cache.layers.first().map_or(0, |layer| layer.keys.size()[0]);
-        if parents.len() as i64 != rows || parents.iter().enumerate().any(|(i, &p)| i != p) {
-            self.cache.select(&convert::indices(parents, device));
-        }
-        let ids: Vec<i64> = tokens.iter().copied().map(i64::from).collect();
-        let ids = Tensor::from_slice(&ids).unsqueeze(1).to_device(device);
-        let places = positions(self.cache.len(), 1, device);
-        let embeds = self.llama.embed(&ids);
-        let cache = Some(&mut self.cache);
-        let hidden = self.llama.forward_embeds(&embeds, &places, None, cache, self.lora)?;
-        let scores = self.llama.logits(&hidden.i((.., 0, ..))).log_softmax(-1, Kind::Float);
-        Ok(convert::array2(&scores)?)
-    }
-}
+#[cfg(test)]
+mod tests;

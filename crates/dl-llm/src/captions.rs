@@ -3,13 +3,13 @@
 use dl_torch::convert;
 use tch::{Device, IndexOp, Kind, Tensor};
 
-use crate::{CaptionTokenizer, KvCache, Llama, LlmError, Lora, llama::positions};
+use crate::{CaptionTokenizer, KvCache, Llama, LlmError, llama::positions, lora::Adapters};
 
 /// Targets with this value count for nothing.
 const IGNORED: i64 = -100;
 
-/// Tokenized captions: inputs begin with the begin mark, targets end with the end
-/// mark, both `[captions, longest]`.
+/// Tokenized captions: inputs begin with the token that stands before every caption,
+/// targets end with the end mark, both `[captions, longest]`.
 pub(crate) struct Captions {
     tokens: Vec<Vec<u32>>,
     inputs: Tensor,
@@ -23,10 +23,11 @@ pub(crate) struct CaptionBatch {
 }
 
 impl Captions {
-    /// Longer captions than `max_tokens` lose their end, and their end mark with it.
+    /// `start` stands before every caption. Longer captions than `max_tokens` lose their end, and their end mark with it.
     pub(crate) fn new(
         captions: &[String],
         tokenizer: &CaptionTokenizer,
+        start: u32,
         max_tokens: usize,
         device: Device,
     ) -> Result<Self, LlmError> {
@@ -45,7 +46,7 @@ impl Captions {
         let (mut inputs, mut targets) = (Vec::new(), Vec::new());
         for ids in &tokens {
             let ids = || ids.iter().copied().map(i64::from);
-            let begin = i64::from(marks.bos);
+            let begin = i64::from(start);
             let pad = std::iter::repeat(i64::from(marks.pad));
             inputs.extend(std::iter::once(begin).chain(ids()).chain(pad).take(longest));
             let end = std::iter::once(i64::from(marks.eos));
@@ -77,46 +78,43 @@ impl Captions {
     }
 }
 
-/// What stands before a caption.
-pub(crate) enum Before {
-    /// Nothing.
-    Nothing,
-    /// Vectors that are read like token embeddings: `[batch, len, hidden]`.
-    Embeds(Tensor),
+/// What stands before a caption and its start: first what is in the cache, then vectors.
+#[derive(Default)]
+pub(crate) struct Before {
     /// Keys and values of every block.
-    Cache(KvCache),
+    pub(crate) cache: Option<KvCache>,
+    /// Vectors that are read like token embeddings: `[batch, len, hidden]`.
+    pub(crate) embeds: Option<Tensor>,
 }
 
 impl CaptionBatch {
-    /// The summed cross-entropy of all tokens (nats), and their number; `lora` as
-    /// in [`Llama::forward_embeds`].
+    /// The number of tokens that count.
+    pub(crate) fn counted(&self) -> i64 {
+        self.targets.not_equal(IGNORED).sum(Kind::Int64).int64_value(&[])
+    }
+
+    /// The summed cross-entropy of all tokens (nats), and their number; `adapters` as
+    /// in [`Llama::read`].
     pub(crate) fn loss_sum(
         &self,
         llama: &Llama,
-        lora: Option<&Lora>,
+        adapters: Option<&[Adapters<'_>]>,
         before: Before,
         label_smoothing: f64,
     ) -> Result<(Tensor, i64), LlmError> {
         let device = self.inputs.device();
-        let (_, len) = self.inputs.size2()?;
         let tokens = llama.embed(&self.inputs);
         // Padding stands behind every caption and attention is causal: no token
         // that counts can see it.
-        let hidden = match before {
-            Before::Nothing => {
-                llama.forward_embeds(&tokens, &positions(0, len, device), None, None, lora)?
-            }
-            Before::Embeds(prefix) => {
-                let prefix_len = prefix.size()[1];
-                let all = Tensor::cat(&[prefix, tokens], 1);
-                let places = positions(0, prefix_len + len, device);
-                llama.forward_embeds(&all, &places, None, None, lora)?.i((.., prefix_len.., ..))
-            }
-            Before::Cache(mut cache) => {
-                let places = positions(cache.len(), len, device);
-                llama.forward_embeds(&tokens, &places, None, Some(&mut cache), lora)?
-            }
+        let Before { mut cache, embeds } = before;
+        let (lead, all) = match embeds {
+            Some(embeds) => (embeds.size()[1], Tensor::cat(&[embeds, tokens], 1)),
+            None => (0, tokens),
         };
+        let past = cache.as_ref().map_or(0, KvCache::len);
+        let places = positions(past, all.size()[1], device);
+        let hidden = llama.read(&all, &places, None, cache.as_mut(), adapters)?;
+        let hidden = if lead > 0 { hidden.i((.., lead.., ..)) } else { hidden };
         let targets = self.targets.flatten(0, 1);
         let counted = targets.not_equal(IGNORED).nonzero().squeeze_dim(-1);
         let hidden = hidden.flatten(0, 1).index_select(0, &counted);
@@ -135,30 +133,31 @@ impl CaptionBatch {
     pub(crate) fn loss(
         &self,
         llama: &Llama,
-        lora: Option<&Lora>,
+        adapters: Option<&[Adapters<'_>]>,
         before: Before,
         label_smoothing: f64,
     ) -> Result<Tensor, LlmError> {
-        let (sum, tokens) = self.loss_sum(llama, lora, before, label_smoothing)?;
+        let (sum, tokens) = self.loss_sum(llama, adapters, before, label_smoothing)?;
         Ok(sum / tokens as f64)
     }
 }
 
-/// Mean loss per token over all captions, in batches; `before` makes what stands
+/// Mean loss per token over the first `count` captions, in batches; `before` makes what stands
 /// before the captions of a batch.
 pub(crate) fn mean_loss(
     captions: &Captions,
+    count: usize,
     llama: &Llama,
-    lora: Option<&Lora>,
+    adapters: Option<&[Adapters<'_>]>,
     batch: usize,
     mut before: impl FnMut(&[usize]) -> Result<Before, LlmError>,
 ) -> Result<f64, LlmError> {
-    let order: Vec<usize> = (0..captions.len()).collect();
-    let (mut sum, mut count) = (0.0, 0);
+    let order: Vec<usize> = (0..count).collect();
+    let (mut sum, mut counted) = (0.0, 0);
     for rows in order.chunks(batch) {
-        let (loss, tokens) = captions.batch(rows).loss_sum(llama, lora, before(rows)?, 0.0)?;
+        let (loss, tokens) = captions.batch(rows).loss_sum(llama, adapters, before(rows)?, 0.0)?;
         sum += loss.double_value(&[]);
-        count += tokens;
+        counted += tokens;
     }
-    Ok(sum / count.max(1) as f64)
+    Ok(sum / counted.max(1) as f64)
 }

@@ -1,15 +1,38 @@
-//! Greedy and beam search over anything that can score the next token: batched,
-//! deterministic, one item's result independent of its neighbours'.
-//!
-//! A finished hypothesis gives up its place in the beam, so that one beam is
-//! greedy search and the search ends by itself.
+//! Greedy and beam search, and sampling, over anything that can score the next token:
+//! batched, deterministic, one item's result independent of its neighbours'. One beam is
+//! greedy search.
 
 use std::cmp::Ordering;
 
+use dl_core::fault::{ConfigError, Under, check};
 use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
-use crate::{LlmError, error::check};
+use crate::{LlmError, SampleConfig};
+
+mod refill;
+
+/// What becomes of a beam in which a hypothesis ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BeamRule {
+    /// The finished one gives up its place, so that the search ends by itself.
+    #[default]
+    Shrink,
+    /// Another hypothesis takes its place, as in the transformers library, and the search ends
+    /// when no running one promises to beat the finished ones by the length that it has.
+    Refill,
+    /// The same, and it ends as soon as as many as there are beams have finished.
+    RefillEarly,
+    /// The same, and it ends when no running one can beat the finished ones by any length.
+    RefillNever,
+}
+
+impl BeamRule {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// How captions are searched for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +48,12 @@ pub struct DecodeConfig {
     pub length_penalty: f64,
     /// No run of this many tokens occurs twice in a caption; 0 allows all.
     pub no_repeat_ngram: usize,
+    /// What becomes of a beam in which a hypothesis ends.
+    #[serde(skip_serializing_if = "BeamRule::is_default")]
+    pub beam_rule: BeamRule,
+    /// Tokens are drawn by these rules in place of the best ones; `beams` is 1 then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<SampleConfig>,
     /// Items decoded together, at least 1.
     pub batch: usize,
 }
@@ -37,6 +66,8 @@ impl Default for DecodeConfig {
             min_tokens: 1,
             length_penalty: 1.0,
             no_repeat_ngram: 4,
+            beam_rule: BeamRule::default(),
+            sample: None,
             batch: 64,
         }
     }
@@ -46,8 +77,8 @@ impl DecodeConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`LlmError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), LlmError> {
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let penalty = self.length_penalty;
         check(self.beams > 0, "beams", self.beams, "at least 1")?;
         check(self.max_tokens > 0, "max_tokens", self.max_tokens, "at least 1")?;
@@ -55,7 +86,10 @@ impl DecodeConfig {
         check(fits, "min_tokens", self.min_tokens, "below max_tokens")?;
         let good = penalty >= 0.0 && penalty.is_finite();
         check(good, "length_penalty", penalty, "at least 0")?;
-        check(self.batch > 0, "batch", self.batch, "at least 1")
+        check(self.batch > 0, "batch", self.batch, "at least 1")?;
+        let Some(sample) = &self.sample else { return Ok(()) };
+        check(self.beams == 1, "beams", self.beams, "1 where tokens are drawn")?;
+        sample.validate().under("sample")
     }
 }
 
@@ -63,7 +97,7 @@ impl DecodeConfig {
 pub trait StepModel {
     /// Row i of the new batch continues row `parents[i]` of the one before with
     /// `tokens[i]`. Returns log-probabilities, `[rows, vocab]`. At the first call
-    /// row i is item i and the token is the mark that begins a caption.
+    /// row i is item i and the token is the one that stands before every caption.
     ///
     /// # Errors
     /// Those of the model.
@@ -73,7 +107,7 @@ pub trait StepModel {
 /// The tokens that mean something to the search.
 #[derive(Clone, Debug)]
 pub struct Vocabulary<'a> {
-    /// Begins every caption.
+    /// Stands before every caption.
     pub bos: u32,
     /// Ends it.
     pub eos: u32,
@@ -112,7 +146,24 @@ pub fn search(
     vocabulary: &Vocabulary<'_>,
     config: &DecodeConfig,
 ) -> Result<Vec<Vec<u32>>, LlmError> {
+    search_from(model, 0, items, vocabulary, config, &mut |_, _| ())
+}
+
+/// As [`search`], for items numbered from `first` on (whose numbers decide what is drawn for
+/// them), with `told` called for each token of each item that is certain at once: greedily
+/// found and drawn ones.
+pub(crate) fn search_from(
+    model: &mut impl StepModel,
+    first: usize,
+    items: usize,
+    vocabulary: &Vocabulary<'_>,
+    config: &DecodeConfig,
+    told: &mut dyn FnMut(usize, u32),
+) -> Result<Vec<Vec<u32>>, LlmError> {
     config.validate()?;
+    if config.beam_rule != BeamRule::Shrink && config.beams > 1 {
+        return refill::search(model, items, vocabulary, config);
+    }
     let start = |row| Hypothesis { tokens: Vec::new(), log_probability: 0.0, row };
     let mut states: Vec<Item> =
         (0..items).map(|row| Item { live: vec![start(row)], ..Item::default() }).collect();
@@ -125,8 +176,19 @@ pub fn search(
         let scores = model.step(&parents, &tokens)?;
         parents.clear();
         tokens.clear();
-        for item in &mut states {
-            item.advance(&scores, vocabulary, config);
+        for (number, item) in states.iter_mut().enumerate() {
+            match &config.sample {
+                Some(sample) => item.draw(&scores, vocabulary, config, |row, length| {
+                    sample.pick(row, first + number, length)
+                }),
+                None => item.advance(&scores, vocabulary, config),
+            }
+            if let [hypothesis] = item.live.as_slice()
+                && config.beams == 1
+                && let Some(&token) = hypothesis.tokens.last()
+            {
+                told(number, token);
+            }
             for hypothesis in &mut item.live {
                 parents.push(hypothesis.row);
                 tokens.extend(hypothesis.tokens.last());
@@ -185,6 +247,33 @@ impl Item {
         self.drop_hopeless(config);
     }
 
+    /// Goes on with a drawn token: `pick` chooses among allowed tokens and their
+    /// log-probabilities, best first, for a caption of so many tokens.
+    fn draw(
+        &mut self,
+        scores: &Array2<f32>,
+        words: &Vocabulary<'_>,
+        config: &DecodeConfig,
+        pick: impl Fn(&[(u32, f32)], usize) -> Option<u32>,
+    ) {
+        for mut hypothesis in std::mem::take(&mut self.live) {
+            let row = scores.row(hypothesis.row);
+            let mut allowed = allowed_tokens(row, &hypothesis.tokens, words, config);
+            allowed.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            let Some(token) = pick(&allowed, hypothesis.tokens.len()) else {
+                self.finish(hypothesis, config);
+                continue;
+            };
+            hypothesis.log_probability += f64::from(row[token as usize]);
+            hypothesis.tokens.push(token);
+            if token == words.eos {
+                self.finish(hypothesis, config);
+            } else {
+                self.live.push(hypothesis);
+            }
+        }
+    }
+
     fn finish(&mut self, hypothesis: Hypothesis, config: &DecodeConfig) {
         self.finished += 1;
         let length = hypothesis.tokens.len().max(1) as f64;
@@ -219,13 +308,7 @@ fn best_tokens(
     config: &DecodeConfig,
     count: usize,
 ) -> Vec<(u32, f32)> {
-    let repeats = repeating_tokens(before, config.no_repeat_ngram);
-    let allowed = |token: u32| {
-        if token == words.eos {
-            return before.len() >= config.min_tokens;
-        }
-        !words.banned.contains(&token) && !repeats.contains(&token)
-    };
+    let allowed = allowance(before, words, config);
     let mut best: Vec<(u32, f32)> = Vec::with_capacity(count + 1);
     for (token, &score) in row.iter().enumerate() {
         let beaten = best.len() == count && best.last().is_none_or(|(_, worst)| score <= *worst);
@@ -239,6 +322,33 @@ fn best_tokens(
         best.truncate(count);
     }
     best
+}
+
+/// Which tokens may follow `before`.
+fn allowance<'a>(
+    before: &'a [u32],
+    words: &'a Vocabulary<'_>,
+    config: &'a DecodeConfig,
+) -> impl Fn(u32) -> bool + 'a {
+    let repeats = repeating_tokens(before, config.no_repeat_ngram);
+    move |token| {
+        if token == words.eos {
+            return before.len() >= config.min_tokens;
+        }
+        !words.banned.contains(&token) && !repeats.contains(&token)
+    }
+}
+
+/// All tokens that may follow `before`, with their scores.
+fn allowed_tokens(
+    row: ArrayView1<'_, f32>,
+    before: &[u32],
+    words: &Vocabulary<'_>,
+    config: &DecodeConfig,
+) -> Vec<(u32, f32)> {
+    let allowed = allowance(before, words, config);
+    let scored = row.iter().enumerate().map(|(token, &score)| (token as u32, score));
+    scored.filter(|&(token, score)| score > f32::NEG_INFINITY && allowed(token)).collect()
 }
 
 /// Tokens that would complete a run of `n` that is there already.

@@ -1,7 +1,8 @@
 //! The error of this crate.
 
-use std::{io, path::PathBuf};
+use std::path::Path;
 
+use dl_core::fault::{ConfigError, FileError};
 use dl_torch::TorchError;
 
 /// What can go wrong between a user's captions, files or wishes and a caption.
@@ -10,44 +11,24 @@ pub enum LlmError {
     /// Devices, weight files and training.
     #[error(transparent)]
     Torch(#[from] TorchError),
-    /// A file cannot be opened, read or written.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file is not what it should be.
-    #[error("{path}: {problem}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Cause and remedy.
-        problem: String,
-    },
+    /// A file that cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A configuration value is out of range.
-    #[error("{field} = {value}: must be {range}")]
-    Config {
-        /// The field, as the configuration file spells it.
-        field: &'static str,
-        /// The value found.
-        value: String,
-        /// The values allowed.
-        range: String,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Captions or embeddings that cannot be used.
     #[error("{0}")]
     Input(String),
 }
 
 impl LlmError {
-    pub(crate) fn file(path: &std::path::Path, problem: impl Into<String>) -> Self {
-        Self::File { path: path.into(), problem: problem.into() }
+    pub(crate) fn file(path: &Path, problem: impl Into<String>) -> Self {
+        FileError::invalid(path, problem).into()
     }
 
-    pub(crate) fn io(path: &std::path::Path, source: io::Error) -> Self {
-        Self::Io { path: path.into(), source }
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        FileError::io(path, source).into()
     }
 }
 
@@ -55,17 +36,4 @@ impl From<tch::TchError> for LlmError {
     fn from(error: tch::TchError) -> Self {
         Self::Torch(error.into())
     }
-}
-
-/// `Ok` when `good`, else the error that names the field and its range.
-pub(crate) fn check(
-    good: bool,
-    field: &'static str,
-    value: impl ToString,
-    range: impl Into<String>,
-) -> Result<(), LlmError> {
-    if good {
-        return Ok(());
-    }
-    Err(LlmError::Config { field, value: value.to_string(), range: range.into() })
 }

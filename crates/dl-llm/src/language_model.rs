@@ -2,24 +2,32 @@
 //! the layout of published Llama models (`config.json`, `model.safetensors`,
 //! `tokenizer.json`). What is trained here and what is downloaded load alike.
 
-use std::{collections::HashMap, path::Path};
-
-use dl_core::{Fingerprint, atomic, noise::Noise};
-use dl_torch::{Params, TrainConfig, TrainContext, TrainReport, tensor_file, train};
-use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor};
-
-use crate::{
-    CaptionTokenizer, Llama, LlamaConfig, LlmError, TokenizerConfig,
-    captions::{Before, Captions, mean_loss},
-    error::check,
-    tokenizer::Marks,
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
+    path::Path,
 };
 
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
-const SHARDS: &str = "model.safetensors.index.json";
-const TOKENIZER: &str = "tokenizer.json";
+use dl_core::{
+    Fingerprint, atomic,
+    fault::{Under, check},
+    noise::Noise,
+};
+use dl_torch::{
+    Params, Subject, TrainConfig, TrainContext, TrainReport,
+    tensor_file::{self, Tensors},
+    train,
+};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::{
+    CaptionTokenizer, ChatTemplate, Llama, LlamaConfig, LlmError, ModelFiles, TokenizerConfig,
+    WeightKind,
+    captions::{Before, Captions, mean_loss},
+    files::{self, CONFIG, Digest, WEIGHTS},
+    tokenizer::TOKENIZER,
+};
 
 /// How a language model is trained from scratch on captions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,8 +76,8 @@ impl LmTrainConfig {
     /// # Errors
     /// [`LlmError::Config`] for the first field out of range.
     pub fn validate(&self) -> Result<(), LlmError> {
-        self.tokenizer.validate()?;
-        LlamaConfig { vocab: 1, ..self.model.clone() }.validate()?;
+        self.tokenizer.validate().under("tokenizer")?;
+        LlamaConfig { vocab: 1, ..self.model.clone() }.validate().under("model")?;
         let share = (0.0..=1.0).contains(&self.hint_share);
         check(share, "hint_share", self.hint_share, "from 0 to 1")?;
         check(self.hint_tokens > 0, "hint_tokens", self.hint_tokens, "at least 1")?;
@@ -78,7 +86,7 @@ impl LmTrainConfig {
         let fits = (self.hint_tokens + self.max_tokens) as i64 <= room;
         let range = format!("at most max_positions - hint_tokens (max_positions = {room})");
         check(fits, "max_tokens", self.max_tokens, range)?;
-        Ok(self.train.validate()?)
+        Ok(self.train.validate().under("train")?)
     }
 }
 
@@ -100,9 +108,14 @@ pub struct LmReport {
 /// A decoder with its tokenizer, frozen.
 #[derive(Debug)]
 pub struct LanguageModel {
-    params: Params,
     llama: Llama,
+    /// The decoder's weights by name.
+    tensors: Tensors,
     tokenizer: CaptionTokenizer,
+    chat: Option<ChatTemplate>,
+    /// The files that it was read from and their digest, while that is being made.
+    source: RefCell<Option<(ModelFiles, Digest)>>,
+    fingerprint: OnceCell<Fingerprint>,
 }
 
 impl LanguageModel {
@@ -122,24 +135,33 @@ impl LanguageModel {
         let shape = LlamaConfig { vocab: tokenizer.vocab() as i64, ..config.model.clone() };
         let params = Params::new(context.seed, context.device);
         let llama = Llama::new(&params.root(), &shape)?;
-        let data = Captions::new(captions, &tokenizer, config.max_tokens, context.device)?;
-        let held_out = Captions::new(validation, &tokenizer, config.max_tokens, context.device)?;
+        let resident = |captions: &[String]| {
+            let start = tokenizer.marks().bos;
+            Captions::new(captions, &tokenizer, start, config.max_tokens, context.device)
+        };
+        let (data, held_out) = (resident(captions)?, resident(validation)?);
         if held_out.len() == 0 {
             return Err(LlmError::Input("no validation captions for the language model".into()));
         }
         let hints = Hints { config, noise: Noise::new(context.seed, "language model/hints") };
         let batch = config.train.batch;
         let with_hints = || {
-            mean_loss(&held_out, &llama, None, batch, |rows| {
+            mean_loss(&held_out, held_out.len(), &llama, None, batch, |rows| {
                 hints.of_size(config.hint_tokens, u64::MAX, &held_out, rows, &llama)
             })
         };
-        let without = || mean_loss(&held_out, &llama, None, batch, |_| Ok(Before::Nothing));
+        let without =
+            || mean_loss(&held_out, held_out.len(), &llama, None, batch, |_| Ok(Before::default()));
         let report = train::fit(
             &params,
             &config.train,
             context,
-            data.len(),
+            &Subject {
+                stream: "language_model",
+                items: data.len(),
+                configuration: &|| Fingerprint::of(config),
+                data: &|| Ok(Fingerprint::of(&(captions, validation))),
+            },
             |step, rows| {
                 let before = hints.at(step, &data, rows, &llama)?;
                 data.batch(rows).loss(&llama, None, before, 0.0)
@@ -160,34 +182,47 @@ impl LanguageModel {
             vocab: tokenizer.vocab(),
             parameters: params.count(),
         };
-        Ok((Self { params, llama, tokenizer }, report))
+        Ok((Self::from_parts(llama, params.named(), tokenizer), report))
     }
 
-    /// Reads a model directory: one that [`LanguageModel::save`] wrote, or any
-    /// published Llama-architecture model with `tokenizer.json` and safetensors
-    /// weights, in one file or in shards. Weights are brought to f32.
+    /// A decoder, its weights by name (the same tensors), and its tokenizer.
+    pub fn from_parts(llama: Llama, tensors: Tensors, tokenizer: CaptionTokenizer) -> Self {
+        Self {
+            llama,
+            tensors,
+            tokenizer,
+            chat: None,
+            source: RefCell::default(),
+            fingerprint: OnceCell::new(),
+        }
+    }
+
+    /// Reads a model: a directory that [`LanguageModel::save`] wrote, the directory of any
+    /// published Llama-architecture model, or a GGUF file, in the precision of the file.
     ///
     /// # Errors
     /// [`LlmError`] naming the file that is missing, cut short or of another model.
-    pub fn load(directory: &Path, device: Device) -> Result<Self, LlmError> {
-        let path = directory.join(CONFIG);
-        let text = std::fs::read_to_string(&path).map_err(|error| LlmError::io(&path, error))?;
-        let config = LlamaConfig::from_published(&text, &path)?;
-        let tokenizer_path = directory.join(TOKENIZER);
-        let tokenizer = CaptionTokenizer::load(&tokenizer_path, published_marks(&text))?;
-        if tokenizer.vocab() as i64 > config.vocab {
-            let (words, rows) = (tokenizer.vocab(), config.vocab);
-            let problem = format!("{words} tokens, but {CONFIG} says vocab_size = {rows}");
-            return Err(LlmError::file(&tokenizer_path, problem));
-        }
-        let params = Params::new(0, device);
-        let llama = Llama::new(&params.root(), &config)?;
-        load_weights(directory, &params, &config)?;
-        params.freeze();
-        Ok(Self { params, llama, tokenizer })
+    pub fn load(path: &Path, device: Device) -> Result<Self, LlmError> {
+        Self::load_as(path, WeightKind::File, device)
     }
 
-    /// Writes the directory that [`LanguageModel::load`] reads.
+    /// As [`LanguageModel::load`], with weights of a kind of one's own choice.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::load`].
+    pub fn load_as(path: &Path, wish: WeightKind, device: Device) -> Result<Self, LlmError> {
+        let files = ModelFiles::open(path)?;
+        // What is small is looked at before what is large is read.
+        let tokenizer = CaptionTokenizer::of_model(&files)?;
+        let chat = ChatTemplate::of_model(&files, &tokenizer)?;
+        let (llama, tensors) = Llama::load(&files, wish, device)?;
+        let digest = files.digest();
+        let (source, fingerprint) = (RefCell::new(Some((files, digest))), OnceCell::new());
+        Ok(Self { llama, tensors, tokenizer, chat, source, fingerprint })
+    }
+
+    /// Writes the directory that [`LanguageModel::load`] reads, in the precision that the
+    /// model has.
     ///
     /// # Errors
     /// [`LlmError`] when the disk refuses.
@@ -197,12 +232,21 @@ impl LanguageModel {
         config["pad_token_id"] = marks.pad.into();
         config["bos_token_id"] = marks.bos.into();
         config["eos_token_id"] = marks.eos.into();
+        config["torch_dtype"] = match self.llama.kind() {
+            Kind::BFloat16 => "bfloat16",
+            Kind::Half => "float16",
+            _ => "float32",
+        }
+        .into();
         let path = directory.join(CONFIG);
         atomic::write_bytes(&path, format!("{config:#}\n").as_bytes())
             .map_err(|error| LlmError::io(&path, error))?;
         self.tokenizer.save(&directory.join(TOKENIZER))?;
+        if let Some(chat) = &self.chat {
+            chat.save(directory)?;
+        }
         let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        Ok(self.params.save(&directory.join(WEIGHTS), format)?)
+        Ok(tensor_file::write(&directory.join(WEIGHTS), &self.tensors, format)?)
     }
 
     /// The decoder.
@@ -217,22 +261,37 @@ impl LanguageModel {
 
     /// Where it computes.
     pub fn device(&self) -> Device {
-        self.params.device()
+        self.llama.device()
     }
 
     /// Number of values in all parameters.
     pub fn parameters(&self) -> usize {
-        self.params.count()
+        self.tensors.values().map(Tensor::numel).sum()
     }
 
-    /// Digest of shape, weights and tokenizer.
+    /// The chat template that came with the model.
+    pub fn chat(&self) -> Option<&ChatTemplate> {
+        self.chat.as_ref()
+    }
+
+    /// Digest of shape, weights and tokenizer, made once. Weights that were read from files
+    /// are digested there, beside whatever is done after loading; the files have to stay as
+    /// they are until then.
     ///
     /// # Errors
     /// [`LlmError`] when the weights cannot be read back.
     pub fn fingerprint(&self) -> Result<Fingerprint, LlmError> {
-        let shape = Fingerprint::of(&self.llama.config().to_published());
-        let weights = self.params.fingerprint()?;
-        Ok(Fingerprint::combine([&shape, &weights, &self.tokenizer.fingerprint()?]))
+        if let Some(known) = self.fingerprint.get() {
+            return Ok(known.clone());
+        }
+        let whole = match self.source.take() {
+            Some((files, digest)) => files.fingerprint(digest, &self.tokenizer)?,
+            None => {
+                let weights = files::of_tensors(&self.tensors)?;
+                files::of_parts(self.llama.config(), &weights, &self.tokenizer)?
+            }
+        };
+        Ok(self.fingerprint.get_or_init(|| whole).clone())
     }
 
     /// exp(mean loss per token) of captions, without prefix or hints.
@@ -241,9 +300,11 @@ impl LanguageModel {
     /// [`LlmError`] when a caption is empty or too long for the decoder.
     pub fn perplexity(&self, captions: &[String]) -> Result<f64, LlmError> {
         let limit = self.llama.config().max_positions as usize;
-        let data = Captions::new(captions, &self.tokenizer, limit, self.device())?;
-        let loss =
-            tch::no_grad(|| mean_loss(&data, &self.llama, None, 64, |_| Ok(Before::Nothing)));
+        let start = self.tokenizer.marks().bos;
+        let data = Captions::new(captions, &self.tokenizer, start, limit, self.device())?;
+        let loss = tch::no_grad(|| {
+            mean_loss(&data, data.len(), &self.llama, None, 64, |_| Ok(Before::default()))
+        });
         Ok(loss?.exp())
     }
 }
@@ -267,7 +328,7 @@ impl Hints<'_> {
         let mut share = [0.0];
         self.noise.fill_uniform(u64::MAX, step, &mut share);
         if f64::from(share[0]) >= self.config.hint_share {
-            return Ok(Before::Nothing);
+            return Ok(Before::default());
         }
         let more = self.noise.below(u64::MAX - 1, step, self.config.hint_tokens as u64);
         self.of_size(1 + more as usize, step, captions, rows, llama)
@@ -294,51 +355,7 @@ impl Hints<'_> {
         }
         let device = llama.device();
         let ids = Tensor::from_slice(&ids).view([rows.len() as i64, size as i64]);
-        Ok(Before::Embeds(llama.embed(&ids.to_device(device))))
+        let embeds = Some(llama.embed(&ids.to_device(device)));
+        Ok(Before { cache: None, embeds })
     }
-}
-
-/// The marks that a published `config.json` names. Models without a padding mark
-/// pad with their end mark.
-fn published_marks(config: &str) -> Option<Marks> {
-    let file: serde_json::Value = serde_json::from_str(config).ok()?;
-    // Some models list several end marks; the first is the one of plain text.
-    let id = |key: &str| {
-        let value = &file[key];
-        value.as_u64().or_else(|| value[0].as_u64()).and_then(|id| u32::try_from(id).ok())
-    };
-    let (bos, eos) = (id("bos_token_id")?, id("eos_token_id")?);
-    Some(Marks { pad: id("pad_token_id").unwrap_or(eos), bos, eos })
-}
-
-fn load_weights(directory: &Path, params: &Params, config: &LlamaConfig) -> Result<(), LlmError> {
-    let whole = directory.join(WEIGHTS);
-    let index = directory.join(SHARDS);
-    let mut tensors = tensor_file::Tensors::new();
-    if whole.exists() || !index.exists() {
-        tensors = tensor_file::read(&whole, params.device())?.0;
-    } else {
-        for shard in shard_names(&index)? {
-            tensors.extend(tensor_file::read(&directory.join(shard), params.device())?.0);
-        }
-    }
-    // Older files keep the rotary frequencies, which follow from the configuration;
-    // some tied models keep the output layer twice.
-    let tied_head = |name: &str| config.tied_embeddings && name == "lm_head.weight";
-    tensors.retain(|name, _| !name.ends_with("rotary_emb.inv_freq") && !tied_head(name));
-    Ok(params.restore(&tensors, &whole)?)
-}
-
-fn shard_names(index: &Path) -> Result<Vec<String>, LlmError> {
-    let text = std::fs::read_to_string(index).map_err(|error| LlmError::io(index, error))?;
-    let file: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| LlmError::file(index, format!("not JSON ({error})")))?;
-    let map = file["weight_map"]
-        .as_object()
-        .ok_or_else(|| LlmError::file(index, "`weight_map` is missing"))?;
-    let mut names: Vec<String> =
-        map.values().filter_map(|name| name.as_str().map(str::to_owned)).collect();
-    names.sort();
-    names.dedup();
-    Ok(names)
 }

@@ -3,19 +3,24 @@
 //! attention, SwiGLU. Parameters carry the names of published weight files, so
 //! that those load as they are.
 
+use std::collections::BTreeMap;
+
 use dl_torch::{
     Path, TorchError,
-    layers::{Embedding, Init, Linear, RmsNorm},
+    layers::{Embedding, Linear, RmsNorm},
+    weights::Source,
 };
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use crate::{
-    LlamaConfig, LlmError, Lora,
-    attention::{Attention, KvCache, Rotary, attention_mask},
+    KvCache, LlamaConfig, LlmError, Lora, ModelFiles, WeightKind,
+    attention::{Attention, attention_mask, linear},
+    lora::{Adapters, LoraTarget, project},
+    rope::Rotary,
 };
 
 /// Standard deviation of initial weights, as in published Llama configurations.
-const INIT: Init = Init::Normal(0.02);
+const INIT: f64 = 0.02;
 
 #[derive(Debug)]
 struct Block {
@@ -28,22 +33,47 @@ struct Block {
 }
 
 impl Block {
-    fn new(path: &Path<'_>, config: &LlamaConfig) -> Self {
-        let LlamaConfig { hidden, intermediate, norm_eps, .. } = *config;
-        let mlp = path / "mlp";
+    fn take(source: &mut dyn Source, path: &str, config: &LlamaConfig) -> Self {
+        let LlamaConfig { hidden, norm_eps, .. } = *config;
+        let input_norm = format!("{path}.input_layernorm");
+        let output_norm = format!("{path}.post_attention_layernorm");
+        let mut projection = |target: LoraTarget| {
+            let name = format!("{path}.mlp.{}", target.name());
+            linear(source, &name, target.shape(config), config.mlp_bias)
+        };
+        let (gate, up) = (projection(LoraTarget::Gate), projection(LoraTarget::Up));
+        let down = projection(LoraTarget::Down);
         Self {
-            input_norm: RmsNorm::new(&(path / "input_layernorm"), hidden, norm_eps),
-            attention: Attention::new(&(path / "self_attn"), config, INIT),
-            output_norm: RmsNorm::new(&(path / "post_attention_layernorm"), hidden, norm_eps),
-            gate: Linear::without_bias(&(&mlp / "gate_proj"), hidden, intermediate, INIT),
-            up: Linear::without_bias(&(&mlp / "up_proj"), hidden, intermediate, INIT),
-            down: Linear::without_bias(&(&mlp / "down_proj"), intermediate, hidden, INIT),
+            input_norm: RmsNorm::take(source, &input_norm, hidden, norm_eps),
+            attention: Attention::take(source, &format!("{path}.self_attn"), config),
+            output_norm: RmsNorm::take(source, &output_norm, hidden, norm_eps),
+            gate,
+            up,
+            down,
         }
     }
 
-    fn feed_forward(&self, x: &Tensor) -> Tensor {
+    fn feed_forward(&self, x: &Tensor, adapters: Option<&Adapters<'_>>) -> Tensor {
         let x = self.output_norm.forward(x);
-        self.down.forward(&(self.gate.forward(&x).silu() * self.up.forward(&x)))
+        let gate = project(&self.gate, adapters, LoraTarget::Gate, &x);
+        let inner = gate.silu() * project(&self.up, adapters, LoraTarget::Up, &x);
+        project(&self.down, adapters, LoraTarget::Down, &inner)
+    }
+}
+
+/// Fresh parameters under the names of published files: gains one, biases zero, everything
+/// else normal.
+struct Scratch<'a>(&'a Path<'a>);
+
+impl Source for Scratch<'_> {
+    fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
+        if name.ends_with("norm.weight") {
+            self.0.ones(name, shape)
+        } else if name.ends_with(".bias") {
+            self.0.zeros(name, shape)
+        } else {
+            self.0.normal(name, shape, INIT)
+        }
     }
 }
 
@@ -64,21 +94,42 @@ impl Llama {
     /// # Errors
     /// [`LlmError::Config`] when `config` is out of range.
     pub fn new(root: &Path<'_>, config: &LlamaConfig) -> Result<Self, LlmError> {
+        Self::from_source(&mut Scratch(root), config)
+    }
+
+    /// A decoder whose weights come from `source`, in the kind and on the device that it
+    /// gives them.
+    ///
+    /// # Errors
+    /// [`LlmError::Config`] when `config` is out of range.
+    pub fn from_source(source: &mut dyn Source, config: &LlamaConfig) -> Result<Self, LlmError> {
         config.validate()?;
-        let model = root / "model";
-        let layers = &model / "layers";
         let LlamaConfig { vocab, hidden, .. } = *config;
-        Ok(Self {
-            embedding: Embedding::new(&(&model / "embed_tokens"), vocab, hidden, 0.02),
-            blocks: (0..config.layers)
-                .map(|layer| Block::new(&(&layers / layer.to_string().as_str()), config))
-                .collect(),
-            norm: RmsNorm::new(&(&model / "norm"), hidden, config.norm_eps),
-            head: (!config.tied_embeddings)
-                .then(|| Linear::without_bias(&(root / "lm_head"), hidden, vocab, INIT)),
-            rotary: Rotary::new(config, root.device()),
-            config: config.clone(),
-        })
+        let embedding = Embedding::take(source, "model.embed_tokens", vocab, hidden);
+        let blocks = (0..config.layers)
+            .map(|layer| Block::take(source, &format!("model.layers.{layer}"), config))
+            .collect();
+        let norm = RmsNorm::take(source, "model.norm", hidden, config.norm_eps);
+        let head = (!config.tied_embeddings)
+            .then(|| Linear::take_without_bias(source, "lm_head", hidden, vocab));
+        let (kind, device) = (embedding.weight().kind(), embedding.weight().device());
+        let rotary = Rotary::new(config, kind, device);
+        Ok(Self { config: config.clone(), embedding, blocks, norm, head, rotary })
+    }
+
+    /// The decoder that `files` hold, frozen, and its weights by name (the same tensors).
+    ///
+    /// # Errors
+    /// [`LlmError`] naming the file that cannot be read or does not fit, or when there is not
+    /// enough memory.
+    pub fn load(
+        files: &ModelFiles,
+        wish: WeightKind,
+        device: Device,
+    ) -> Result<(Self, BTreeMap<String, Tensor>), LlmError> {
+        let mut loader = files.loader(files.kind(wish, device)?, device)?;
+        let llama = Self::from_source(&mut loader, files.config())?;
+        Ok((llama, loader.finish()?))
     }
 
     /// Its shape.
@@ -87,8 +138,13 @@ impl Llama {
     }
 
     /// Where it computes.
-    pub fn device(&self) -> tch::Device {
+    pub fn device(&self) -> Device {
         self.embedding.weight().device()
+    }
+
+    /// What it computes in.
+    pub fn kind(&self) -> Kind {
+        self.embedding.weight().kind()
     }
 
     /// Token embeddings: ids `[batch, len]` to `[batch, len, hidden]`.
@@ -99,7 +155,7 @@ impl Llama {
     /// Root mean square of all token embedding entries: the size of input that
     /// the blocks are used to.
     pub fn embedding_scale(&self) -> f64 {
-        self.embedding.weight().square().mean(tch::Kind::Double).sqrt().double_value(&[])
+        self.embedding.weight().square().mean(Kind::Double).sqrt().double_value(&[])
     }
 
     /// Reads `embeds` `[batch, len, hidden]` after what `cache` holds and returns
@@ -122,37 +178,54 @@ impl Llama {
         cache: Option<&mut KvCache>,
         lora: Option<&Lora>,
     ) -> Result<Tensor, LlmError> {
+        let adapters = lora.map(|lora| lora.adapters(&self.config, None)).transpose()?;
+        self.read(embeds, positions, readable, cache, adapters.as_deref())
+    }
+
+    /// As [`Llama::forward_embeds`], with the matrices of every block.
+    pub(crate) fn read(
+        &self,
+        embeds: &Tensor,
+        positions: &Tensor,
+        readable: Option<&Tensor>,
+        mut cache: Option<&mut KvCache>,
+        adapters: Option<&[Adapters<'_>]>,
+    ) -> Result<Tensor, LlmError> {
         let (_, len, _) = embeds.size3().map_err(TorchError::from)?;
         let past = cache.as_ref().map_or(0, |cache| cache.len());
-        if past + len > self.config.max_positions {
-            let (total, limit) = (past + len, self.config.max_positions);
-            return Err(LlmError::Input(format!(
-                "a sequence of {total} positions is longer than max_positions = {limit}; shorten \
-                 the captions or the prefix"
-            )));
-        }
-        let adapters = lora.map(|lora| lora.layers(&self.config)).transpose()?;
-        let angles = self.rotary.at(positions);
-        let mask = attention_mask(past, len, readable, embeds.device());
-        let mut fresh = KvCache::default();
+        self.check_length(past + len)?;
+        let angles = self.rotary.at(positions, past + len);
+        let group = self.config.heads / self.config.kv_heads;
+        let kind = embeds.kind();
+        let mask = attention_mask((past, len), group, readable, kind, embeds.device());
         let mut x = embeds.shallow_clone();
         for (index, block) in self.blocks.iter().enumerate() {
-            let past = cache.as_ref().and_then(|cache| cache.layers.get(index));
             let normed = block.input_norm.forward(&x);
-            let lora = adapters.map(|layers| &layers[index]);
-            let (attended, layer) =
-                block.attention.forward(&normed, &angles, mask.as_ref(), past, lora);
+            let adapters = adapters.map(|layers| &layers[index]);
+            let place = cache.as_deref_mut().map(|cache| (cache, index));
+            let attended =
+                block.attention.forward(&normed, &angles, mask.as_ref(), place, adapters);
             // Not `x += ..`, which writes into what the backward pass still needs.
             x = &x + attended;
-            x = &x + block.feed_forward(&x);
-            if cache.is_some() {
-                fresh.layers.push(layer);
-            }
+            x = &x + block.feed_forward(&x, adapters);
         }
         if let Some(cache) = cache {
-            *cache = fresh;
+            cache.advance(len);
         }
         Ok(self.norm.forward(&x))
+    }
+
+    /// # Errors
+    /// [`LlmError::Input`] when a sequence of `total` positions is longer than the model reads.
+    pub(crate) fn check_length(&self, total: i64) -> Result<(), LlmError> {
+        let limit = self.config.context();
+        if total <= limit {
+            return Ok(());
+        }
+        Err(LlmError::Input(format!(
+            "a sequence of {total} positions is longer than max_positions = {limit}; shorten the \
+             captions, the instruction or the prefix"
+        )))
     }
 
     /// Scores of the next token: hidden states `[.., hidden]` to `[.., vocab]`.
@@ -175,6 +248,6 @@ impl Llama {
 }
 
 /// `start, start + 1, ..`, `len` of them.
-pub fn positions(start: i64, len: i64, device: tch::Device) -> Tensor {
-    Tensor::arange_start(start, start + len, (tch::Kind::Int64, device))
+pub fn positions(start: i64, len: i64, device: Device) -> Tensor {
+    Tensor::arange_start(start, start + len, (Kind::Int64, device))
 }

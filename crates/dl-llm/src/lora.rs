@@ -6,16 +6,17 @@
 
 use std::collections::BTreeMap;
 
+use dl_core::fault::{ConfigError, Under, check};
 use dl_torch::{
     Path,
     layers::{Init, Linear},
 };
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use crate::{LlamaConfig, LlmError, error::check};
+use crate::{LlamaConfig, LlmError, dropout::Dropout};
 
-/// A projection of the attention that can be adapted.
+/// A projection that can be adapted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoraTarget {
@@ -27,27 +28,46 @@ pub enum LoraTarget {
     Value,
     /// From the joined heads back to the residual stream.
     Output,
+    /// To the gate of the feed-forward layer.
+    Gate,
+    /// To what the gate multiplies.
+    Up,
+    /// From the feed-forward layer back to the residual stream.
+    Down,
 }
 
 impl LoraTarget {
     /// Its name in published weight files.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Query => "q_proj",
             Self::Key => "k_proj",
             Self::Value => "v_proj",
             Self::Output => "o_proj",
+            Self::Gate => "gate_proj",
+            Self::Up => "up_proj",
+            Self::Down => "down_proj",
+        }
+    }
+
+    /// The half of the block that it belongs to.
+    fn half(self) -> &'static str {
+        match self {
+            Self::Query | Self::Key | Self::Value | Self::Output => "self_attn",
+            Self::Gate | Self::Up | Self::Down => "mlp",
         }
     }
 
     /// Inputs and outputs of the projection.
-    fn shape(self, decoder: &LlamaConfig) -> (i64, i64) {
+    pub(crate) fn shape(self, decoder: &LlamaConfig) -> (i64, i64) {
         let (wide, narrow) =
             (decoder.heads * decoder.head_dim(), decoder.kv_heads * decoder.head_dim());
         match self {
             Self::Query => (decoder.hidden, wide),
             Self::Key | Self::Value => (decoder.hidden, narrow),
             Self::Output => (wide, decoder.hidden),
+            Self::Gate | Self::Up => (decoder.hidden, decoder.intermediate),
+            Self::Down => (decoder.intermediate, decoder.hidden),
         }
     }
 }
@@ -63,11 +83,19 @@ pub struct LoraConfig {
     pub alpha: f64,
     /// The projections, of every block; each once, at least one.
     pub targets: Vec<LoraTarget>,
+    /// Share of the inputs of A that fall out in each training step, in [0, 1).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dropout: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Default for LoraConfig {
     fn default() -> Self {
-        Self { rank: 8, alpha: 32.0, targets: vec![LoraTarget::Query, LoraTarget::Value] }
+        let targets = vec![LoraTarget::Query, LoraTarget::Value];
+        Self { rank: 8, alpha: 32.0, targets, dropout: 0.0 }
     }
 }
 
@@ -75,17 +103,19 @@ impl LoraConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`LlmError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), LlmError> {
-        check(self.rank > 0, "lora.rank", self.rank, "at least 1")?;
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        check(self.rank > 0, "rank", self.rank, "at least 1")?;
         let strength = self.alpha > 0.0 && self.alpha.is_finite();
-        check(strength, "lora.alpha", self.alpha, "above 0")?;
+        check(strength, "alpha", self.alpha, "above 0")?;
+        check((0.0..1.0).contains(&self.dropout), "dropout", self.dropout, "in [0, 1)")?;
         let mut once = self.targets.clone();
         once.sort_unstable();
         once.dedup();
         let good = !once.is_empty() && once.len() == self.targets.len();
         let found = format!("{:?}", self.targets).to_lowercase();
-        check(good, "lora.targets", found, "one or more of query, key, value, output, each once")
+        let range = "one or more of query, key, value, output, gate, up, down, each once";
+        check(good, "targets", found, range)
     }
 }
 
@@ -100,30 +130,45 @@ struct Adapter {
 
 /// The matrices of one block.
 #[derive(Debug)]
-pub(crate) struct LayerLora {
+struct LayerLora {
     adapters: BTreeMap<LoraTarget, Adapter>,
     scale: f64,
 }
 
-impl LayerLora {
-    /// What the projection `target` gives for `x`, `[.., in]`, on top of its own
-    /// output: `[.., out]`, or nothing where it is not adapted.
+/// The matrices of one block for one forward pass.
+#[derive(Debug)]
+pub(crate) struct Adapters<'a> {
+    lora: &'a LayerLora,
+    /// The number of the block.
+    layer: u32,
+    dropout: Option<&'a Dropout>,
+}
+
+impl Adapters<'_> {
+    /// What the projection `target` gives for `x`, `[batch, len, in]`, on top of its own
+    /// output: `[batch, len, out]`, or nothing where it is not adapted. The matrices are f32,
+    /// and so is what passes between them.
     fn delta(&self, target: LoraTarget, x: &Tensor) -> Option<Tensor> {
-        let adapter = self.adapters.get(&target)?;
+        let adapter = self.lora.adapters.get(&target)?;
+        let mut wide = x.to_kind(Kind::Float);
+        if let Some(dropout) = self.dropout {
+            wide = dropout.apply(self.layer * 8 + target as u32, &wide);
+        }
         // Scaled where it is thin.
-        Some(adapter.up.forward(&(adapter.down.forward(x) * self.scale)))
+        let delta = adapter.up.forward(&(adapter.down.forward(&wide) * self.lora.scale));
+        Some(delta.to_kind(x.kind()))
     }
 }
 
 /// A frozen projection with what a block's adapters, if any, add to it.
 pub(crate) fn project(
     frozen: &Linear,
-    lora: Option<&LayerLora>,
+    adapters: Option<&Adapters<'_>>,
     target: LoraTarget,
     x: &Tensor,
 ) -> Tensor {
     let output = frozen.forward(x);
-    match lora.and_then(|lora| lora.delta(target, x)) {
+    match adapters.and_then(|adapters| adapters.delta(target, x)) {
         Some(delta) => output + delta,
         None => output,
     }
@@ -149,7 +194,7 @@ impl Lora {
         config: &LoraConfig,
         decoder: &LlamaConfig,
     ) -> Result<Self, LlmError> {
-        config.validate()?;
+        config.validate().under("lora")?;
         decoder.validate()?;
         let layers = root / "model" / "layers";
         let adapter = |block: &Path<'_>, target: LoraTarget| {
@@ -161,25 +206,31 @@ impl Lora {
             }
         };
         let layer = |layer: i64| {
-            let block = &layers / layer.to_string().as_str() / "self_attn";
-            let targets = config.targets.iter();
+            let block = &layers / layer.to_string().as_str();
+            let adapter =
+                |&target: &LoraTarget| (target, adapter(&(&block / target.half()), target));
             LayerLora {
-                adapters: targets.map(|&target| (target, adapter(&block, target))).collect(),
+                adapters: config.targets.iter().map(adapter).collect(),
                 scale: config.alpha / config.rank as f64,
             }
         };
         Ok(Self { layers: (0..decoder.layers).map(layer).collect(), decoder: decoder.clone() })
     }
 
-    /// The matrices of each block of `decoder`.
-    pub(crate) fn layers(&self, decoder: &LlamaConfig) -> Result<&[LayerLora], LlmError> {
+    /// The matrices of each block of `decoder` for a pass in which `dropout` falls out.
+    pub(crate) fn adapters<'a>(
+        &'a self,
+        decoder: &LlamaConfig,
+        dropout: Option<&'a Dropout>,
+    ) -> Result<Vec<Adapters<'a>>, LlmError> {
         if self.decoder != *decoder {
             return Err(LlmError::Input(
                 "low-rank matrices made for a decoder of another shape; make them for this one"
                     .into(),
             ));
         }
-        Ok(&self.layers)
+        let numbered = self.layers.iter().zip(0..);
+        Ok(numbered.map(|(lora, layer)| Adapters { lora, layer, dropout }).collect())
     }
 }
 
@@ -200,7 +251,8 @@ mod tests {
             kv_heads: 1,
             ..LlamaConfig::default()
         };
-        let config = LoraConfig { rank: 1, alpha: 3.0, targets: vec![LoraTarget::Key] };
+        let targets = vec![LoraTarget::Key];
+        let config = LoraConfig { rank: 1, alpha: 3.0, targets, ..LoraConfig::default() };
         let params = Params::new(0, Device::Cpu);
         let lora = Lora::new(&(params.root() / "lora"), &config, &shape).unwrap();
         let frozen = Linear::without_bias(&(params.root() / "w"), 2, 2, Init::Zeros);
@@ -217,7 +269,8 @@ mod tests {
         ];
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         params.restore(&values, std::path::Path::new("toy")).unwrap();
-        let layer = &lora.layers(&shape).unwrap()[0];
+        let adapters = lora.adapters(&shape, None).unwrap();
+        let layer = &adapters[0];
         let x = Tensor::from_slice(&[3_f32, 1.0]);
         // W x = (5, 13); A x = 5; B A x = (2.5, -10), three times.
         let adapted = project(&frozen, Some(layer), LoraTarget::Key, &x);
@@ -233,17 +286,19 @@ mod tests {
         LoraConfig::default().validate().unwrap();
         let with = |targets: &[LoraTarget]| LoraConfig { targets: targets.into(), ..config() };
         let bad = [
-            (LoraConfig { rank: 0, ..config() }, "lora.rank = 0: must be at least 1"),
-            (LoraConfig { alpha: 0.0, ..config() }, "lora.alpha = 0: must be above 0"),
-            (LoraConfig { alpha: f64::NAN, ..config() }, "lora.alpha = NaN: must be above 0"),
+            (LoraConfig { rank: 0, ..config() }, "rank = 0: must be at least 1"),
+            (LoraConfig { alpha: 0.0, ..config() }, "alpha = 0: must be above 0"),
+            (LoraConfig { dropout: 1.0, ..config() }, "dropout = 1: must be in [0, 1)"),
+            (LoraConfig { alpha: f64::NAN, ..config() }, "alpha = NaN: must be above 0"),
             (
                 with(&[]),
-                "lora.targets = []: must be one or more of query, key, value, output, each once",
+                "targets = []: must be one or more of query, key, value, output, gate, up, down, \
+                 each once",
             ),
             (
                 with(&[LoraTarget::Key, LoraTarget::Key]),
-                "lora.targets = [key, key]: must be one or more of query, key, value, output, \
-                 each once",
+                "targets = [key, key]: must be one or more of query, key, value, output, gate, \
+                 up, down, each once",
             ),
         ];
         for (config, message) in bad {

@@ -3,7 +3,10 @@
 //! 2021, "ClipCap") or as K keys and values in every block (Li and Liang, 2021,
 //! "Prefix-tuning").
 
-use dl_core::noise::Noise;
+use dl_core::{
+    fault::{Under, check},
+    noise::Noise,
+};
 use dl_torch::{
     Path, TrainConfig,
     layers::{Init, Linear, l2_normalise},
@@ -11,9 +14,7 @@ use dl_torch::{
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use crate::{
-    KvCache, Llama, LlmError, LoraConfig, attention::LayerCache, captions::Before, error::check,
-};
+use crate::{KvCache, Llama, LlamaConfig, LlmError, LoraConfig, PromptConfig};
 
 /// Where the prefix enters the decoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,27 @@ pub enum PrefixKind {
     Deep,
 }
 
+/// The network between an embedding and the prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Projector {
+    /// Two layers with a GELU between them.
+    #[default]
+    Mlp,
+    /// One layer.
+    Linear,
+}
+
+impl Projector {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}
+
 /// The mapper and its training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -35,6 +57,17 @@ pub struct PrefixConfig {
     pub kind: PrefixKind,
     /// Number of prefix positions K, at least 1.
     pub length: i64,
+    /// The network that makes it.
+    #[serde(skip_serializing_if = "Projector::is_default")]
+    pub projector: Projector,
+    /// What the model is told beside the prefix.
+    #[serde(skip_serializing_if = "PromptConfig::is_default")]
+    pub prompt: PromptConfig,
+    /// Items of a batch that go through the model together, their gradients added up until
+    /// the batch is whole; 0 takes the batch at once. A result depends on it by rounding
+    /// alone.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub micro_batch: usize,
     /// Width of the mapper's inner layer, at least 1.
     pub hidden: i64,
     /// Standard deviation, per dimension, of Gaussian noise on the embeddings in
@@ -60,6 +93,9 @@ impl Default for PrefixConfig {
         Self {
             kind: PrefixKind::default(),
             length: 8,
+            projector: Projector::default(),
+            prompt: PromptConfig::default(),
+            micro_batch: 0,
             hidden: 512,
             noise: 0.0,
             renormalise: true,
@@ -93,59 +129,111 @@ impl PrefixConfig {
         let smoothing = (0.0..1.0).contains(&self.label_smoothing);
         check(smoothing, "label_smoothing", self.label_smoothing, "in [0, 1)")?;
         check(self.max_tokens > 1, "max_tokens", self.max_tokens, "at least 2")?;
-        self.lora.as_ref().map_or(Ok(()), LoraConfig::validate)?;
-        Ok(self.train.validate()?)
+        self.prompt.validate().under("prompt")?;
+        self.lora.as_ref().map_or(Ok(()), LoraConfig::validate).under("lora")?;
+        Ok(self.train.validate().under("train")?)
     }
 }
+
+impl PrefixConfig {
+    /// Values that the mapper gives for one embedding.
+    fn outputs(&self, shape: &LlamaConfig) -> i64 {
+        let per_position = match self.kind {
+            PrefixKind::Input => shape.hidden,
+            PrefixKind::Deep => 2 * shape.layers * shape.kv_heads * shape.head_dim(),
+        };
+        self.length * per_position
+    }
+
+    /// Number of values in the mapper's parameters, for embeddings of `dim`.
+    pub fn parameters(&self, dim: i64, shape: &LlamaConfig) -> i64 {
+        let outputs = self.outputs(shape);
+        match self.projector {
+            Projector::Linear => (dim + 1) * outputs,
+            Projector::Mlp => (dim + 1) * self.hidden + (self.hidden + 1) * outputs,
+        }
+    }
+}
+
+/// Parameters of a mapper above which something is wrong: the deep prefix of a model of
+/// seven billion has a billion of them.
+const MOST_PARAMETERS: i64 = 200_000_000;
 
 /// The mapper.
 #[derive(Debug)]
 pub(crate) struct Mapper {
-    inner: Linear,
+    inner: Option<Linear>,
     outer: Linear,
     config: PrefixConfig,
     dim: i64,
     scale: f64,
 }
 
+/// What a mapper made of a batch of embeddings.
+pub(crate) enum Prefix {
+    /// `[batch, length, hidden]`.
+    Embeds(Tensor),
+    /// Keys and values of every block.
+    Cache(KvCache),
+}
+
 impl Mapper {
-    pub(crate) fn new(path: &Path<'_>, dim: i64, config: &PrefixConfig, llama: &Llama) -> Self {
-        let shape = llama.config();
-        let per_position = match config.kind {
-            PrefixKind::Input => shape.hidden,
-            PrefixKind::Deep => 2 * shape.layers * shape.kv_heads * shape.head_dim(),
+    pub(crate) fn new(
+        path: &Path<'_>,
+        dim: i64,
+        config: &PrefixConfig,
+        llama: &Llama,
+    ) -> Result<Self, LlmError> {
+        let (outputs, parameters) =
+            (config.outputs(llama.config()), config.parameters(dim, llama.config()));
+        if parameters > MOST_PARAMETERS {
+            return Err(LlmError::Input(format!(
+                "the prefix would train {} million parameters; set kind = \"input\", or a smaller \
+                 length or hidden",
+                parameters / 1_000_000
+            )));
+        }
+        let layer = |name: &str, inputs, outputs| {
+            Linear::new(&(path / name), inputs, outputs, Init::Uniform)
         };
-        let outputs = config.length * per_position;
-        Self {
-            inner: Linear::new(&(path / "inner"), dim, config.hidden, Init::Uniform),
-            outer: Linear::new(&(path / "outer"), config.hidden, outputs, Init::Uniform),
+        let (inner, width) = match config.projector {
+            Projector::Mlp => (Some(layer("inner", dim, config.hidden)), config.hidden),
+            Projector::Linear => (None, dim),
+        };
+        Ok(Self {
+            inner,
+            outer: layer("outer", width, outputs),
             config: config.clone(),
             dim,
             scale: match config.kind {
                 PrefixKind::Input => llama.embedding_scale(),
                 PrefixKind::Deep => 1.0,
             },
-        }
+        })
     }
 
-    /// Embeddings `[batch, dim]` of unit length to what stands before a caption.
-    pub(crate) fn forward(&self, embeddings: &Tensor, llama: &Llama) -> Before {
+    /// Embeddings `[batch, dim]` of unit length to the prefix of a caption, in the kind of
+    /// the decoder.
+    pub(crate) fn forward(&self, embeddings: &Tensor, llama: &Llama) -> Prefix {
         // Unit vectors in many dimensions have tiny entries; the network wants
         // entries of about one, and the decoder vectors as long as its own.
-        let x = embeddings * (self.dim as f64).sqrt();
-        let x = self.outer.forward(&self.inner.forward(&x).gelu("none")) * self.scale;
+        let mut x = embeddings * (self.dim as f64).sqrt();
+        if let Some(inner) = &self.inner {
+            x = inner.forward(&x).gelu("none");
+        }
+        let x = (self.outer.forward(&x) * self.scale).to_kind(llama.kind());
         let batch = embeddings.size()[0];
         let shape = llama.config();
         match self.config.kind {
-            PrefixKind::Input => Before::Embeds(x.view([batch, self.config.length, shape.hidden])),
+            PrefixKind::Input => Prefix::Embeds(x.view([batch, self.config.length, shape.hidden])),
             PrefixKind::Deep => {
                 let (heads, dim) = (shape.kv_heads, shape.head_dim());
                 let all = x.view([batch, shape.layers, 2, heads, self.config.length, dim]);
                 let layer = |layer: i64| {
                     let pair = all.select(1, layer);
-                    LayerCache { keys: pair.select(1, 0), values: pair.select(1, 1) }
+                    (pair.select(1, 0), pair.select(1, 1))
                 };
-                Before::Cache(KvCache { layers: (0..shape.layers).map(layer).collect() })
+                Prefix::Cache(KvCache::from_layers((0..shape.layers).map(layer).collect()))
             }
         }
     }

@@ -2,9 +2,13 @@
 //! kept with the `tokenizers` crate. Padding and truncation are ours, whatever a
 //! file says: a file's own settings surprise its users.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use dl_core::{Fingerprint, atomic};
+use dl_core::{
+    Fingerprint, atomic,
+    fault::{ConfigError, check},
+};
+use dl_torch::weights::GgufMetadata;
 use serde::{Deserialize, Serialize};
 use tokenizers::{
     AddedToken, Tokenizer,
@@ -16,8 +20,13 @@ use tokenizers::{
     pre_tokenizers::byte_level::ByteLevel,
 };
 
-use crate::{LlmError, error::check};
+use crate::{LlmError, ModelFiles};
 
+mod gguf;
+mod sentencepiece;
+
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
+const PIECES: &str = "tokenizer.model";
 const PAD: &str = "<pad>";
 const BOS: &str = "<bos>";
 const EOS: &str = "<eos>";
@@ -44,8 +53,8 @@ impl TokenizerConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`LlmError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), LlmError> {
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         check(self.vocab >= 260, "vocab", self.vocab, "at least 260")
     }
 }
@@ -141,18 +150,89 @@ impl CaptionTokenizer {
             LlmError::file(path, format!("not a whole tokenizer file ({error}); make it again"))
         })?;
         match marks {
-            Some(marks) => {
-                let known = |id| inner.id_to_token(id).is_some();
-                if !(known(marks.pad) && known(marks.bos) && known(marks.eos)) {
-                    let problem = format!("{marks:?} are not all in this vocabulary");
-                    return Err(LlmError::file(path, problem));
-                }
-                Ok(Self::new(inner, marks))
-            }
+            Some(marks) => Self::with_known(inner, Some(marks), path),
             None => Self::with_marks(inner, [PAD, BOS, EOS]).ok_or_else(|| {
                 LlmError::file(path, format!("the marks {PAD}, {BOS} and {EOS} are missing"))
             }),
         }
+    }
+
+    /// The tokenizer of a pretrained model: its `tokenizer.json`, else its SentencePiece
+    /// `tokenizer.model`, or what is inside its GGUF file.
+    ///
+    /// # Errors
+    /// [`LlmError`] when there is none or it is of a kind that is not read, when the marks are
+    /// missing, or when it has more tokens than the model's table has rows.
+    pub fn of_model(files: &ModelFiles) -> Result<Self, LlmError> {
+        let (path, tokenizer) = Self::found(files)?;
+        let (words, rows) = (tokenizer.largest_id() as i64 + 1, files.config().vocab);
+        if words > rows {
+            let problem = format!(
+                "{words} tokens, but the model's table has {rows} rows; take the tokenizer that \
+                 belongs to this model"
+            );
+            return Err(LlmError::file(&path, problem));
+        }
+        Ok(tokenizer)
+    }
+
+    fn found(files: &ModelFiles) -> Result<(PathBuf, Self), LlmError> {
+        let path = files.path();
+        if let Some(metadata) = &files.gguf {
+            return Ok((path.into(), Self::of_gguf(metadata, path)?));
+        }
+        let marks = published_marks(&files.about);
+        let (json, pieces) = (path.join(TOKENIZER), path.join(PIECES));
+        if json.exists() || !pieces.exists() {
+            let tokenizer = Self::load(&json, marks)?;
+            return Ok((json, tokenizer));
+        }
+        let bytes = std::fs::read(&pieces).map_err(|error| LlmError::io(&pieces, error))?;
+        let unusable = |problem: String| {
+            LlmError::file(
+                &pieces,
+                format!("no SentencePiece model ({problem}); download it again"),
+            )
+        };
+        let model = sentencepiece::Model::parse(&bytes).map_err(unusable)?;
+        let inner = built(&model.pipeline().map_err(unusable)?).map_err(unusable)?;
+        let usual = || ["<s>", "</s>"].map(|mark| inner.token_to_id(mark));
+        let marks = marks.or_else(|| match usual() {
+            [Some(bos), Some(eos)] => Some(Marks { pad: eos, bos, eos }),
+            _ => None,
+        });
+        let tokenizer = Self::with_known(inner, marks, &pieces)?;
+        Ok((pieces, tokenizer))
+    }
+
+    fn of_gguf(metadata: &GgufMetadata, path: &Path) -> Result<Self, LlmError> {
+        let refuse = |problem: String| LlmError::file(path, problem);
+        let inner = built(&gguf::pipeline(metadata).map_err(refuse)?).map_err(refuse)?;
+        let id = |key: &str| {
+            let value = metadata.get(&format!("tokenizer.ggml.{key}_token_id"))?;
+            u32::try_from(value.as_u64()?).ok()
+        };
+        let marks = match (id("bos"), id("eos")) {
+            (Some(bos), Some(eos)) => Some(Marks { pad: id("padding").unwrap_or(eos), bos, eos }),
+            _ => None,
+        };
+        Self::with_known(inner, marks, path)
+    }
+
+    /// With marks that must be in the vocabulary.
+    fn with_known(inner: Tokenizer, marks: Option<Marks>, path: &Path) -> Result<Self, LlmError> {
+        let Some(marks) = marks else {
+            return Err(LlmError::file(path, "nothing says which tokens begin and end a text"));
+        };
+        let known = |id| inner.id_to_token(id).is_some();
+        if known(marks.pad) && known(marks.bos) && known(marks.eos) {
+            return Ok(Self::new(inner, marks));
+        }
+        Err(LlmError::file(path, format!("{marks:?} are not all in this vocabulary")))
+    }
+
+    fn largest_id(&self) -> u32 {
+        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
     }
 
     /// Writes `tokenizer.json`, whole or not at all.
@@ -204,16 +284,73 @@ impl CaptionTokenizer {
         }
     }
 
+    /// The tokens of a text in which marks that are spelled out stand for themselves, as in
+    /// chat templates.
+    ///
+    /// # Errors
+    /// [`LlmError::Input`] when the tokenizer refuses the text.
+    pub fn encode_with_marks(&self, text: &str) -> Result<Vec<u32>, LlmError> {
+        self.encode_marked(text, false)
+    }
+
+    /// The tokens of a text that a model is to continue: marks that are spelled out stand for
+    /// themselves, and the mark that begins a text is put before it where the model's own
+    /// tokenizer does so.
+    ///
+    /// # Errors
+    /// [`LlmError::Input`] when the tokenizer refuses the text.
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, LlmError> {
+        self.encode_marked(text, true)
+    }
+
+    fn encode_marked(&self, text: &str, begin: bool) -> Result<Vec<u32>, LlmError> {
+        let mut inner = self.inner.clone();
+        inner.set_encode_special_tokens(false);
+        match inner.encode_fast(text, begin) {
+            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
+            Err(error) => Err(LlmError::Input(format!("cannot tokenize '{text}': {error}"))),
+        }
+    }
+
+    /// How the vocabulary spells a token.
+    pub fn spelling(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// The text of tokens, without marks.
     ///
     /// # Errors
     /// [`LlmError::Input`] when the tokenizer refuses an id.
     pub fn decode(&self, ids: &[u32]) -> Result<String, LlmError> {
-        match self.inner.decode(ids, true) {
-            Ok(text) => Ok(text.trim().to_owned()),
-            Err(error) => Err(LlmError::Input(format!("cannot decode {ids:?}: {error}"))),
-        }
+        Ok(self.decode_all(ids)?.trim().to_owned())
     }
+
+    /// The same with the spaces at its ends.
+    ///
+    /// # Errors
+    /// [`LlmError::Input`] when the tokenizer refuses an id.
+    pub fn decode_all(&self, ids: &[u32]) -> Result<String, LlmError> {
+        let text = self.inner.decode(ids, true);
+        text.map_err(|error| LlmError::Input(format!("cannot decode {ids:?}: {error}")))
+    }
+}
+
+/// The pipeline that a `tokenizer.json` describes.
+fn built(json: &serde_json::Value) -> Result<Tokenizer, String> {
+    let text = serde_json::to_vec(json).map_err(|error| error.to_string())?;
+    Tokenizer::from_bytes(&text).map_err(|error| error.to_string())
+}
+
+/// The marks that a published `config.json` names. Models without a padding mark
+/// pad with their end mark.
+fn published_marks(file: &serde_json::Value) -> Option<Marks> {
+    // Some models list several end marks; the first is the one of plain text.
+    let id = |key: &str| {
+        let value = &file[key];
+        value.as_u64().or_else(|| value[0].as_u64()).and_then(|id| u32::try_from(id).ok())
+    };
+    let (bos, eos) = (id("bos_token_id")?, id("eos_token_id")?);
+    Some(Marks { pad: id("pad_token_id").unwrap_or(eos), bos, eos })
 }
 
 #[cfg(test)]

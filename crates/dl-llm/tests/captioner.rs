@@ -14,7 +14,7 @@ use std::{
 };
 
 use common::World;
-use dl_core::{Fingerprint, Progress, Silent};
+use dl_core::{Progress, Silent};
 use dl_llm::{
     CaptionPairs, Captioner, DecodeConfig, LanguageModel, LlamaConfig, LmReport, LmTrainConfig,
     LoraConfig, PrefixConfig, PrefixKind, PrefixSensitivity,
@@ -25,17 +25,10 @@ use tch::Device;
 
 const DIM: usize = 32;
 
-fn context(task: &str) -> TrainContext<'_> {
+fn context(label: &str) -> TrainContext<'_> {
     // Tests run side by side, and at this size two threads wait for each other.
     tch::set_num_threads(1);
-    TrainContext {
-        task,
-        seed: 0,
-        device: Device::Cpu,
-        checkpoint: None,
-        key: Fingerprint::of(&1),
-        progress: &Silent,
-    }
+    TrainContext::new(0).named(label)
 }
 
 fn schedule(steps: u64, learning_rate: f64) -> TrainConfig {
@@ -282,7 +275,8 @@ fn matrices_that_do_not_fit_their_configuration_are_refused() {
     refused(json!({ "rank": 4 }), "lora_A.weight` is [8, 64], expected [4, 64]");
     refused(json!({ "rank": -4 }), "lora.rank = -4: must be at least 1");
     refused(json!({ "targets": ["query", "key", "value"] }), "k_proj.lora_A.weight` is missing");
-    refused(json!({ "targets": ["gate"] }), "unknown variant `gate`");
+    refused(json!({ "targets": ["gate"] }), "gate_proj.lora_A.weight` is missing");
+    refused(json!({ "targets": ["head"] }), "unknown variant `head`");
 }
 
 #[test]

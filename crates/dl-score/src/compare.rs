@@ -2,7 +2,10 @@
 //! paired test of each.
 
 use anyhow::Result;
-use dl_eval::{caption::metric::Column, stats};
+use dl_eval::{
+    caption::metric::{Column, Scores},
+    stats,
+};
 use serde_json::{Value, json};
 
 /// Resamples of the interval.
@@ -30,6 +33,7 @@ pub(crate) fn differences(own: &[Column], other: &[Column]) -> Result<Vec<Differ
         let (Ok(a), Some(Ok(b))) = (&column.scores, same.map(|other| &other.scores)) else {
             continue;
         };
+        let (a, b) = &known(a, b);
         let difference = |_: usize, chosen: &[usize]| a.resampled(chosen) - b.resampled(chosen);
         found.push(Difference {
             key: column.key,
@@ -46,6 +50,17 @@ pub(crate) fn differences(own: &[Column], other: &[Column]) -> Result<Vec<Differ
         difference.p_holm = corrected;
     }
     Ok(found)
+}
+
+/// Both without the clips that have no score in one.
+fn known(a: &Scores, b: &Scores) -> (Scores, Scores) {
+    let has = |(a, b): &(f64, f64)| !a.is_nan() && !b.is_nan();
+    let pairs = || a.per_item.iter().copied().zip(b.per_item.iter().copied());
+    if pairs().all(|pair| has(&pair)) {
+        return (a.clone(), b.clone());
+    }
+    let (own, other) = pairs().filter(has).unzip();
+    (Scores::mean_of(own), Scores::mean_of(other))
 }
 
 /// A table for people.

@@ -1,9 +1,10 @@
 //! Captions by clip from the files that people have: CSV (ours, AudioCaps, Clotho),
 //! JSON lines, and the JSON of the COCO caption tools.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
+use dl_core::text::{self, LongField, told_apart};
 use serde_json::Value;
 
 /// Columns that name the clip, the first that is there. AudioCaps numbers captions in
@@ -21,45 +22,73 @@ pub(crate) struct Captions {
     pub(crate) captions: Vec<String>,
 }
 
+/// What a file holds.
+#[derive(Debug)]
+pub(crate) struct CaptionFile {
+    /// The clips in the order in which they first occur; at least one.
+    pub(crate) clips: Vec<Captions>,
+    /// What may not be meant so, each with its row.
+    pub(crate) warnings: Vec<String>,
+}
+
 /// One caption for each clip, in the order of the file.
 pub(crate) fn predictions(path: &Path) -> Result<Vec<(String, String)>> {
     let single = |Captions { id, captions }| match <[String; 1]>::try_from(captions) {
         Ok([caption]) => Ok((id, caption)),
         Err(captions) => bail!(
-            "{}: clip '{id}' has {} captions; keep the one that is to be scored",
+            "{}: clip {} has {} captions; keep the one that is to be scored",
             path.display(),
+            told_apart(&id, []),
             captions.len()
         ),
     };
     read(path)?.into_iter().map(single).collect()
 }
 
-/// The clips of a file, in the order in which they first occur; at least one.
+/// The clips of a file; warnings are printed.
 pub(crate) fn read(path: &Path) -> Result<Vec<Captions>> {
-    let shown = path.display();
-    let bytes = fs::read(path).with_context(|| format!("cannot read {shown}"))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count();
-        anyhow!("{shown}, line {line}: not UTF-8; convert the file, for example with iconv")
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    if text.trim().is_empty() {
-        bail!("{shown}: it is empty; check what should have written it");
-    }
+    let text = text::read(path)?;
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let rows = match ending.to_ascii_lowercase().as_str() {
-        "csv" => csv_rows(text),
-        "jsonl" | "ndjson" => json_lines(text),
-        "json" => coco(text),
-        _ => bail!("{shown}: name it .csv, .jsonl or .json, so that its layout is known"),
+    let file =
+        parse(&text, &ending.to_ascii_lowercase()).with_context(|| path.display().to_string())?;
+    for warning in &file.warnings {
+        eprintln!("warning: {}: {warning}", path.display());
+    }
+    Ok(file.clips)
+}
+
+/// The same from a text of the layout that a file's ending names.
+pub(crate) fn parse(text: &str, ending: &str) -> Result<CaptionFile> {
+    if text.trim().is_empty() {
+        bail!("it is empty; check what should have written it");
+    }
+    let mut warnings = Vec::new();
+    let (place, rows) = match ending {
+        "csv" => {
+            for LongField { line, end } in text::csv_quotes(text).map_err(|fault| anyhow!(fault))? {
+                warnings.push(format!(
+                    "line {line}: a quoted field goes on to line {end}; if that is not meant, \
+                     close its quotation mark"
+                ));
+            }
+            ("line", csv_rows(text))
+        }
+        "jsonl" | "ndjson" => ("line", json_lines(text)),
+        "json" => ("entry", coco(text)),
+        _ => bail!("name it .csv, .jsonl or .json, so that its layout is known"),
     };
     let mut clips: Vec<Captions> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
-    for (id, captions) in rows.with_context(|| shown.to_string())? {
+    for (row, id, captions) in rows? {
         if id.trim().is_empty() {
-            let said = captions.first().map(String::as_str).unwrap_or_default();
-            bail!("{shown}: the clip of the caption '{said}' has no id; give it one");
+            bail!("{place} {row}: the id is empty; give the clip one");
+        }
+        if captions.is_empty() {
+            bail!("{place} {row}: clip {} has no caption; leave it out", told_apart(&id, []));
+        }
+        if captions.iter().any(|caption| caption.trim().is_empty()) {
+            let id = told_apart(&id, []);
+            warnings.push(format!("{place} {row}: the caption of clip {id} is empty"));
         }
         let place = *places.entry(id.clone()).or_insert(clips.len());
         match clips.get_mut(place) {
@@ -67,14 +96,14 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Captions>> {
             None => clips.push(Captions { id, captions }),
         }
     }
-    match clips.iter().find(|clip| clip.captions.is_empty()) {
-        Some(clip) => bail!("{shown}: clip '{}' has no caption; leave it out", clip.id),
-        None if clips.is_empty() => bail!("{shown}: it holds no captions"),
-        None => Ok(clips),
+    if clips.is_empty() {
+        bail!("it holds no captions");
     }
+    Ok(CaptionFile { clips, warnings })
 }
 
-type Rows = Result<Vec<(String, Vec<String>)>>;
+/// The number of a row for its reader, an id, its captions.
+type Rows = Result<Vec<(u64, String, Vec<String>)>>;
 
 fn csv_rows(text: &str) -> Rows {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -99,9 +128,10 @@ fn csv_rows(text: &str) -> Rows {
     let several = columns.len() > 1;
     let row = |record: Result<csv::StringRecord, csv::Error>| {
         let record = record?;
+        let line = record.position().map_or(0, csv::Position::line);
         let captions = columns.iter().map(|&column| record[column].to_owned());
         let kept = captions.filter(|caption| !several || !caption.trim().is_empty());
-        Ok((record[id].to_owned(), kept.collect()))
+        Ok((line, record[id].to_owned(), kept.collect()))
     };
     reader.records().map(row).collect()
 }
@@ -123,7 +153,8 @@ fn json_lines(text: &str) -> Rows {
             }
             _ => None,
         };
-        id_of(&value["id"]).zip(captions).with_context(needs)
+        let (id, captions) = id_of(&value["id"]).zip(captions).with_context(needs)?;
+        Ok((number as u64 + 1, id, captions))
     };
     lines.map(row).collect()
 }
@@ -136,9 +167,10 @@ fn coco(text: &str) -> Rows {
     let list = value.as_array().or_else(|| value["annotations"].as_array()).context(NEEDS)?;
     let row = |(number, entry): (usize, &Value)| {
         let caption = entry["caption"].as_str().map(|caption| vec![caption.to_owned()]);
-        id_of(&entry["image_id"])
-            .zip(caption)
-            .with_context(|| format!("entry {}: it needs \"image_id\" and \"caption\"", number + 1))
+        let (id, caption) = id_of(&entry["image_id"]).zip(caption).with_context(|| {
+            format!("entry {}: it needs \"image_id\" and \"caption\"", number + 1)
+        })?;
+        Ok((number as u64 + 1, id, caption))
     };
     list.iter().enumerate().map(row).collect()
 }
@@ -156,7 +188,7 @@ mod tests {
     use super::*;
 
     fn found(rows: Rows) -> Vec<(String, Vec<String>)> {
-        rows.unwrap()
+        rows.unwrap().into_iter().map(|(_, id, captions)| (id, captions)).collect()
     }
 
     fn row(id: &str, captions: &[&str]) -> (String, Vec<String>) {
@@ -181,6 +213,32 @@ mod tests {
             found(coco(&format!("{{\"images\": [], \"annotations\": {list}}}"))),
             [row("1", &["One"])]
         );
+    }
+
+    #[test]
+    fn what_rows_lack_is_said_with_the_row() {
+        let said = |text: &str, ending: &str| format!("{:#}", parse(text, ending).unwrap_err());
+        let warned = |text: &str, ending: &str| parse(text, ending).unwrap().warnings.join("; ");
+        assert_eq!(
+            said("id,caption\na,x\n ,y\n", "csv"),
+            "line 3: the id is empty; give the clip one"
+        );
+        let swallowed = said("id,caption\na,\"x\nb,y\nc,z\n", "csv");
+        assert!(
+            swallowed.starts_with("line 2: ") && swallowed.contains("never ends"),
+            "{swallowed}"
+        );
+        let long = warned("id,caption\na,x\nb,\"y\nz\"\n", "csv");
+        assert!(long.starts_with("line 3: a quoted field goes on to line 4"), "{long}");
+        let empty = warned("id,caption\na,x\nb,\n", "csv");
+        assert_eq!(empty, "line 3: the caption of clip 'b' is empty");
+        let empty =
+            warned("{\"id\": 1, \"caption\": \"x\"}\n{\"id\": 2, \"caption\": \"\"}\n", "jsonl");
+        assert_eq!(empty, "line 2: the caption of clip '2' is empty");
+        let none = said("{\"id\": 1, \"captions\": []}\n", "jsonl");
+        assert_eq!(none, "line 1: clip '1' has no caption; leave it out");
+        let empty = said("[{\"image_id\": \"\", \"caption\": \"x\"}]", "json");
+        assert_eq!(empty, "entry 1: the id is empty; give the clip one");
     }
 
     #[test]

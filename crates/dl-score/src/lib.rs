@@ -10,6 +10,7 @@ mod files;
 mod meteor;
 mod pairs;
 mod sheet;
+mod spice;
 
 use std::{
     io::Write,
@@ -18,7 +19,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use dl_core::atomic;
-use dl_eval::caption::{Item, meteor::Matchers, metric::Metric, tokenize_lines};
+use dl_eval::caption::{Item, meteor::Matchers, metric::Metric, spice::Evaluator, tokenize_lines};
 
 pub use meteor::meteor_data;
 use pairs::{Pairs, named};
@@ -45,6 +46,17 @@ pub struct Options {
     /// METEOR's data, converted [default: what `cargo setup --metrics` brought].
     #[arg(long, value_name = "FILE")]
     pub meteor: Option<PathBuf>,
+    /// SPICE from the official tool's own output of these predictions, in place of the
+    /// SPICE computed here; clips are matched by image_id.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["against", "spice_tuples"])]
+    pub spice_official: Option<PathBuf>,
+    /// Also write what SPICE found in captions and references and what matched, a clip a
+    /// line.
+    #[arg(long, value_name = "FILE")]
+    pub spice_tuples: Option<PathBuf>,
+    /// Also write the input of the official SPICE tool, for --spice-official.
+    #[arg(long, value_name = "FILE")]
+    pub write_spice_input: Option<PathBuf>,
     /// Also write scores.json and per_item.csv there.
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -94,19 +106,34 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
              exact and stem matches stand in a column of another name"
         );
     }
+    let evaluator = Evaluator::new();
+    let official = match &options.spice_official {
+        Some(file) => Some(spice::Official::read(file, &pairs.ids)?),
+        None => None,
+    };
+    let (method, by): (&str, &dyn Metric) = match &official {
+        Some(official) => (spice::OFFICIAL, official),
+        None => (spice::OWN, &evaluator),
+    };
     let scored = |pairs: &Pairs, file: &Path| {
         let items = Item::all(&pairs.candidates, &pairs.references)?;
         let what = "captions without a word (they score 0)";
         tell(&items, &pairs.ids, file, what, |item| item.candidate.is_empty());
         let outside = (outside.metrics)(&pairs.candidates, &pairs.references)?;
         let matchers = data.as_ref().map_or(Matchers::ExactStem, Matchers::All);
-        Ok::<_, anyhow::Error>((Sheet::new(&items, matchers, &outside, &known)?, items))
+        Ok::<_, anyhow::Error>((Sheet::new(&items, matchers, by, &outside, &known)?, items))
     };
     let (sheet, items) = scored(&pairs, &options.predictions)?;
     let what = "clips with a reference without a word (it counts as a reference of length 0)";
     tell(&items, &pairs.ids, &options.references, what, |item| {
         item.references.iter().any(Vec::is_empty)
     });
+    if let Some(file) = &options.spice_tuples {
+        spice::write_tuples(file, &pairs.ids, &evaluator.scores(&items)?)?;
+    }
+    if let Some(file) = &options.write_spice_input {
+        spice::write_input(file, &pairs.ids, &items)?;
+    }
     let differences = match &against {
         Some((file, other)) => {
             Some(compare::differences(sheet.columns(), scored(other, file)?.0.columns())?)
@@ -123,7 +150,8 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
     if let Some(output) = &options.output {
         std::fs::create_dir_all(output)
             .with_context(|| format!("cannot make {}", output.display()))?;
-        let json = sheet.to_json(outside.models, differences.as_deref().map(compare::to_json))?;
+        let json =
+            sheet.to_json(outside.models, method, differences.as_deref().map(compare::to_json))?;
         atomic::write_bytes(&output.join("scores.json"), json.as_bytes())?;
         atomic::write_bytes(&output.join("per_item.csv"), sheet.to_csv(&pairs.ids)?.as_bytes())?;
         text += &format!("\n{}: scores.json, per_item.csv\n", output.display());
@@ -138,7 +166,7 @@ fn tell(items: &[Item], ids: &[String], file: &Path, what: &str, is_so: fn(&Item
     let so = items.iter().zip(ids).filter(|(item, _)| is_so(item));
     let so: Vec<&String> = so.map(|(_, id)| id).collect();
     if !so.is_empty() {
-        eprintln!("{}: {what}: {}: {}", file.display(), so.len(), named(&so));
+        eprintln!("{}: {what}: {}: {}", file.display(), so.len(), named(&so, &[]));
     }
 }
 

@@ -14,7 +14,8 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Scores captions against references: BLEU, METEOR, ROUGE-L, CIDEr-D and variety.
+/// Scores captions against references: BLEU, METEOR, ROUGE-L, CIDEr-D, SPICE, SPIDEr and
+/// variety.
 #[derive(Parser)]
 #[command(name = "dl-score", version)]
 struct Cli {

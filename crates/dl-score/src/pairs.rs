@@ -3,6 +3,7 @@
 use std::{collections::HashMap, path::Path};
 
 use anyhow::{Result, bail};
+use dl_core::text::told_apart;
 
 use crate::files;
 
@@ -20,7 +21,7 @@ impl Pairs {
         let mut left: HashMap<String, Vec<String>> =
             known.into_iter().map(|clip| (clip.id, clip.captions)).collect();
         let mut pairs = Self { ids: Vec::new(), candidates: Vec::new(), references: Vec::new() };
-        let mut missing = Vec::new();
+        let mut missing: Vec<String> = Vec::new();
         for (id, caption) in files::predictions(predictions)? {
             match left.remove(&id) {
                 Some(references) => {
@@ -32,21 +33,21 @@ impl Pairs {
             }
         }
         let [of, with] = [predictions, references].map(Path::display);
+        let mut unsaid: Vec<String> = left.into_keys().collect();
+        unsaid.sort();
         if !missing.is_empty() {
             bail!(
                 "{of}: {} clips have no references in {with}: {}; leave them out, or add references",
                 missing.len(),
-                named(&missing)
+                named(&missing, &unsaid)
             );
         }
-        if !left.is_empty() {
-            let mut ids: Vec<String> = left.into_keys().collect();
-            ids.sort();
+        if !unsaid.is_empty() {
             bail!(
                 "{of}: {} clips of {with} have no caption here: {}; caption them too, or leave them \
                  out of the references",
-                ids.len(),
-                named(&ids)
+                unsaid.len(),
+                named(&unsaid, &pairs.ids)
             );
         }
         Ok(pairs)
@@ -63,9 +64,29 @@ impl Pairs {
     }
 }
 
-/// The first few ids.
-pub(crate) fn named(ids: &[impl AsRef<str>]) -> String {
-    let mut text: Vec<&str> = ids.iter().take(5).map(AsRef::as_ref).collect();
-    text.extend((ids.len() > 5).then_some("..."));
+/// The first few ids, by the numbers of their letters where one of `others` looks alike.
+pub(crate) fn named(ids: &[impl AsRef<str>], others: &[String]) -> String {
+    let shown = |id: &str| {
+        let told = told_apart(id, others.iter().map(String::as_str));
+        // Plain ones need no quotes.
+        if told == format!("'{id}'") { id.to_owned() } else { told }
+    };
+    let mut text: Vec<String> = ids.iter().take(5).map(|id| shown(id.as_ref())).collect();
+    text.extend((ids.len() > 5).then(|| "...".to_owned()));
     text.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_look_alike_are_told_apart() {
+        let named = |id: &str, other: &str| named(&[id], &[other.to_owned()]);
+        assert_eq!(named("rain 1", "wind 1"), "rain 1");
+        assert_eq!(named("rain  1", "rain 1"), r"'rain \u{20}1'");
+        assert_eq!(named("caf\u{e9}", "cafe\u{301}"), r"'caf\u{e9}'");
+        let many: Vec<String> = (0..7).map(|id| id.to_string()).collect();
+        assert_eq!(super::named(&many, &[]), "0, 1, 2, 3, 4, ...");
+    }
 }

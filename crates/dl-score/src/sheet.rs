@@ -6,7 +6,7 @@ use dl_eval::caption::{
     Item, bleu,
     diversity::{Diversity, diversity, novel},
     meteor::Matchers,
-    metric::{BuiltIn, Column, Metric, NotComputed, Scores, evaluate, spider},
+    metric::{BuiltIn, Column, Metric, NotComputed, Scores, evaluate, spider, spider_fl},
 };
 use serde_json::{Map, Value, json};
 
@@ -34,10 +34,11 @@ pub(crate) struct Known {
 }
 
 impl Sheet {
-    /// Scores `items`, at least one; the columns of `more` stand last.
+    /// Scores `items`, at least one, with SPICE by `spice`; the columns of `more` stand last.
     pub(crate) fn new(
         items: &[Item],
         matchers: Matchers,
+        spice: &dyn Metric,
         more: &[Box<dyn Metric>],
         known: &Known,
     ) -> Result<Self> {
@@ -45,13 +46,12 @@ impl Sheet {
         let aligned = BuiltIn::Meteor(matchers);
         let no_meteor =
             missing("meteor", "METEOR", "its data is missing; `cargo setup --metrics` brings it");
-        let spice = missing("spice", "SPICE", "SPICE is not built yet");
         let mut metrics: Vec<&dyn Metric> = vec![&BuiltIn::Bleu];
         if matches!(matchers, Matchers::ExactStem) {
             metrics.push(&no_meteor);
         }
         let cider_d = known.documents.as_deref().map_or(BuiltIn::CiderD, BuiltIn::CiderDIn);
-        let rest: [&dyn Metric; 4] = [&aligned, &BuiltIn::RougeL, &cider_d, &spice];
+        let rest: [&dyn Metric; 4] = [&aligned, &BuiltIn::RougeL, &cider_d, spice];
         metrics.extend(rest);
         let candidates: Vec<Vec<String>> =
             items.iter().map(|item| item.candidate.clone()).collect();
@@ -63,6 +63,9 @@ impl Sheet {
         columns.push(spider(&columns));
         for metric in more {
             columns.extend(metric.columns(items)?);
+        }
+        if columns.iter().any(|column| column.key == "fluency_error") {
+            columns.push(spider_fl(&columns));
         }
         let novel = known.training.as_ref().map(|training| novel(&candidates, training));
         let documents = known.documents.as_ref().map_or(items.len(), Vec::len);
@@ -100,8 +103,13 @@ impl Sheet {
 
     /// The figures of all clips together; `null` where there is none, with the reason
     /// under `not_computed`. `models` names those behind the columns from
-    /// outside; `against` is the comparison with another system.
-    pub(crate) fn to_json(&self, models: &str, against: Option<Value>) -> Result<String> {
+    /// outside, `spice` what made SPICE; `against` is the comparison with another system.
+    pub(crate) fn to_json(
+        &self,
+        models: &str,
+        spice: &str,
+        against: Option<Value>,
+    ) -> Result<String> {
         let mut scores = Map::new();
         let mut reasons = Map::new();
         scores.insert("clips".into(), self.clips.into());
@@ -120,6 +128,7 @@ impl Sheet {
         if !models.is_empty() {
             scores.insert("models".into(), models.into());
         }
+        scores.insert("spice_method".into(), spice.into());
         scores.insert("novel".into(), json!(self.novel));
         scores.insert("self_bleu_4".into(), json!(self.self_bleu));
         scores.insert("not_computed".into(), reasons.into());
@@ -139,7 +148,11 @@ impl Sheet {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(std::iter::once("id").chain(columns.iter().map(|(key, _)| *key)))?;
         for (row, id) in ids.iter().enumerate() {
-            let figures = columns.iter().map(|(_, scores)| scores.per_item[row].to_string());
+            // A clip without a score, as of colours where no reference names one, is empty.
+            let figures = columns.iter().map(|(_, scores)| match scores.per_item[row] {
+                score if score.is_nan() => String::new(),
+                score => score.to_string(),
+            });
             writer.write_record(std::iter::once(id.clone()).chain(figures))?;
         }
         Ok(String::from_utf8(writer.into_inner()?)?)

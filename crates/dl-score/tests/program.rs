@@ -91,7 +91,9 @@ fn a_system_equals_itself_in_any_order() {
         assert_eq!(number(&entry["p_holm"]), 1.0, "{key}");
         assert_eq!(entry["interval"], serde_json::json!([0.0, 0.0]), "{key}");
     }
-    assert!(json["against"].get("spice").is_none(), "what is not computed is not compared");
+    assert!(json["against"].get("spice").is_some());
+    let colours = &json["not_computed"]["spice_color"];
+    assert!(colours.is_string() && json["against"].get("spice_color").is_none(), "{colours}");
     let output = score(&folder, &["--predictions", "short.jsonl", "--against", "few.jsonl"]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -167,4 +169,80 @@ fn frequencies_of_another_file() {
     // All clips are alike, so that the mean of all is the score of each.
     let (found, all) = (number(&found["cider_d"]), number(&all["cider_d"]));
     assert!((found - all).abs() < 1e-12 && found > 0.1, "{found} {all}");
+}
+
+#[test]
+fn spice_says_what_matched_and_its_input_is_written() {
+    let folder = folder("tuples");
+    let more = ["--spice-tuples", "tuples.jsonl", "--write-spice-input", "input.json"];
+    let (text, json) = scores(&folder, &[&["--predictions", "quotes.jsonl"], &more[..]].concat());
+    assert!(text.contains("SPICE ") && text.contains("SPIDEr"), "{text}");
+    assert_eq!(number(&json["spice"]), 1.0);
+    let spider = f64::midpoint(1.0, number(&json["cider_d"]));
+    assert!((number(&json["spider"]) - spider).abs() < 1e-12);
+    let lines = fs::read_to_string(folder.join("tuples.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), CLIPS);
+    for line in lines.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(!line["matched"].as_array().unwrap().is_empty(), "{line}");
+        assert_eq!(line["matched"], line["found_in_candidate"]);
+        for none in ["missed", "not_in_references"] {
+            assert_eq!(line[none], serde_json::json!([]), "{line}");
+        }
+    }
+    let input = fs::read_to_string(folder.join("input.json")).unwrap();
+    let input: Value = serde_json::from_str(&input).unwrap();
+    let entry = serde_json::json!({
+        "image_id": "3", "test": "one dog3 barks at two", "refs": ["one dog3 barks at two"]
+    });
+    assert_eq!(input[3], entry);
+}
+
+#[test]
+fn official_scores_are_matched_by_their_ids() {
+    let folder = folder("official");
+    // From the last clip to the first; colours where the number is odd.
+    let entry = |clip: usize| {
+        let of = |f: Option<f64>| serde_json::json!({"f": f});
+        let color = (clip % 2 == 1).then_some(0.5);
+        serde_json::json!({"image_id": clip.to_string(), "scores": {
+            "All": of(Some(clip as f64 / 100.0)), "Object": of(Some(0.25)), "Color": of(color),
+        }})
+    };
+    let entries: Vec<Value> = (0..CLIPS).rev().map(entry).collect();
+    let write = |entries: &[Value]| {
+        fs::write(folder.join("official.json"), serde_json::to_string(entries).unwrap()).unwrap();
+    };
+    write(&entries);
+    let options = ["--predictions", "short.jsonl", "--spice-official", "official.json"];
+    let (_, json) = scores(&folder, &options);
+    assert!((number(&json["spice"]) - 0.055).abs() < 1e-12, "{json}");
+    assert!((number(&json["spice_color"]) - 0.5).abs() < 1e-12);
+    assert!(json["spice_size"].is_null());
+    assert_eq!(json["spice_method"], "output of the official tool");
+    let mut rows = csv::Reader::from_path(folder.join("out/per_item.csv")).unwrap();
+    let head = rows.headers().unwrap().clone();
+    let column = |name: &str| head.iter().position(|found| found == name).unwrap();
+    let (spice, color) = (column("spice"), column("spice_color"));
+    for row in rows.records() {
+        let row = row.unwrap();
+        let clip: f64 = row[0].parse().unwrap();
+        assert_eq!(row[spice].parse::<f64>().unwrap(), clip / 100.0);
+        assert_eq!(&row[color], if clip % 2.0 == 1.0 { "0.5" } else { "" });
+    }
+    let fault = |entries: &[Value]| {
+        write(entries);
+        let output = score(&folder, &options);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let error = fault(&entries[1..]);
+    assert!(error.contains("1 clips of the predictions are not in it: 11"), "{error}");
+    let error = fault(&[&entries[..], &entries[..1]].concat());
+    assert!(error.contains("clip '11' stands in it twice"), "{error}");
+    let other = serde_json::json!({"image_id": "x", "scores": {"All": {"f": 0.1}}});
+    let error = fault(&[&entries[..], &[other]].concat());
+    assert!(error.contains("it has 13 clips, the predictions 12"), "{error}");
+    let error = fault(&[serde_json::json!({"image_id": "0"})]);
+    assert!(error.contains("official.json") && error.contains("has no score"), "{error}");
 }

@@ -6,7 +6,7 @@ use std::{collections::HashMap, path::Path};
 use dl_core::Fingerprint;
 use serde::{Deserialize, Serialize};
 
-use crate::{Params, TorchError, TrainReport, optim::AdamW, tensor_file, tensor_file::Tensors};
+use crate::{Params, TorchError, optim::AdamW, tensor_file, tensor_file::Tensors};
 
 /// Everything of a training that is not a tensor.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -21,26 +21,43 @@ pub(crate) struct Position {
     pub(crate) history: Vec<(u64, f64, f64)>,
 }
 
-impl Position {
-    pub(crate) fn report(self) -> TrainReport {
-        TrainReport {
-            steps: self.step,
-            best_step: self.best_step,
-            best_validation: self.best_validation,
-            history: self.history,
-        }
+/// Everything that makes a training what it is. Two trainings of one origin have the same
+/// bits at every step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    pub(crate) version: u32,
+    pub(crate) training: String,
+    pub(crate) seed: u64,
+    pub(crate) device: String,
+    pub(crate) configuration: Fingerprint,
+    pub(crate) data: Fingerprint,
+}
+
+impl Origin {
+    /// What of `other` is not as here, in words.
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        let parts = [
+            (self.training == other.training, "of another kind"),
+            (self.version == other.version, "of another version of this program"),
+            (self.data == other.data, "on other data"),
+            // Before the configuration, which initial values are a part of.
+            (self.seed == other.seed, "with another seed"),
+            (self.device == other.device, "on another kind of device"),
+            (self.configuration == other.configuration, "with another configuration"),
+        ];
+        parts.into_iter().find_map(|(same, words)| (!same).then_some(words))
     }
 }
 
 /// A checkpoint file and the training that it belongs to.
 pub(crate) struct Checkpoint<'a> {
     path: &'a Path,
-    key: &'a Fingerprint,
+    origin: Origin,
 }
 
 impl<'a> Checkpoint<'a> {
-    pub(crate) fn new(path: &'a Path, key: &'a Fingerprint) -> Self {
-        Self { path, key }
+    pub(crate) fn new(path: &'a Path, origin: Origin) -> Self {
+        Self { path, origin }
     }
 
     pub(crate) fn save(
@@ -57,11 +74,10 @@ impl<'a> Checkpoint<'a> {
                 tensors.insert(format!("{group}/{name}"), tensor.shallow_clone());
             }
         }
-        let position = serde_json::to_string(position)
-            .map_err(|error| TorchError::file(self.path, error.to_string()))?;
+        let unstorable = |error: serde_json::Error| TorchError::file(self.path, error.to_string());
         let metadata = HashMap::from([
-            ("key".to_owned(), self.key.to_string()),
-            ("position".to_owned(), position),
+            ("origin".to_owned(), serde_json::to_string(&self.origin).map_err(unstorable)?),
+            ("position".to_owned(), serde_json::to_string(position).map_err(unstorable)?),
         ]);
         tensor_file::write(self.path, &tensors, metadata)
     }
@@ -84,15 +100,22 @@ impl<'a> Checkpoint<'a> {
         };
         let (tensors, metadata) = tensor_file::read(self.path, params.device())
             .map_err(|error| unusable(error.to_string()))?;
-        if metadata.get("key").map(String::as_str) != Some(self.key.as_str()) {
-            return Err(unusable("it belongs to another configuration or other data".into()));
+        let entry = |name: &str| {
+            metadata.get(name).ok_or_else(|| unusable(format!("it has no entry `{name}`")))
+        };
+        let origin: Origin =
+            serde_json::from_str(entry("origin")?).map_err(|error| unusable(error.to_string()))?;
+        if let Some(difference) = self.origin.difference(&origin) {
+            return Err(TorchError::file(
+                self.path,
+                format!(
+                    "it is the checkpoint of a training {difference}; delete it to begin again, \
+                     or name another file for this training's checkpoint"
+                ),
+            ));
         }
-        let position: Position = metadata
-            .get("position")
-            .ok_or_else(|| unusable("it has no position".into()))
-            .and_then(|text| {
-                serde_json::from_str(text).map_err(|error| unusable(error.to_string()))
-            })?;
+        let position: Position = serde_json::from_str(entry("position")?)
+            .map_err(|error| unusable(error.to_string()))?;
         let group = |prefix: &str| -> Tensors {
             tensors
                 .iter()

@@ -1,5 +1,5 @@
-//! Which device to compute on. A wish for CUDA that cannot be met is an error,
-//! never a quiet fall to the CPU.
+//! Which device to compute on. Where CUDA is asked for and cannot be had, that is an
+//! error, never a quiet fall to the CPU.
 
 use serde::{Deserialize, Serialize};
 use tch::Device;
@@ -53,28 +53,37 @@ impl DeviceChoice {
     /// # Errors
     /// [`TorchError::Device`] when CUDA was asked for and cannot be had.
     pub fn resolve(self) -> Result<Device, TorchError> {
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Auto => Ok(self.cuda(0).unwrap_or(Device::Cpu)),
-            Self::Cuda(index) => self.cuda(index),
-        }
+        self.resolve_with(&cuda_devices)
     }
 
-    fn cuda(self, index: usize) -> Result<Device, TorchError> {
-        let refuse = |problem: String| TorchError::Device { wish: self.into(), problem };
-        if !tch::Cuda::is_available() {
-            load_cuda().map_err(refuse)?;
+    /// As [`Self::resolve`], with the number of GPUs as `devices` finds it.
+    fn resolve_with(
+        self,
+        devices: &dyn Fn() -> Result<usize, String>,
+    ) -> Result<Device, TorchError> {
+        let cuda = |index: usize| match devices() {
+            Ok(count) if index < count => Ok(Device::Cuda(index)),
+            Ok(count) => Err(format!("there are {count} GPUs, counted from 0")),
+            Err(problem) => Err(problem),
+        };
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Auto => Ok(cuda(0).unwrap_or(Device::Cpu)),
+            Self::Cuda(index) => {
+                cuda(index).map_err(|problem| TorchError::Device { choice: self.into(), problem })
+            }
         }
-        let count = tch::Cuda::device_count();
-        if !tch::Cuda::is_available() || count == 0 {
-            return Err(refuse(
-                "libtorch finds no GPU; check `nvidia-smi`, or set device = \"cpu\"".into(),
-            ));
-        }
-        if index as i64 >= count {
-            return Err(refuse(format!("there are {count} GPUs, counted from 0")));
-        }
-        Ok(Device::Cuda(index))
+    }
+}
+
+/// The number of GPUs, at least 1, or why there is none.
+fn cuda_devices() -> Result<usize, String> {
+    if !tch::Cuda::is_available() {
+        load_cuda()?;
+    }
+    match usize::try_from(tch::Cuda::device_count()) {
+        Ok(count) if count > 0 && tch::Cuda::is_available() => Ok(count),
+        _ => Err("libtorch finds no GPU; check `nvidia-smi`, or set device = \"cpu\"".into()),
     }
 }
 
@@ -110,6 +119,16 @@ fn load_cuda() -> Result<(), String> {
 /// takes no other, and set-up checks it.
 pub const LIBTORCH_VERSION: &str = "2.11.0";
 
+/// `"cpu"` or `"cuda"`: what results may differ by, and so a part of keys.
+pub fn kind(device: Device) -> &'static str {
+    match device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        Device::Mps => "mps",
+        Device::Vulkan => "vulkan",
+    }
+}
+
 /// One line for `doctor` and run directories.
 pub fn describe(device: Device) -> String {
     let threads = tch::get_num_threads();
@@ -137,14 +156,30 @@ mod tests {
     }
 
     #[test]
-    fn a_cuda_wish_that_cannot_be_met_is_an_error() {
-        if tch::Cuda::is_available() {
-            println!("skipped: this machine has CUDA");
-            return;
+    fn a_gpu_that_cannot_be_had_is_an_error_and_never_the_cpu() {
+        let none = || Err("libtorch finds no GPU".to_owned());
+        let two = || Ok(2);
+        let choose = |choice: DeviceChoice, devices: &dyn Fn() -> Result<usize, String>| {
+            choice.resolve_with(devices).map_err(|error| error.to_string())
+        };
+        for index in [0, 3] {
+            let error = choose(DeviceChoice::Cuda(index), &none).unwrap_err();
+            assert_eq!(error, format!("device = cuda:{index}: libtorch finds no GPU"));
         }
-        if let Err(error) = DeviceChoice::Cuda(0).resolve() {
-            assert!(error.to_string().contains("device 'cuda:0'"), "{error}");
-        }
+        assert_eq!(choose(DeviceChoice::Cuda(1), &two), Ok(Device::Cuda(1)));
+        let error = choose(DeviceChoice::Cuda(2), &two).unwrap_err();
+        assert_eq!(error, "device = cuda:2: there are 2 GPUs, counted from 0");
+        assert_eq!(choose(DeviceChoice::Auto, &none), Ok(Device::Cpu));
+        assert_eq!(choose(DeviceChoice::Auto, &two), Ok(Device::Cuda(0)));
+        assert_eq!(choose(DeviceChoice::Cpu, &two), Ok(Device::Cpu));
+    }
+
+    #[test]
+    fn this_machine_gives_what_libtorch_has() {
         assert_eq!(DeviceChoice::Cpu.resolve().unwrap(), Device::Cpu);
+        let found = DeviceChoice::Cuda(0).resolve();
+        assert_eq!(found.is_ok(), tch::Cuda::is_available());
+        let auto = DeviceChoice::Auto.resolve().unwrap();
+        assert_eq!(auto, found.unwrap_or(Device::Cpu));
     }
 }

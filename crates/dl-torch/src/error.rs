@@ -1,53 +1,35 @@
 //! The error of this crate. libtorch's own messages are cut to their first line:
 //! the C++ trace below it helps nobody.
 
-use std::{io, path::PathBuf};
+use std::io;
 
-/// What can go wrong between a user's file or wish and libtorch.
+use dl_core::{ConfigError, FileError};
+
+/// What can go wrong between a user's files, configuration and libtorch.
 #[derive(Debug, thiserror::Error)]
 pub enum TorchError {
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(String),
     /// The device asked for is not there.
-    #[error("device '{wish}': {problem}")]
+    #[error("device = {choice}: {problem}")]
     Device {
         /// What the configuration says.
-        wish: String,
+        choice: String,
         /// Cause and remedy.
         problem: String,
     },
-    /// A file cannot be opened, read or written.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file of tensors is not what it should be.
-    #[error("{path}: {problem}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Cause and remedy.
-        problem: String,
-    },
+    /// A file cannot be read or written, or is not what it should be.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A configuration value is out of range.
-    #[error("{field} = {value}: must be {range}")]
-    Config {
-        /// The field, as the configuration file spells it.
-        field: &'static str,
-        /// The value found.
-        value: String,
-        /// The values allowed.
-        range: &'static str,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Training cannot go on.
-    #[error("{task}: {problem}")]
+    #[error("{label}: {problem}")]
     Training {
-        /// What was being trained.
-        task: String,
+        /// What was being trained, see [`crate::TrainContext::named`].
+        label: String,
         /// Cause and remedy.
         problem: String,
     },
@@ -56,12 +38,12 @@ pub enum TorchError {
 impl TorchError {
     /// An error about the content of `path`.
     pub fn file(path: &std::path::Path, problem: impl Into<String>) -> Self {
-        Self::File { path: path.into(), problem: problem.into() }
+        FileError::invalid(path, problem).into()
     }
 
     /// A system error about `path`.
     pub fn io(path: &std::path::Path, source: io::Error) -> Self {
-        Self::Io { path: path.into(), source }
+        FileError::io(path, source).into()
     }
 }
 

@@ -198,10 +198,17 @@ impl RmsNorm {
         Self { weight: path.ones("weight", &[dim]), epsilon }
     }
 
-    /// `[.., dim]` to the same shape.
+    /// `<name>.weight` of a source, over `dim` values.
+    pub fn take(source: &mut dyn Source, name: &str, dim: i64, epsilon: f64) -> Self {
+        Self { weight: source.take(&format!("{name}.weight"), &[dim]), epsilon }
+    }
+
+    /// `[.., dim]` to the same shape and kind; sums are f32 whatever the kind.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let mean_square = x.square().mean_dim(-1, true, Kind::Float);
-        x * (mean_square + self.epsilon).rsqrt() * &self.weight
+        let kind = x.kind();
+        let wide = x.to_kind(Kind::Float);
+        let mean_square = wide.square().mean_dim(-1, true, Kind::Float);
+        (wide * (mean_square + self.epsilon).rsqrt()).to_kind(kind) * &self.weight
     }
 }
 
@@ -215,6 +222,11 @@ impl Embedding {
     /// Normal entries with standard deviation `std`.
     pub fn new(path: &Path<'_>, entries: i64, dim: i64, std: f64) -> Self {
         Self { weight: path.normal("weight", &[entries, dim], std) }
+    }
+
+    /// `<name>.weight` of a source.
+    pub fn take(source: &mut dyn Source, name: &str, entries: i64, dim: i64) -> Self {
+        Self { weight: source.take(&format!("{name}.weight"), &[entries, dim]) }
     }
 
     /// i64 indices `[..]` to `[.., dim]`.

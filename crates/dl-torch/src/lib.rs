@@ -14,4 +14,4 @@ pub mod weights;
 pub use device::DeviceChoice;
 pub use error::TorchError;
 pub use params::{Params, Path};
-pub use train::{TrainConfig, TrainContext, TrainReport};
+pub use train::{Subject, TrainConfig, TrainContext, TrainReport};

@@ -2,6 +2,7 @@
 //! moments that can be named, saved and restored to the last bit: tch's own
 //! optimisers have no way to.
 
+use dl_core::fault::{ConfigError, check};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -24,6 +25,22 @@ pub struct AdamWConfig {
 impl Default for AdamWConfig {
     fn default() -> Self {
         Self { weight_decay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+    }
+}
+
+impl AdamWConfig {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let Self { weight_decay, beta1, beta2, epsilon } = *self;
+        let unit = |x: f64| (0.0..1.0).contains(&x);
+        let decay = weight_decay >= 0.0 && weight_decay.is_finite();
+        check(decay, "weight_decay", weight_decay, "at least 0")?;
+        check(unit(beta1), "beta1", beta1, "in [0, 1)")?;
+        check(unit(beta2), "beta2", beta2, "in [0, 1)")?;
+        check(epsilon > 0.0 && epsilon.is_finite(), "epsilon", epsilon, "above 0")
     }
 }
 

@@ -138,14 +138,9 @@ impl Params {
     /// # Errors
     /// [`TorchError::Torch`] when values cannot be copied to the processor.
     pub fn fingerprint(&self) -> Result<Fingerprint, TorchError> {
-        let mut parts = Vec::new();
-        for (name, tensor) in self.tensors.borrow().iter() {
-            let bytes: Vec<u8> =
-                crate::convert::vec1(tensor)?.iter().flat_map(|x| x.to_le_bytes()).collect();
-            parts.push(Fingerprint::of(&(name, tensor.size())));
-            parts.push(Fingerprint::of_bytes(&bytes));
-        }
-        Ok(Fingerprint::combine(&parts))
+        let tensors = self.tensors.borrow();
+        let named = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        Ok(tensor_file::fingerprint(named))
     }
 }
 

@@ -2,12 +2,13 @@
 //! heads, bridges, language models.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
-    fs,
     path::Path,
 };
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use dl_core::Fingerprint;
+use safetensors::{Dtype, SafeTensors, tensor::View};
 use tch::{Device, Kind, Tensor};
 
 use crate::TorchError;
@@ -24,26 +25,60 @@ pub fn write(
     tensors: &Tensors,
     metadata: HashMap<String, String>,
 ) -> Result<(), TorchError> {
-    let unstorable = |error: &dyn std::fmt::Display| TorchError::file(path, error.to_string());
-    let mut bytes = Vec::with_capacity(tensors.len());
+    let mut stored = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
-        let dtype = dtype_of(tensor.kind())
-            .ok_or_else(|| unstorable(&format!("tensor `{name}` is {:?}", tensor.kind())))?;
-        let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
-        let mut data = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-        tensor.f_copy_data_u8(&mut data, tensor.numel())?;
-        bytes.push((name, dtype, shape, data));
+        let dtype = dtype_of(tensor.kind()).ok_or_else(|| {
+            TorchError::file(path, format!("tensor `{name}` is {:?}", tensor.kind()))
+        })?;
+        let shape = tensor.size().iter().map(|&n| n as usize).collect();
+        stored.push((name.as_str(), Stored { tensor, dtype, shape }));
     }
-    let views = bytes
-        .iter()
-        .map(|(name, dtype, shape, data)| {
-            Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?))
-        })
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|error| unstorable(&error))?;
-    let file = dl_core::stable::serialize(views, &metadata).map_err(|error| unstorable(&error))?;
-    dl_core::atomic::write_bytes(path, &file).map_err(|error| TorchError::io(path, error))
+    dl_core::atomic::write(path, |file| dl_core::stable::write(file, stored, &metadata))
+        .map_err(|error| TorchError::io(path, error))
+}
+
+/// A tensor that is turned into bytes when its turn has come, so that no second copy of
+/// all tensors is made.
+struct Stored<'a> {
+    tensor: &'a Tensor,
+    dtype: Dtype,
+    shape: Vec<usize>,
+}
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(bytes(self.tensor))
+    }
+
+    fn data_len(&self) -> usize {
+        self.tensor.numel() * self.tensor.kind().elt_size_in_bytes()
+    }
+}
+
+/// The values of a tensor in row-major order, in its own kind.
+fn bytes(tensor: &Tensor) -> Vec<u8> {
+    let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
+    let mut data = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    tensor.copy_data_u8(&mut data, tensor.numel());
+    data
+}
+
+/// Digest of names, shapes and bits.
+pub fn fingerprint<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Fingerprint {
+    let mut parts = Vec::new();
+    for (name, tensor) in tensors {
+        parts.push(Fingerprint::of(&(name, tensor.size())));
+        parts.push(Fingerprint::of_bytes(&bytes(tensor)));
+    }
+    Fingerprint::combine(&parts)
 }
 
 /// Reads every tensor onto `device`, and the metadata.
@@ -51,7 +86,7 @@ pub fn write(
 /// # Errors
 /// [`TorchError`] when the file is missing, cut short or of another format.
 pub fn read(path: &Path, device: Device) -> Result<(Tensors, HashMap<String, String>), TorchError> {
-    let bytes = fs::read(path).map_err(|error| TorchError::io(path, error))?;
+    let bytes = dl_core::regular::read(path)?;
     let broken = |error: safetensors::SafeTensorError| {
         TorchError::file(path, format!("not a whole safetensors file ({error}); make it again"))
     };

@@ -1,135 +1,118 @@
-//! The training loop: projection heads, bridges, language models and prefix
-//! mappers are all trained here, and nowhere else.
+//! The training loop: projection heads, bridges, language models and captioners are all
+//! trained here, and nowhere else.
 //!
-//! Batches are counter-based permutations of the items, one per epoch; what does
-//! not fill a batch waits for another epoch. The parameters of the best
-//! validation are kept. With a checkpoint file the loop goes on after an
-//! interruption with the same bits as without one.
+//! Batches are counter-based permutations of the items, one per epoch; what does not fill
+//! a batch waits for another epoch. The parameters of the best validation are kept. With
+//! a checkpoint file the loop goes on after an interruption with the same bits as without
+//! one.
+//!
+//! A training that computes with one thread of libtorch gives the same bits on any number
+//! of cores. So a program calls `tch::set_num_threads(1)` once and runs small trainings
+//! side by side, each on a thread of its own: nothing here is shared between them.
 
-use std::path::PathBuf;
+mod config;
+mod order;
 
-use dl_core::{Fingerprint, Progress, noise::Noise};
+use std::{borrow::Cow, path::PathBuf};
+
+use dl_core::{Fingerprint, Progress, Silent};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
+pub use config::{RateSchedule, TrainConfig};
+
 use crate::{
     Params, TorchError,
-    checkpoint::{Checkpoint, Position},
-    optim::{AdamW, AdamWConfig},
+    checkpoint::{Checkpoint, Origin, Position},
+    device,
+    optim::AdamW,
     tensor_file::Tensors,
 };
+use order::Order;
 
-/// How the learning rate moves after warm-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RateSchedule {
-    /// It stays.
-    Constant,
-    /// Half a cosine down to zero at the last step.
-    #[default]
-    Cosine,
-}
+/// Changes whenever the same configuration, data and seed give other parameters than
+/// before. It is part of the key of every checkpoint; keys of stored results include it.
+pub const VERSION: u32 = 1;
 
-/// Length, batches and rates of one training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainConfig {
-    /// Optimiser steps, at least 1.
-    pub steps: u64,
-    /// Items in a batch, at least 1.
-    pub batch: usize,
-    /// Peak learning rate, above 0.
-    pub learning_rate: f64,
-    /// Steps of linear warm-up from zero.
-    pub warmup_steps: u64,
-    /// After warm-up.
-    pub schedule: RateSchedule,
-    /// Weight decay and moments.
-    pub optimizer: AdamWConfig,
-    /// Largest joint norm of the gradients; 0 switches clipping off.
-    pub clip_norm: f64,
-    /// Steps between validations, at least 1. The last step is always validated.
-    pub validate_every: u64,
-    /// Steps between checkpoints, at least 1.
-    pub checkpoint_every: u64,
-    /// Stop after this many validations without improvement; 0 never does.
-    pub patience: u64,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            steps: 1000,
-            batch: 256,
-            learning_rate: 1e-3,
-            warmup_steps: 50,
-            schedule: RateSchedule::Cosine,
-            optimizer: AdamWConfig::default(),
-            clip_norm: 1.0,
-            validate_every: 100,
-            checkpoint_every: 100,
-            patience: 0,
-        }
-    }
-}
-
-impl TrainConfig {
-    /// Checks every range.
-    ///
-    /// # Errors
-    /// [`TorchError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), TorchError> {
-        let check = |good: bool, field, value: String, range| {
-            if good { Ok(()) } else { Err(TorchError::Config { field, value, range }) }
-        };
-        let unit = |x: f64| (0.0..1.0).contains(&x);
-        let AdamWConfig { weight_decay, beta1, beta2, epsilon } = self.optimizer;
-        check(self.steps > 0, "steps", self.steps.to_string(), "at least 1")?;
-        check(self.batch > 0, "batch", self.batch.to_string(), "at least 1")?;
-        let rate = self.learning_rate;
-        check(rate > 0.0 && rate.is_finite(), "learning_rate", rate.to_string(), "above 0")?;
-        let clip = self.clip_norm;
-        check(clip >= 0.0, "clip_norm", clip.to_string(), "0 (off) or above")?;
-        check(self.validate_every > 0, "validate_every", "0".into(), "at least 1")?;
-        check(self.checkpoint_every > 0, "checkpoint_every", "0".into(), "at least 1")?;
-        check(weight_decay >= 0.0, "weight_decay", weight_decay.to_string(), "at least 0")?;
-        check(unit(beta1), "beta1", beta1.to_string(), "in [0, 1)")?;
-        check(unit(beta2), "beta2", beta2.to_string(), "in [0, 1)")?;
-        check(epsilon > 0.0, "epsilon", epsilon.to_string(), "above 0")
-    }
-
-    /// The learning rate of step `step`, counted from 0.
-    pub fn rate(&self, step: u64) -> f64 {
-        if step < self.warmup_steps {
-            return self.learning_rate * (step + 1) as f64 / self.warmup_steps as f64;
-        }
-        match self.schedule {
-            RateSchedule::Constant => self.learning_rate,
-            RateSchedule::Cosine => {
-                let span = self.steps.saturating_sub(self.warmup_steps).max(1) as f64;
-                let done = (step - self.warmup_steps) as f64 / span;
-                self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos())
-            }
-        }
-    }
-}
-
-/// What surrounds a training: it says where, for whom and from which seed, and
-/// changes no result but through the seed and the device.
+/// What surrounds a training: its seed, and where and for whom it runs. Only the seed and
+/// the device change a result.
+///
+/// ```
+/// use dl_torch::TrainContext;
+///
+/// // On the CPU, silent, without a checkpoint.
+/// let context = TrainContext::new(7).named("heads of the urban corpus");
+/// assert_eq!(context.seed, 7);
+/// ```
+#[derive(Clone)]
 pub struct TrainContext<'a> {
-    /// What it is called on the progress line and in errors.
-    pub task: &'a str,
-    /// Seed of the order of items (and of whatever the caller draws).
+    /// Seed of initial values, of the order of items and of every draw.
     pub seed: u64,
     /// Where to compute.
     pub device: Device,
     /// Where to keep the checkpoint; `None` keeps none.
     pub checkpoint: Option<PathBuf>,
-    /// Fingerprint of everything that goes into this training: a checkpoint made
-    /// under another is refused.
-    pub key: Fingerprint,
     /// Where progress goes.
     pub progress: &'a dyn Progress,
+    /// What the training is called on the progress line and in errors; where it is empty,
+    /// the name of its kind is shown.
+    pub label: Cow<'a, str>,
+}
+
+impl<'a> TrainContext<'a> {
+    /// On the CPU, silent, without a checkpoint.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            device: Device::Cpu,
+            checkpoint: None,
+            progress: &Silent,
+            label: Cow::Borrowed(""),
+        }
+    }
+
+    /// Computes on `device`.
+    #[must_use]
+    pub fn device(self, device: Device) -> Self {
+        Self { device, ..self }
+    }
+
+    /// Reports to `progress`.
+    #[must_use]
+    pub fn progress(self, progress: &'a dyn Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// Calls the training `label` on the progress line and in errors. No result depends
+    /// on it.
+    #[must_use]
+    pub fn named(self, label: impl Into<Cow<'a, str>>) -> Self {
+        Self { label: label.into(), ..self }
+    }
+
+    /// Keeps a checkpoint in the file `path`, and goes on from it when it is there. A
+    /// checkpoint of another training (other data, configuration, seed or device) is
+    /// refused, never returned as if it were this one's.
+    #[must_use]
+    pub fn checkpoint(self, path: impl Into<PathBuf>) -> Self {
+        Self { checkpoint: Some(path.into()), ..self }
+    }
+}
+
+/// What a training is of: everything that its result depends on beside [`TrainConfig`], the
+/// initial parameters, the seed and the kind of device, which [`fit`] knows itself.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// The constant name of this kind of training, for example `"bridge/diffusion_link"`:
+    /// the random stream that the order of items is drawn from.
+    pub stream: &'static str,
+    /// Number of training items.
+    pub items: usize,
+    /// Fingerprint of the configuration beyond [`TrainConfig`].
+    pub configuration: &'a dyn Fn() -> Fingerprint,
+    /// Fingerprint of the data, those for training and those for validation. It is asked
+    /// for only when there is a checkpoint.
+    pub data: &'a dyn Fn() -> Result<Fingerprint, TorchError>,
 }
 
 /// What a training did.
@@ -147,7 +130,7 @@ pub struct TrainReport {
 
 /// Trains `params` and leaves them at their best validation.
 ///
-/// `loss` gets the step and the indices of the batch (in `0..items`) and returns
+/// `loss` gets the step and the indices of the batch (below `subject.items`) and returns
 /// a scalar; `validate` returns a value that is lower when better.
 ///
 /// # Errors
@@ -157,26 +140,30 @@ pub fn fit<E: From<TorchError>>(
     params: &Params,
     config: &TrainConfig,
     context: &TrainContext<'_>,
-    items: usize,
+    subject: &Subject<'_>,
     mut loss: impl FnMut(u64, &[usize]) -> Result<Tensor, E>,
     mut validate: impl FnMut() -> Result<f64, E>,
 ) -> Result<TrainReport, E> {
-    config.validate()?;
-    if items < config.batch {
-        let problem = format!(
-            "{items} training items cannot fill a batch of {}; lower `batch` or give more data",
-            config.batch
-        );
-        return Err(TorchError::Training { task: context.task.into(), problem }.into());
+    config.validate().map_err(TorchError::from)?;
+    let label = if context.label.is_empty() { subject.stream } else { &context.label };
+    let fault = |problem| E::from(TorchError::Training { label: label.to_owned(), problem });
+    if subject.items < config.batch {
+        return Err(fault(format!(
+            "{} training items cannot fill a batch of {}; lower `train.batch` or give more data",
+            subject.items, config.batch
+        )));
     }
     let mut optimizer = AdamW::new(params, config.optimizer);
     let mut run = Run { best: params.snapshot(), position: Position::default() };
-    let checkpoint = context.checkpoint.as_deref().map(|path| Checkpoint::new(path, &context.key));
+    let checkpoint = match &context.checkpoint {
+        Some(path) => Some(Checkpoint::new(path, origin(params, config, context, subject)?)),
+        None => None,
+    };
     if let Some(checkpoint) = &checkpoint {
         run.resume(checkpoint, params, &mut optimizer)?;
     }
-    let mut order = Order::new(context, items, config.batch);
-    context.progress.begin(context.task, config.steps);
+    let mut order = Order::new(context.seed, subject.stream, subject.items, config.batch);
+    context.progress.begin(label, config.steps);
     while run.position.step < config.steps && !run.position.finished {
         let step = run.position.step;
         optimizer.zero_grad();
@@ -184,8 +171,9 @@ pub fn fit<E: From<TorchError>>(
         value.f_backward().map_err(TorchError::from)?;
         let train_loss = value.double_value(&[]);
         if !train_loss.is_finite() {
-            let problem = format!("the loss is {train_loss} at step {step}; lower `learning_rate`");
-            return Err(TorchError::Training { task: context.task.into(), problem }.into());
+            return Err(fault(format!(
+                "the loss is {train_loss} at step {step}; lower `train.learning_rate`"
+            )));
         }
         if config.clip_norm > 0.0 {
             optimizer.clip_gradients(config.clip_norm);
@@ -198,8 +186,9 @@ pub fn fit<E: From<TorchError>>(
         if last || run.position.step.is_multiple_of(config.validate_every) {
             let validation = tch::no_grad(&mut validate)?;
             if !validation.is_finite() {
-                let problem = format!("validation gave {validation} at step {step}");
-                return Err(TorchError::Training { task: context.task.into(), problem }.into());
+                return Err(fault(format!(
+                    "validation gave {validation} at step {step}; lower `train.learning_rate`"
+                )));
             }
             run.record(validation, params, config.patience);
         }
@@ -214,7 +203,30 @@ pub fn fit<E: From<TorchError>>(
     }
     context.progress.end();
     params.restore(&run.best, std::path::Path::new("best parameters"))?;
-    Ok(run.position.report())
+    let Position { step, best_step, best_validation, history, .. } = run.position;
+    Ok(TrainReport { steps: step, best_step, best_validation, history })
+}
+
+/// Everything that makes this training what it is. `params` still have their initial
+/// values.
+fn origin(
+    params: &Params,
+    config: &TrainConfig,
+    context: &TrainContext<'_>,
+    subject: &Subject<'_>,
+) -> Result<Origin, TorchError> {
+    Ok(Origin {
+        version: VERSION,
+        training: subject.stream.to_owned(),
+        seed: context.seed,
+        device: device::kind(context.device).to_owned(),
+        configuration: Fingerprint::combine([
+            &Fingerprint::of(config),
+            &(subject.configuration)(),
+            &params.fingerprint()?,
+        ]),
+        data: Fingerprint::combine([&Fingerprint::of(&subject.items), &(subject.data)()?]),
+    })
 }
 
 /// The state that a checkpoint holds beside parameters and moments.
@@ -257,32 +269,5 @@ impl Run {
             Some((_, _, validation)) => format!("loss {loss:.4}, validation {validation:.4}"),
             None => format!("loss {loss:.4}"),
         }
-    }
-}
-
-/// The batches of all steps, one permutation of the items per epoch.
-struct Order<'a> {
-    noise: Noise<'a>,
-    items: usize,
-    batch: usize,
-    epoch: Option<u64>,
-    order: Vec<usize>,
-}
-
-impl<'a> Order<'a> {
-    fn new(context: &TrainContext<'a>, items: usize, batch: usize) -> Self {
-        let noise = Noise::new(context.seed, context.task);
-        Self { noise, items, batch, epoch: None, order: Vec::new() }
-    }
-
-    fn batch(&mut self, step: u64) -> &[usize] {
-        let per_epoch = (self.items / self.batch) as u64;
-        let epoch = step / per_epoch;
-        if self.epoch != Some(epoch) {
-            self.order = self.noise.permutation(epoch, self.items);
-            self.epoch = Some(epoch);
-        }
-        let start = (step % per_epoch) as usize * self.batch;
-        &self.order[start..start + self.batch]
     }
 }

@@ -5,17 +5,27 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
+use dl_core::regular;
 use tch::{Device, Kind, Tensor};
 
 use crate::{Params, TorchError, params::list_faults, tensor_file, tensor_file::Tensors};
 
+mod files;
 mod gguf;
+mod gguf_file;
+mod names;
 mod pickle;
+mod torch_file;
+mod unpickle;
+
+pub use files::WeightFiles;
+pub use names::{unwrapped, unwrapped_name};
+
+pub use gguf::Gguf;
 
 /// What a GGUF file says beside its tensors (architecture, tokenizer).
 pub type GgufMetadata = BTreeMap<String, serde_json::Value>;
@@ -50,25 +60,26 @@ pub fn read_weights(path: &Path) -> Result<Tensors, TorchError> {
 /// As [`read_weights`], and when the file is not GGUF.
 pub fn read_gguf_metadata(path: &Path) -> Result<GgufMetadata, TorchError> {
     match format_of(path)? {
-        Format::Gguf => gguf::read_metadata(path),
+        Format::Gguf => Ok(Gguf::open(path)?.metadata()),
         other => Err(TorchError::file(path, format!("is {other:?}, not GGUF"))),
     }
 }
 
 fn format_of(path: &Path) -> Result<Format, TorchError> {
     let open = || -> io::Result<(Vec<u8>, u64)> {
-        let file = File::open(path)?;
+        let file = regular::open(path)?;
         let length = file.metadata()?.len();
         let mut head = Vec::new();
-        file.take(16).read_to_end(&mut head)?;
+        file.take(64).read_to_end(&mut head)?;
         Ok((head, length))
     };
+    regular::check(path)?;
     let (head, length) = open().map_err(|error| TorchError::io(path, error))?;
     match head.as_slice() {
         [] => Err(TorchError::file(path, "the file is empty; download it again")),
         [b'P', b'K', 3, 4, ..] => Ok(Format::TorchZip),
         [b'G', b'G', b'U', b'F', ..] => Ok(Format::Gguf),
-        [0x80, 2, 0x8a, 10, ..] => Ok(Format::TorchLegacy),
+        head if torch_file::is_legacy(head) => Ok(Format::TorchLegacy),
         // A safetensors file begins with the length of its JSON header.
         [_, _, _, _, _, _, _, _, b'{', ..] => Ok(Format::Safetensors),
         _ => Err(TorchError::file(
@@ -132,6 +143,7 @@ pub struct WeightMap {
     path: PathBuf,
     device: Device,
     tensors: Tensors,
+    missing: Vec<String>,
     faults: Vec<String>,
 }
 
@@ -146,7 +158,7 @@ impl WeightMap {
 
     /// Hands out `tensors`; errors will name `path`.
     pub fn new(path: &Path, tensors: Tensors, device: Device) -> Self {
-        Self { path: path.into(), device, tensors, faults: Vec::new() }
+        Self { path: path.into(), device, tensors, missing: Vec::new(), faults: Vec::new() }
     }
 
     /// Whether the file has `name` (and nobody has taken it yet).
@@ -159,13 +171,21 @@ impl WeightMap {
     /// stand in until [`WeightMap::finish`] refuses the file.
     pub fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
         match self.tensors.remove(name) {
-            None => self.faults.push(format!("`{name}` is missing")),
+            None => self.missing.push(name.to_owned()),
             Some(tensor) if tensor.size() != shape => {
                 self.faults.push(format!("`{name}` is {:?}, expected {shape:?}", tensor.size()));
+            }
+            Some(tensor) if !is_finite(&tensor) => {
+                self.faults.push(format!("`{name}` has NaN or infinite values"));
             }
             Some(tensor) => return tensor.to_device(self.device).to_kind(Kind::Float),
         }
         Tensor::zeros(shape, (Kind::Float, self.device))
+    }
+
+    /// Takes what training code put into the names out of them, see [`unwrapped_name`].
+    pub fn unwrap(&mut self) {
+        self.tensors = unwrapped(std::mem::take(&mut self.tensors));
     }
 
     /// Drops the tensors whose names begin with `prefix`: parts of the file that
@@ -196,13 +216,29 @@ impl WeightMap {
     /// # Errors
     /// [`TorchError::File`] with a list of what was missing, of another shape,
     /// or left over.
-    pub fn finish(mut self) -> Result<(), TorchError> {
-        self.faults.extend(self.tensors.keys().map(|name| format!("`{name}` is unknown")));
-        if self.faults.is_empty() {
+    pub fn finish(self) -> Result<(), TorchError> {
+        let unknown: Vec<&str> = self.tensors.keys().map(String::as_str).collect();
+        let missing: Vec<&str> = self.missing.iter().map(String::as_str).collect();
+        if let Some(prefix) = names::foreign_prefix(&missing, &unknown) {
+            let problem = format!(
+                "the names of its tensors begin with `{prefix}`, those of this model do not; save \
+                 the state dictionary again without `{prefix}`"
+            );
+            return Err(TorchError::file(&self.path, problem));
+        }
+        let faults = self.missing.iter().map(|name| format!("`{name}` is missing"));
+        let faults = faults.chain(self.faults);
+        let faults = faults.chain(unknown.iter().map(|name| format!("`{name}` is unknown")));
+        let faults: Vec<String> = faults.collect();
+        if faults.is_empty() {
             return Ok(());
         }
-        Err(TorchError::file(&self.path, list_faults(&self.faults)))
+        Err(TorchError::file(&self.path, list_faults(&faults)))
     }
+}
+
+fn is_finite(tensor: &Tensor) -> bool {
+    !tensor.is_floating_point() || tensor.isfinite().all().int64_value(&[]) != 0
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use dl_core::{Fingerprint, Silent};
+use dl_core::Fingerprint;
 use dl_torch::{
-    Params, TorchError, TrainConfig, TrainContext, TrainReport,
+    Params, Subject, TorchError, TrainConfig, TrainContext, TrainReport,
     layers::{Init, Linear},
     optim::{AdamW, AdamWConfig},
     train::{RateSchedule, fit},
@@ -42,6 +42,31 @@ struct Toy {
     y: Tensor,
 }
 
+/// How one training of the toy differs from another.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    label: &'a str,
+    stream: &'static str,
+    checkpoint: Option<&'a Path>,
+    /// Fails on purpose when this step begins.
+    kill_at: Option<u64>,
+    seed: u64,
+    learning_rate: f64,
+    configuration: u64,
+    data: u64,
+}
+
+const PLAIN: How<'_> = How {
+    label: "",
+    stream: "toy",
+    checkpoint: None,
+    kill_at: None,
+    seed: 4,
+    learning_rate: 0.05,
+    configuration: 0,
+    data: 0,
+};
+
 impl Toy {
     fn new() -> Self {
         let params = Params::new(1, Device::Cpu);
@@ -56,29 +81,18 @@ impl Toy {
         Self { params, layer, x, y }
     }
 
-    /// Trains; fails on purpose when step `kill_at` begins. Returns the batches too.
-    fn train(
-        &self,
-        checkpoint: Option<&Path>,
-        kill_at: Option<u64>,
-        key: u64,
-    ) -> (Result<TrainReport, TorchError>, Vec<Vec<usize>>) {
+    /// Trains, and returns the batches too.
+    fn train(&self, how: How<'_>) -> (Result<TrainReport, TorchError>, Vec<Vec<usize>>) {
         let config = TrainConfig {
             steps: 10,
             batch: 5,
             validate_every: 2,
             checkpoint_every: 3,
-            learning_rate: 0.05,
+            learning_rate: how.learning_rate,
             ..TrainConfig::default()
         };
-        let context = TrainContext {
-            task: "toy",
-            seed: 4,
-            device: Device::Cpu,
-            checkpoint: checkpoint.map(Path::to_owned),
-            key: Fingerprint::of(&key),
-            progress: &Silent,
-        };
+        let mut context = TrainContext::new(how.seed).named(how.label);
+        context.checkpoint = how.checkpoint.map(Path::to_owned);
         let error = |rows: &Tensor| {
             let (x, y) = (self.x.index_select(0, rows), self.y.index_select(0, rows));
             self.layer.forward(&x).mse_loss(&y, Reduction::Mean)
@@ -88,9 +102,14 @@ impl Toy {
             &self.params,
             &config,
             &context,
-            32,
+            &Subject {
+                stream: how.stream,
+                items: 32,
+                configuration: &|| Fingerprint::of(&how.configuration),
+                data: &|| Ok(Fingerprint::of(&how.data)),
+            },
             |step, batch| {
-                if kill_at == Some(step) {
+                if how.kill_at == Some(step) {
                     return Err(TorchError::Torch("killed".into()));
                 }
                 batches.push(batch.to_vec());
@@ -109,22 +128,23 @@ impl Toy {
 fn an_interrupted_training_ends_with_the_same_bits() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("checkpoint.safetensors");
+    let kept = How { checkpoint: Some(&path), ..PLAIN };
     let straight = Toy::new();
-    let (report, batches) = straight.train(None, None, 0);
+    let (report, batches) = straight.train(PLAIN);
     let report = report.unwrap();
     assert_eq!(report.history.len(), 5);
 
     let first = Toy::new();
-    assert!(first.train(Some(&path), Some(5), 0).0.is_err());
+    assert!(first.train(How { kill_at: Some(5), ..kept }).0.is_err());
     // A new process has other memory and fresh parameters.
     let second = Toy::new();
-    let (resumed, later) = second.train(Some(&path), None, 0);
+    let (resumed, later) = second.train(kept);
     assert_eq!(resumed.unwrap(), report);
     assert_eq!(later, batches[3..], "it goes on from the checkpoint at step 3");
     assert_eq!(second.params.fingerprint().unwrap(), straight.params.fingerprint().unwrap());
     // A finished training is read back, not run again.
     let third = Toy::new();
-    let (again, none) = third.train(Some(&path), None, 0);
+    let (again, none) = third.train(kept);
     assert_eq!(again.unwrap(), report);
     assert!(none.is_empty());
     assert_eq!(third.params.fingerprint().unwrap(), straight.params.fingerprint().unwrap());
@@ -154,7 +174,7 @@ fn a_cold_optimiser_gives_other_bits() {
 
 #[test]
 fn an_epoch_holds_every_item_at_most_once() {
-    let (_, batches) = Toy::new().train(None, None, 0);
+    let (_, batches) = Toy::new().train(PLAIN);
     let mut epoch: Vec<usize> = batches[..6].concat();
     epoch.sort_unstable();
     epoch.dedup();
@@ -163,38 +183,77 @@ fn an_epoch_holds_every_item_at_most_once() {
 }
 
 #[test]
-fn foreign_and_cut_checkpoints_are_refused() {
+fn the_label_is_for_people_and_the_stream_makes_the_order() {
+    let batches = |how| Toy::new().train(how).1;
+    let plain = batches(PLAIN);
+    assert_eq!(plain, batches(How { label: "another label", ..PLAIN }));
+    assert_ne!(plain, batches(How { stream: "another kind", ..PLAIN }));
+    assert_ne!(plain, batches(How { seed: 5, ..PLAIN }));
+    let killed = |label| {
+        let result = Toy::new().train(How { label, learning_rate: f64::MAX, ..PLAIN }).0;
+        result.unwrap_err().to_string()
+    };
+    assert!(killed("").starts_with("toy: the loss is"), "{}", killed(""));
+    assert!(killed("row 3").starts_with("row 3: the loss is"), "{}", killed("row 3"));
+}
+
+#[test]
+fn the_checkpoint_of_another_training_is_refused_whether_finished_or_cut_short() {
+    let directory = tempfile::tempdir().unwrap();
+    for kill_at in [None, Some(5)] {
+        let path = directory.path().join(format!("{kill_at:?}.checkpoint"));
+        let kept = How { checkpoint: Some(&path), ..PLAIN };
+        let begun = Toy::new().train(How { kill_at, ..kept }).0;
+        assert_eq!(begun.is_ok(), kill_at.is_none());
+        for (other, difference) in [
+            (How { data: 1, ..kept }, "on other data"),
+            (How { configuration: 1, ..kept }, "with another configuration"),
+            (How { learning_rate: 0.04, ..kept }, "with another configuration"),
+            (How { seed: 5, ..kept }, "with another seed"),
+            (How { stream: "another kind", ..kept }, "of another kind"),
+        ] {
+            let error = Toy::new().train(other).0.unwrap_err().to_string();
+            let expected =
+                format!("{}: it is the checkpoint of a training {difference};", path.display());
+            assert!(error.starts_with(&expected) && error.contains("delete it"), "{error}");
+        }
+        // Other initial values are another model.
+        let toy = Toy::new();
+        let _ = tch::no_grad(|| toy.params.named()["layer.bias"].shallow_clone().fill_(0.5));
+        let error = toy.train(kept).0.unwrap_err().to_string();
+        assert!(error.contains("with another configuration"), "{error}");
+        // A label is no part of it.
+        Toy::new().train(How { label: "renamed", ..kept }).0.unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("checkpoint.safetensors");
-    Toy::new().train(Some(&path), None, 0).0.unwrap();
-    let foreign = Toy::new().train(Some(&path), None, 1).0.unwrap_err().to_string();
-    assert!(
-        foreign.contains("another configuration") && foreign.contains("delete it"),
-        "{foreign}"
-    );
+    let kept = How { checkpoint: Some(&path), ..PLAIN };
+    Toy::new().train(kept).0.unwrap();
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    let cut = Toy::new().train(Some(&path), None, 0).0.unwrap_err().to_string();
+    let cut = Toy::new().train(kept).0.unwrap_err().to_string();
     assert!(cut.contains("checkpoint.safetensors") && cut.contains("delete it"), "{cut}");
 }
 
 #[test]
 fn too_few_items_and_bad_numbers_are_named() {
     let toy = Toy::new();
-    let context = TrainContext {
-        task: "toy",
-        seed: 0,
-        device: Device::Cpu,
-        checkpoint: None,
-        key: Fingerprint::of(&0),
-        progress: &Silent,
-    };
     let fault = |config: &TrainConfig, value: f32| {
+        let subject = Subject {
+            stream: "toy",
+            items: 32,
+            configuration: &|| Fingerprint::of(&0),
+            data: &|| Ok(Fingerprint::of(&0)),
+        };
         fit::<TorchError>(
             &toy.params,
             config,
-            &context,
-            32,
+            &TrainContext::new(0),
+            &subject,
             |_, _| Ok(toy.layer.forward(&toy.x).sum(Kind::Float) * f64::from(value)),
             || Ok(0.0),
         )
@@ -202,11 +261,14 @@ fn too_few_items_and_bad_numbers_are_named() {
         .to_string()
     };
     let config = TrainConfig { batch: 33, ..TrainConfig::default() };
-    assert!(fault(&config, 1.0).contains("32 training items cannot fill a batch of 33"));
+    assert!(fault(&config, 1.0).contains("toy: 32 training items cannot fill a batch of 33"));
     let config = TrainConfig { learning_rate: -1.0, batch: 4, ..TrainConfig::default() };
     assert_eq!(fault(&config, 1.0), "learning_rate = -1: must be above 0");
+    let optimizer = AdamWConfig { beta1: 1.0, ..AdamWConfig::default() };
+    let config = TrainConfig { optimizer, batch: 4, ..TrainConfig::default() };
+    assert_eq!(fault(&config, 1.0), "optimizer.beta1 = 1: must be in [0, 1)");
     let config = TrainConfig { batch: 4, ..TrainConfig::default() };
-    assert!(fault(&config, f32::NAN).contains("lower `learning_rate`"));
+    assert!(fault(&config, f32::NAN).contains("lower `train.learning_rate`"));
 }
 
 #[test]

@@ -97,7 +97,7 @@ mod tests {
     fn the_built_in_list_is_well_formed() {
         let components = load(None).unwrap();
         let keys: Vec<_> = components.iter().map(|component| component.key.as_str()).collect();
-        assert_eq!(keys, [LIBTORCH, "aisfx", "minilm", METEOR]);
+        assert_eq!(keys, [LIBTORCH, "aisfx", "minilm", "smollm2", METEOR]);
         for component in &components {
             let sums = component.wheels.iter().map(|wheel| &wheel.sha256);
             for sum in sums.chain(component.files.values()) {

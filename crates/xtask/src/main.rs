@@ -64,7 +64,7 @@ struct Cli {
 enum Task {
     /// Provides libtorch, and what else is asked for; what is there is kept.
     Setup {
-        /// Also aiSFX and MiniLM, which the suite `recorded` and some tests use.
+        /// Also aiSFX, MiniLM and SmolLM2, which the suite `recorded` and some tests use.
         #[arg(long)]
         models: bool,
         /// Also METEOR's package, whose data `score` and T2 use.

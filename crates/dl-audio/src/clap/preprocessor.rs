@@ -2,11 +2,12 @@
 //! `ClapFeatureExtractor` of transformers reads it: its keys, and its defaults
 //! for those that are absent.
 
+use dl_core::{ConfigError, fault::check};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::ClapFrontEndConfig;
-use crate::{AudioError, ClipConfig, ClipLength, Fill, LogMelConfig, error::config};
+use crate::{AudioError, ClipConfig, ClipLength, Fill, LogMelConfig};
 
 /// The keys that change features. Those that cannot (`processor_class`,
 /// `padding_side`, `return_attention_mask`, `chunk_length_s`, ...) are not read.
@@ -59,18 +60,18 @@ impl ClapFrontEndConfig {
     /// is as in [`ClapFrontEndConfig::unfused`] and [`ClapFrontEndConfig::fused`].
     ///
     /// # Errors
-    /// [`AudioError::Config`], naming the key: the text is not JSON, a value has
-    /// the wrong type or range, or it asks for features that are not made here.
+    /// [`AudioError::Preprocessor`] when the text is not JSON or a value has the wrong
+    /// type, [`AudioError::Config`], naming the key, when a value has the wrong range or
+    /// asks for features that are not made here.
     pub fn from_preprocessor_json(json: impl AsRef<[u8]>) -> Result<Self, AudioError> {
         let read: Preprocessor = serde_json::from_slice(json.as_ref())
-            .map_err(|error| config("preprocessor_config.json", format!("{error}; correct it")))?;
+            .map_err(|error| AudioError::Preprocessor(error.to_string()))?;
         read.check()?;
         let (base, fusion) = match read.truncation.as_str() {
             "rand_trunc" => (Self::unfused(), false),
             "fusion" => (Self::fused(), true),
             other => {
-                let problem = format!("`{other}` is not known; give `rand_trunc` or `fusion`");
-                return Err(config("truncation", problem));
+                return Err(ConfigError::new("truncation", other, "rand_trunc or fusion").into());
             }
         };
         let fill = match read.padding.as_str() {
@@ -78,9 +79,7 @@ impl ClapFrontEndConfig {
             "repeat" => Fill::Repeat,
             "pad" => Fill::ZeroPad,
             other => {
-                let problem =
-                    format!("`{other}` is not known; give `repeatpad`, `repeat` or `pad`");
-                return Err(config("padding", problem));
+                return Err(ConfigError::new("padding", other, "repeatpad, repeat or pad").into());
             }
         };
         let log_mel = LogMelConfig {
@@ -95,42 +94,30 @@ impl ClapFrontEndConfig {
         };
         let clip = ClipConfig { length: ClipLength::Seconds(read.max_length_s), fill, ..base.clip };
         let front_end = Self { log_mel, clip, fusion, ..base };
-        front_end.validate()?;
+        // By the keys of this file, which lie side by side.
+        front_end.log_mel.validate()?;
+        front_end.clip.validate()?;
         Ok(front_end)
     }
 }
 
 impl Preprocessor {
     /// What cannot be expressed in a [`ClapFrontEndConfig`], or contradicts itself.
-    fn check(&self) -> Result<(), AudioError> {
-        if self.feature_extractor_type != EXTRACTOR {
-            let problem = format!("`{}` is not `{EXTRACTOR}`", self.feature_extractor_type);
-            return Err(config("feature_extractor_type", problem));
-        }
-        if !self.top_db.is_null() {
-            let problem = format!("{} is not supported; give null", self.top_db);
-            return Err(config("top_db", problem));
-        }
-        if self.padding_value != 0.0 {
-            let problem = format!("{} is not supported; give 0", self.padding_value);
-            return Err(config("padding_value", problem));
-        }
+    fn check(&self) -> Result<(), ConfigError> {
+        let extractor = &self.feature_extractor_type;
+        check(extractor == EXTRACTOR, "feature_extractor_type", extractor, EXTRACTOR)?;
+        check(self.top_db.is_null(), "top_db", &self.top_db, "null, the rest is not supported")?;
+        let padding = self.padding_value;
+        check(padding == 0.0, "padding_value", padding, "0, the rest is not supported")?;
         let samples = self.max_length_s * f64::from(self.sampling_rate);
-        if let Some(stated) = self.nb_max_samples
-            && stated != samples
-        {
-            let problem = format!(
-                "{stated} is not max_length_s times sampling_rate, {samples}; correct one of them"
-            );
-            return Err(config("nb_max_samples", problem));
+        if let Some(stated) = self.nb_max_samples {
+            let product = format!("max_length_s times sampling_rate, {samples}");
+            check(stated == samples, "nb_max_samples", stated, product)?;
         }
         let bins = self.fft_window_size / 2 + 1;
-        if let Some(stated) = self.nb_frequency_bins
-            && stated != bins
-        {
-            let problem =
-                format!("{stated} is not half of fft_window_size plus 1, {bins}; correct one");
-            return Err(config("nb_frequency_bins", problem));
+        if let Some(stated) = self.nb_frequency_bins {
+            let half = format!("half of fft_window_size plus 1, {bins}");
+            check(stated == bins, "nb_frequency_bins", stated, half)?;
         }
         Ok(())
     }

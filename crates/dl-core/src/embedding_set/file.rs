@@ -1,6 +1,6 @@
 //! The safetensors file of a set.
 
-use std::{borrow::Cow, collections::HashMap, fs, path::Path};
+use std::{borrow::Cow, collections::HashMap, path::Path};
 
 use ndarray::Array2;
 use safetensors::{
@@ -9,8 +9,9 @@ use safetensors::{
 };
 use serde::Serialize;
 
-use super::{EmbeddingSet, EmbeddingSetError, invalid, owner_index};
-use crate::{atomic, stable};
+use super::{EmbeddingSet, invalid};
+use crate::FileError;
+use crate::{atomic, regular, stable};
 
 const FORMAT: &str = "diffusion-link/embedding-set";
 const VERSION: &str = "1";
@@ -19,16 +20,28 @@ impl EmbeddingSet {
     /// Reads and validates a file.
     ///
     /// # Errors
-    /// [`EmbeddingSetError`] when it cannot be read, is no embedding set, is cut
+    /// [`FileError`] when it cannot be read, is no embedding set, is cut
     /// short, or fails [`EmbeddingSet::validate`].
-    pub fn read(path: &Path) -> Result<Self, EmbeddingSetError> {
-        let io_error = |source| EmbeddingSetError::Io { path: path.into(), source };
-        let bytes = fs::read(path).map_err(io_error)?;
+    pub fn read(path: &Path) -> Result<Self, FileError> {
+        Self::parse(path, &regular::read(path)?)
+    }
+
+    /// The set in `bytes`, the content of a file that errors shall name `path`.
+    ///
+    /// # Errors
+    /// As [`EmbeddingSet::read`].
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        if bytes.starts_with(b"\x93NUMPY") {
+            return Err(invalid(
+                path,
+                "is a .npy file, no embedding set; give it as audio or text".into(),
+            ));
+        }
         let unreadable = |error: &dyn std::fmt::Display| {
             invalid(path, format!("not a whole safetensors file ({error}); make it again"))
         };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| unreadable(&e))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(&e))?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| unreadable(&e))?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| unreadable(&e))?;
         let metadata = header.metadata().clone().unwrap_or_default();
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
             return Err(invalid(path, format!("not an embedding set: no `format` = \"{FORMAT}\"")));
@@ -55,9 +68,14 @@ impl EmbeddingSet {
     /// Validates the set and writes it whole or not at all.
     ///
     /// # Errors
-    /// As [`EmbeddingSet::validate`], and [`EmbeddingSetError::Io`] when the disk refuses.
-    pub fn write(&self, path: &Path) -> Result<(), EmbeddingSetError> {
-        self.validate(path)?;
+    /// As [`EmbeddingSet::validate`], and [`FileError::Io`] when the disk refuses.
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
+        self.validate(path).map_err(|error| match error {
+            FileError::Invalid { path, problem } => {
+                invalid(&path, format!("is not written, since {problem}"))
+            }
+            other => other,
+        })?;
         let metadata = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
             ("version".to_owned(), VERSION.to_owned()),
@@ -71,7 +89,7 @@ impl EmbeddingSet {
             ("text", Side::Rows(&self.text)),
         ];
         atomic::write(path, |file| stable::write(file, tensors, &metadata))
-            .map_err(|source| EmbeddingSetError::Io { path: path.into(), source })
+            .map_err(|source| FileError::Io { path: path.into(), source })
     }
 }
 
@@ -121,7 +139,7 @@ fn json_entry<T: serde::de::DeserializeOwned>(
     path: &Path,
     metadata: &HashMap<String, String>,
     key: &str,
-) -> Result<T, EmbeddingSetError> {
+) -> Result<T, FileError> {
     let text = metadata
         .get(key)
         .ok_or_else(|| invalid(path, format!("metadata entry `{key}` is missing")))?;
@@ -135,24 +153,22 @@ fn tensor<'a>(
     name: &str,
     dtype: Dtype,
     rank: usize,
-) -> Result<TensorView<'a>, EmbeddingSetError> {
+) -> Result<TensorView<'a>, FileError> {
     let view =
         tensors.tensor(name).map_err(|_| invalid(path, format!("tensor `{name}` is missing")))?;
     if view.dtype() != dtype || view.shape().len() != rank {
         let (got, shape) = (view.dtype(), view.shape());
         return Err(invalid(
             path,
-            format!("tensor `{name}` is {got:?} {shape:?}, expected {dtype:?} of rank {rank}"),
+            format!(
+                "tensor `{name}` is {got:?} {shape:?}, expected {dtype:?} of rank {rank}; save it so"
+            ),
         ));
     }
     Ok(view)
 }
 
-fn matrix(
-    path: &Path,
-    tensors: &SafeTensors<'_>,
-    name: &str,
-) -> Result<Array2<f32>, EmbeddingSetError> {
+fn matrix(path: &Path, tensors: &SafeTensors<'_>, name: &str) -> Result<Array2<f32>, FileError> {
     let view = tensor(path, tensors, name, Dtype::F32, 2)?;
     let values =
         view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
@@ -160,11 +176,13 @@ fn matrix(
         .map_err(|error| invalid(path, format!("tensor `{name}`: {error}")))
 }
 
-fn owners(path: &Path, tensors: &SafeTensors<'_>) -> Result<Vec<usize>, EmbeddingSetError> {
+fn owners(path: &Path, tensors: &SafeTensors<'_>) -> Result<Vec<usize>, FileError> {
     tensor(path, tensors, "owners", Dtype::I64, 1)?
         .data()
         .chunks_exact(8)
         .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
-        .map(|owner| owner_index(path, owner))
+        .map(|owner| {
+            usize::try_from(owner).map_err(|_| invalid(path, format!("owner {owner} is negative")))
+        })
         .collect()
 }

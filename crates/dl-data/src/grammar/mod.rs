@@ -4,15 +4,17 @@
 //! A caption says only what is in the scene. It starts with a capital letter and
 //! has no full stop. No content word stands in it twice.
 
-mod lexicon;
-mod lexicon_living;
-mod lexicon_things;
 mod named;
 mod templates;
+mod words;
 
 use std::collections::HashSet;
 
-use self::templates::{Form, Piece};
+use self::{
+    templates::{Form, Piece},
+    words::Words,
+};
+pub use crate::lexicon::{canonical_label, known_labels, plain_label};
 use crate::{
     dice::Dice,
     scene::{Distance, Scene},
@@ -31,30 +33,11 @@ pub struct Grammar {
     words: Vec<Words>,
 }
 
-/// All wordings of one label.
-#[derive(Clone, Debug)]
-pub(crate) struct Words {
-    label: String,
-    texture: bool,
-    finite: Vec<String>,
-    progressive: Vec<String>,
-    participle: Vec<String>,
-    noun: Vec<String>,
-    keys: Vec<named::Key>,
-}
-
 impl Grammar {
     /// The grammar for these labels, each in canonical form (see [`canonical_label`]).
     /// A label that the lexicon does not know is worded from its own words.
     pub fn new(labels: &[String]) -> Self {
-        let words = labels
-            .iter()
-            .map(|label| match lexicon::find(label) {
-                Some(entry) => Words::of_entry(entry),
-                None => Words::of_unknown(label),
-            })
-            .collect();
-        Self { words }
+        Self { words: labels.iter().map(|label| Words::of(label)).collect() }
     }
 
     /// Whether the sound of label `index` goes on evenly, so that any piece of it will do.
@@ -65,7 +48,9 @@ impl Grammar {
 
     /// The labels that a caption names, in the order of the grammar's list.
     pub fn named_labels(&self, caption: &str) -> Vec<String> {
-        named::named(&self.words, caption)
+        let keys: Vec<&[named::Key]> = self.words.iter().map(|words| &words.keys[..]).collect();
+        let named = named::named(&keys, caption);
+        named.into_iter().map(|index| self.words[index].label.clone()).collect()
     }
 
     /// Every bare wording of label `index`: clauses and noun phrases.
@@ -151,77 +136,6 @@ impl Grammar {
     }
 }
 
-impl Words {
-    fn of_entry(entry: &lexicon::Entry) -> Self {
-        let acts = |wording: &dyn Fn(&lexicon::Act) -> String| {
-            let mut seen = HashSet::new();
-            entry.acts.iter().map(wording).filter(|text| seen.insert(text.clone())).collect()
-        };
-        Self {
-            label: entry.labels[0].into(),
-            texture: entry.texture,
-            finite: acts(&|act| format!("{} {}", act.subject, act.finite)),
-            progressive: acts(&|act| {
-                // A passive act has its "is" already.
-                if act.finite.starts_with("is ") || act.finite.starts_with("are ") {
-                    return format!("{} {}", act.subject, act.finite);
-                }
-                let be = if act.plural { "are" } else { "is" };
-                format!("{} {be} {}", act.subject, act.participle)
-            }),
-            participle: acts(&|act| format!("{} {}", act.subject, act.participle)),
-            noun: entry.nouns.iter().map(|&noun| noun.into()).collect(),
-            keys: entry.keys.iter().map(|key| named::Key::new(key)).collect(),
-        }
-    }
-
-    fn of_unknown(label: &str) -> Self {
-        let thing = with_article(label);
-        let list = |texts: &[&str]| texts.iter().map(|text| text.replace('#', &thing)).collect();
-        Self {
-            label: label.into(),
-            texture: false,
-            finite: list(&["# is heard", "the sound of # is heard"]),
-            progressive: list(&["# can be heard", "the sound of # can be heard"]),
-            participle: list(&["# sounding", "the sound of # going on"]),
-            noun: list(&["the sound of #", "the noise of #", "#"]),
-            keys: vec![named::Key::new(label)],
-        }
-    }
-}
-
-/// A label in plain form: lower case, words parted by single spaces.
-pub fn plain_label(label: &str) -> String {
-    label
-        .split(|c: char| c.is_whitespace() || c == '_' || c == '-')
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// The label under which the lexicon files a kind of sound ("crying_baby" is "baby
-/// cry"), or the plain form of a label that it does not know.
-pub fn canonical_label(label: &str) -> String {
-    let plain = plain_label(label);
-    lexicon::find(&plain).map_or(plain, |entry| entry.labels[0].into())
-}
-
-/// All labels of the lexicon in canonical form.
-pub fn known_labels() -> Vec<String> {
-    lexicon::all().map(|entry| entry.labels[0].into()).collect()
-}
-
-/// "a" or "an" before a countable thing; nothing before plurals and "-ing" words.
-fn with_article(label: &str) -> String {
-    let plural = label.ends_with('s') && !label.ends_with("ss");
-    if plural || label.ends_with("ing") {
-        return label.into();
-    }
-    let vowel = label.starts_with(['a', 'e', 'i', 'o', 'u']);
-    format!("{} {label}", if vowel { "an" } else { "a" })
-}
-
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
@@ -296,23 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn no_two_entries_share_a_label() {
-        let mut seen = HashSet::new();
-        for label in lexicon::all().flat_map(|entry| entry.labels) {
-            assert!(seen.insert(label), "{label}");
-            assert_eq!(plain_label(label), *label);
-        }
-    }
-
-    #[test]
     fn unknown_labels_are_worded_from_their_own_words() {
         let label = canonical_label("Espresso_machine");
         assert_eq!(label, "espresso machine");
         let grammar = Grammar::new(std::slice::from_ref(&label));
         assert!(grammar.wordings(0).contains(&"the sound of an espresso machine".to_owned()));
-        assert_eq!(with_article("wind chimes"), "wind chimes");
-        assert_eq!(with_article("tram"), "a tram");
-        assert_eq!(canonical_label("crying_baby"), "baby cry");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! From a caption back to the labels that it names.
 
-use super::Words;
-
 /// A row of words that names a label; a word that ends in `*` stands for any ending.
 #[derive(Clone, Debug)]
 pub(super) struct Key(Vec<(String, bool)>);
@@ -44,13 +42,13 @@ pub(super) fn tokens(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The labels whose keys stand in the caption, except where a key is only a part of
-/// another label's longer key ("dog" within "dog growl").
-pub(super) fn named(words: &[Words], caption: &str) -> Vec<String> {
+/// The labels (indices into `keys`, in order) of which a key stands in the caption, except
+/// where it is only a part of another label's longer key ("dog" within "dog growl").
+pub(super) fn named(keys: &[&[Key]], caption: &str) -> Vec<usize> {
     let caption = tokens(caption);
     let mut places = Vec::new();
-    for (label, entry) in words.iter().enumerate() {
-        for key in &entry.keys {
+    for (label, keys) in keys.iter().enumerate() {
+        for key in *keys {
             places.extend(key.places(&caption).map(|(start, length)| (label, start, length)));
         }
     }
@@ -63,5 +61,5 @@ pub(super) fn named(words: &[Words], caption: &str) -> Vec<String> {
         places.iter().filter(|place| !covered(place)).map(|place| place.0).collect();
     labels.sort_unstable();
     labels.dedup();
-    labels.into_iter().map(|label| words[label].label.clone()).collect()
+    labels
 }

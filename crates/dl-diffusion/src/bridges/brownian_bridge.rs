@@ -1,4 +1,4 @@
-//! A Schrödinger bridge from the audio embedding itself: no noise level to enter at,
+//! A Schrödinger bridge from the audio embedding itself: no timestep to enter at,
 //! no text branch. Pairs are the ends of Brownian bridges, and the network learns
 //! the text end from any point between.
 //!
@@ -10,30 +10,29 @@
 //! (Lipman et al. 2023; Liu et al. 2023). No published system uses it over the gap of a
 //! contrastive encoder.
 
-use dl_core::noise::Noise;
+use dl_core::{ConfigError, Under, fault::check, noise::Noise};
 use dl_torch::{
-    Params, TrainConfig, TrainContext, TrainReport, convert::indices, layers::l2_normalise,
+    Params, Subject, TrainConfig, TrainContext, convert::indices, layers::l2_normalise,
     tensor_file::Tensors, train,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
+use super::common::{JITTER, augment, check_all, check_jitter, default_training, items_of, origin};
 use crate::{
-    bridges::diffusion_link::{check_jitter, default_training},
-    draws::uniform_rows,
-    error::{BridgeError, check},
+    data::Pairs,
+    error::BridgeError,
     loss::Distance,
-    methods::{Method, MethodConfig, Stored},
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
     network::{Network, NetworkConfig},
-    pairs::Pairs,
-    samplers::RowNoise,
+    noise::{RowNoise, normal, uniform},
+    register_bridge,
     scores::{Criterion, Scores, choose},
     space::Scale,
 };
 
-/// Times in [0, 1) are told to the network as levels of this many.
-const LEVELS: f64 = 1000.0;
+/// Times in [0, 1) are told to the network as timesteps of this many.
+const TIMESTEPS: f64 = 1000.0;
 
 /// Everything about the bridge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,7 +64,7 @@ impl Default for BrownianBridgeConfig {
             scale: Scale::SqrtDim,
             network: NetworkConfig::default(),
             distance: Distance::L1,
-            jitter: 0.05,
+            jitter: JITTER,
             train: default_training(),
             steps: vec![1, 2, 4],
             select: Criterion::default(),
@@ -73,50 +72,46 @@ impl Default for BrownianBridgeConfig {
     }
 }
 
-#[derive(Default, Serialize, Deserialize)]
-struct Report {
-    training: TrainReport,
-    steps: usize,
-    /// Every number of steps tried, with its validation scores.
-    tried: Vec<(usize, Scores)>,
-}
-
 struct BrownianBridge {
     config: BrownianBridgeConfig,
     params: Params,
     network: Network,
-    report: Report,
+    /// The chosen number of steps.
+    steps: usize,
+    report: MethodReport,
 }
 
 impl BrownianBridgeConfig {
     fn build(&self, seed: u64, dim: usize, device: tch::Device) -> BrownianBridge {
         let params = Params::new(seed, device);
         let network = Network::new(&params.root(), dim, &self.network, true);
-        BrownianBridge { config: self.clone(), params, network, report: Report::default() }
+        let report = MethodReport::default();
+        BrownianBridge { config: self.clone(), params, network, steps: 1, report }
     }
 }
 
-impl MethodConfig for BrownianBridgeConfig {
-    fn name(&self) -> &'static str {
-        "brownian_bridge"
-    }
+register_bridge!(BrownianBridgeConfig);
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        self.scale.validate()?;
-        self.network.validate()?;
+impl BridgeMethod for BrownianBridgeConfig {
+    const KIND: &'static str = "brownian_bridge";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Diffusion;
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.scale.validate().under("scale")?;
+        self.network.validate().under("network")?;
         check_jitter(self.jitter)?;
         let sigma = self.sigma;
         check(sigma >= 0.0 && sigma.is_finite(), "sigma", sigma, "at least 0")?;
-        check(!self.steps.is_empty(), "steps", "[]", "a list of at least one")?;
-        self.steps.iter().try_for_each(|&n| check(n > 0, "steps", n, "at least 1"))?;
-        Ok(self.train.validate()?)
+        check_all("steps", &self.steps, |n| n > 0, "at least 1")?;
+        self.train.validate().under("train")
     }
 
     fn fit(
         &self,
         pairs: &Pairs,
         context: &TrainContext<'_>,
-    ) -> Result<Box<dyn Method>, BridgeError> {
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let mut model = self.build(context.seed, pairs.dim, pairs.device);
         let validation = &pairs.validation;
         let unbridged = Scores::of(&validation.audio, validation)?;
@@ -132,11 +127,18 @@ impl MethodConfig for BrownianBridgeConfig {
             Ok(best)
         };
         let loss = |step: u64, batch: &[usize]| Ok(model.loss(pairs, &noise, step, batch));
+        let (configuration, data) = origin(self, pairs);
+        let subject = Subject {
+            stream: "bridge/brownian_bridge",
+            items: pairs.train.pairs(),
+            configuration: &configuration,
+            data: &data,
+        };
         let training = train::fit::<BridgeError>(
             &model.params,
             &self.train,
             context,
-            pairs.train.pairs(),
+            &subject,
             loss,
             validate,
         )?;
@@ -144,15 +146,16 @@ impl MethodConfig for BrownianBridgeConfig {
         model.network.freeze();
         let candidates = self.steps.iter().map(|&steps| Ok(tch::no_grad(|| rows(steps))));
         let (best, scores) = choose(self.select, validation, validation, candidates)?;
-        let tried = self.steps.iter().copied().zip(scores).collect();
-        model.report = Report { training, steps: self.steps[best], tried };
+        model.steps = self.steps[best];
+        model.report = MethodReport::choice(&self.steps, scores, best).after(training);
         Ok(Box::new(model))
     }
 
-    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let mut model = self.build(0, stored.dim, stored.device);
-        model.report = stored.report()?;
+        model.steps = stored.chosen()?;
         model.params.restore(&stored.tensors, stored.path)?;
+        model.report = stored.report;
         model.params.freeze();
         model.network.freeze();
         Ok(Box::new(model))
@@ -163,42 +166,33 @@ impl BrownianBridge {
     /// The distance of prediction and text over a batch of pairs: a scalar.
     fn loss(&self, pairs: &Pairs, noise: &Noise<'_>, step: u64, batch: &[usize]) -> Tensor {
         let (config, split, dim) = (&self.config, &pairs.train, pairs.dim);
-        let rows = indices(batch, pairs.device);
+        let (rows, items) = (indices(batch, pairs.device), items_of(batch));
         let mut audio = split.audio.index_select(0, &split.owners.index_select(0, &rows));
-        let items: Vec<u64> = batch.iter().map(|&pair| pair as u64).collect();
-        let draws = Tensor::from_slice(&noise.normal_rows(&items, step, 2 * dim))
-            .view([items.len() as i64, 2, dim as i64])
-            .to_device(pairs.device);
+        let draws = normal(noise, &items, step, 2 * dim, pairs.device).chunk(2, 1);
         if config.jitter > 0.0 {
-            audio = l2_normalise(&(audio + draws.select(1, 1) * config.jitter));
+            audio = augment(&audio, &draws[1], config.jitter);
         }
-        let times = uniform_rows(noise, &items, step, 1);
-        let times = Tensor::from_slice(&times).to_device(pairs.device).unsqueeze(1);
+        let times = Tensor::from_slice(&uniform(noise, &items, step, 1)).to_device(pairs.device);
         let factor = config.scale.factor(dim);
         let target = split.text.index_select(0, &rows) * factor;
-        let rest: Tensor = 1.0 - &times;
-        let spread = (&times * &rest).sqrt() * config.sigma;
-        let x = audio * factor * rest + &target * &times + draws.select(1, 0) * spread;
-        let levels = (times.squeeze_dim(1) * LEVELS).to_kind(tch::Kind::Int64);
-        config.distance.between(&self.network.forward(&x, &levels), &target)
+        let x = between(&(audio * factor), &target, &times.unsqueeze(1), &draws[0], config.sigma);
+        let timesteps = (times * TIMESTEPS).to_kind(Kind::Int64);
+        config.distance.between(&self.network.forward(&x, &timesteps), &target)
     }
 
     /// From the audio ends (unit rows) to the text ends in `steps` equal steps; the
-    /// last is the network's answer. The step to time t from s goes to the posterior
-    /// of the bridge that ends at the answer: mean (1 - w) x + w answer with
-    /// w = (t - s) / (1 - s), variance sigma^2 (t - s) (1 - t) / (1 - s).
+    /// last is the network's answer.
     fn walk(&self, audio: &Tensor, steps: usize, noise: RowNoise<'_>) -> Tensor {
         let (dim, device) = (audio.size()[1] as usize, audio.device());
         let mut x = audio * self.config.scale.factor(dim);
         for step in 0..steps {
             let (now, next) = (step as f64 / steps as f64, (step + 1) as f64 / steps as f64);
-            let answer = self.network.forward_at(&x, (now * LEVELS) as usize);
+            let answer = self.network.forward_at(&x, (now * TIMESTEPS) as usize);
             if step + 1 == steps {
                 return answer;
             }
-            let weight = (next - now) / (1.0 - now);
+            let (weight, spread) = posterior(now, next, self.config.sigma);
             x = x * (1.0 - weight) + answer * weight;
-            let spread = self.config.sigma * (weight * (1.0 - next)).sqrt();
             if spread > 0.0 {
                 x += noise.draw(step as u64, dim, device) * spread;
             }
@@ -207,16 +201,69 @@ impl BrownianBridge {
     }
 }
 
-impl Method for BrownianBridge {
+/// A point of the bridges from `start` to `end` at `times` `[rows, 1]`:
+/// (1 - t) start + t end + sigma sqrt(t (1 - t)) noise.
+fn between(start: &Tensor, end: &Tensor, times: &Tensor, noise: &Tensor, sigma: f64) -> Tensor {
+    let rest: Tensor = 1.0 - times;
+    let spread = (times * &rest).sqrt() * sigma;
+    start * rest + end * times + noise * spread
+}
+
+/// The bridge's own posterior at time `next` given x at time `now` and its end: the weight w
+/// of the end in the mean (1 - w) x + w end, w = (t - s) / (1 - s), and the standard
+/// deviation, the root of sigma^2 (t - s) (1 - t) / (1 - s).
+fn posterior(now: f64, next: f64, sigma: f64) -> (f64, f64) {
+    let weight = (next - now) / (1.0 - now);
+    (weight, sigma * (weight * (1.0 - next)).sqrt())
+}
+
+impl FittedMethod for BrownianBridge {
     fn apply(&self, audio: &Tensor, noise: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        Ok(self.walk(audio, self.report.steps, noise))
+        Ok(self.walk(audio, self.steps, noise))
     }
 
     fn tensors(&self) -> Tensors {
         self.params.named()
     }
 
-    fn report(&self) -> Value {
-        json!(self.report)
+    fn report(&self) -> MethodReport {
+        self.report.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_posterior_by_hand() {
+        // From time 1/4 to 1/2 with sigma 3: weight (1/4) / (3/4) = 1/3, variance
+        // 9 (1/4) (1/2) / (3/4) = 3/2.
+        let (weight, spread) = posterior(0.25, 0.5, 3.0);
+        assert!((weight - 1.0 / 3.0).abs() < 1e-15 && (spread * spread - 1.5).abs() < 1e-14);
+        // The last step ends where the bridge ends.
+        let (weight, spread) = posterior(0.5, 1.0, 3.0);
+        assert_eq!((weight, spread), (1.0, 0.0));
+    }
+
+    #[test]
+    fn a_step_of_the_posterior_has_the_marginal_of_the_bridge() {
+        // x_s is (1 - s) a + s b with variance sigma^2 s (1 - s); after a step to t by the
+        // posterior the mean must be (1 - t) a + t b and the variance sigma^2 t (1 - t).
+        let (a, b, sigma, s, t) = (2.0, -1.0, 1.5, 0.2, 0.7);
+        let (weight, spread) = posterior(s, t, sigma);
+        let mean = (1.0 - weight) * ((1.0 - s) * a + s * b) + weight * b;
+        assert!((mean - ((1.0 - t) * a + t * b)).abs() < 1e-12, "{mean}");
+        let before = sigma * sigma * s * (1.0 - s);
+        let variance = (1.0_f64 - weight).powi(2) * before + spread * spread;
+        assert!((variance - sigma * sigma * t * (1.0 - t)).abs() < 1e-12, "{variance}");
+    }
+
+    #[test]
+    fn points_between_by_hand() {
+        let row = |x: f64| Tensor::from_slice(&[x]).view([1, 1]);
+        // At time 1/4: 3/4 of 4, 1/4 of 8, and 2 sqrt(3/16) of the noise 1.
+        let got = between(&row(4.0), &row(8.0), &row(0.25), &row(1.0), 2.0).double_value(&[0, 0]);
+        assert!((got - (3.0 + 2.0 + 0.75_f64.sqrt())).abs() < 1e-12, "{got}");
     }
 }

@@ -3,17 +3,18 @@
 //! the decoder is trained on captions of that space with normal noise ("corrupt"),
 //! which is why this method moves the captions and asks for decoder noise.
 
+use dl_core::{ConfigError, fault::check};
 use dl_torch::{TrainContext, tensor_file::Tensors};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tch::Tensor;
 
+use super::centring::Centring;
 use crate::{
-    error::{BridgeError, check},
-    methods::{Method, MethodConfig, Stored},
-    pairs::Pairs,
-    samplers::RowNoise,
-    space::Centring,
+    data::Pairs,
+    error::BridgeError,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
+    noise::RowNoise,
+    register_bridge,
 };
 
 /// The noise that its decoder is trained with.
@@ -35,12 +36,14 @@ struct C3 {
     centring: Centring,
 }
 
-impl MethodConfig for C3Config {
-    fn name(&self) -> &'static str {
-        "c3"
-    }
+register_bridge!(C3Config);
 
-    fn validate(&self) -> Result<(), BridgeError> {
+impl BridgeMethod for C3Config {
+    const KIND: &'static str = "c3";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Moments;
+
+    fn validate(&self) -> Result<(), ConfigError> {
         let noise = self.decoder_noise;
         check(noise >= 0.0 && noise.is_finite(), "decoder_noise", noise, "at least 0")
     }
@@ -53,16 +56,20 @@ impl MethodConfig for C3Config {
         Some(self.decoder_noise)
     }
 
-    fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn fit(
+        &self,
+        pairs: &Pairs,
+        _: &TrainContext<'_>,
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         Ok(Box::new(C3 { centring: Centring::fit(&pairs.train) }))
     }
 
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         Ok(Box::new(C3 { centring: Centring::load(&mut stored)? }))
     }
 }
 
-impl Method for C3 {
+impl FittedMethod for C3 {
     fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
         Ok(self.centring.audio(audio))
     }
@@ -75,7 +82,7 @@ impl Method for C3 {
         self.centring.tensors()
     }
 
-    fn report(&self) -> Value {
-        json!({})
+    fn report(&self) -> MethodReport {
+        MethodReport::default()
     }
 }

@@ -2,41 +2,43 @@
 //! of captions alone. Captions are centred and brought to norm 5; a network learns
 //! x_0 by squared error weighted by the signal-to-noise ratio. An audio embedding,
 //! centred by the audio mean and brought to norm 5, is taken for a noised caption as
-//! it is, entered at level M without noise, and denoised by DDIM; before every
+//! it is, entered at timestep M without noise, and denoised by DDIM; before every
 //! network call the rows are brought back to norm 5. Decoders live in the centred
-//! space and train on captions that went the same way from level A.
+//! space and train on captions that went the same way from timestep A.
 //!
 //! The network is a choice: the code's 1-D U-Net (`kind = "unet"`), or, unless the
 //! configuration says so, our three residual MLP blocks in its place.
 
-use dl_core::noise::Noise;
+use dl_core::{ConfigError, Under, fault::check, noise::Noise};
 use dl_torch::{
-    Params, TrainConfig, TrainContext, TrainReport, convert::indices, layers::l2_normalise,
+    Params, Subject, TrainConfig, TrainContext, convert::indices, layers::l2_normalise,
     optim::AdamWConfig, tensor_file::Tensors, train, train::RateSchedule,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
+use super::{
+    centring::Centring,
+    common::{check_all, default_training, items_of, origin},
+};
 use crate::{
-    bridges::diffusion_link::default_training,
+    data::Pairs,
     denoising_network::{DenoisingNetwork, DenoisingNetworkConfig},
-    draws::uniform_rows,
-    error::{BridgeError, check},
-    methods::{Method, MethodConfig, Stored},
-    pairs::Pairs,
+    error::BridgeError,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
+    noise::{RowNoise, normal, uniform},
     process::{Prediction, Process},
-    samplers::{Denoiser, RowNoise, SamplerConfig},
+    register_bridge,
+    samplers::{Ddim, Denoiser},
     schedule::{ScheduleConfig, ScheduleKind},
-    scores::{Criterion, Scores, choose},
-    space::Centring,
+    scores::{Criterion, choose},
 };
 
 /// Everything about Diffusion Bridge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiffusionBridgeConfig {
-    /// The noise levels; the code's are cosine.
+    /// The noise schedule; the code's is cosine.
     pub schedule: ScheduleConfig,
     /// Norm of the centred embeddings, above 0.
     pub norm: f64,
@@ -44,12 +46,12 @@ pub struct DiffusionBridgeConfig {
     pub network: DenoisingNetworkConfig,
     /// Length, batches and rates. The code's rate is 8e-5 over 3,000,000 steps of 64.
     pub train: TrainConfig,
-    /// Entry levels M (as numbers of levels) that validation chooses among; M = 600
-    /// enters at level 599.
+    /// Entries M (numbers of timesteps) that validation chooses among; M = 600 enters at
+    /// timestep 599.
     pub entries: Vec<usize>,
     /// DDIM steps from M, at least 1 and at most the smallest entry.
     pub steps: usize,
-    /// The level A that captions are noised to for the decoder's training.
+    /// The entry A that captions are noised to for the decoder's training.
     pub augment: usize,
     /// What validation chooses by.
     pub select: Criterion,
@@ -75,21 +77,15 @@ impl Default for DiffusionBridgeConfig {
     }
 }
 
-#[derive(Default, Serialize, Deserialize)]
-struct Report {
-    training: TrainReport,
-    entry: usize,
-    /// Every entry level tried, with its validation scores.
-    tried: Vec<(usize, Scores)>,
-}
-
 struct DiffusionBridge {
     config: DiffusionBridgeConfig,
     process: Process,
     params: Params,
     network: DenoisingNetwork,
     centring: Centring,
-    report: Report,
+    /// The chosen M.
+    entry: usize,
+    report: MethodReport,
 }
 
 impl DiffusionBridgeConfig {
@@ -104,44 +100,53 @@ impl DiffusionBridgeConfig {
         Ok(DiffusionBridge {
             config: self.clone(),
             process: Process::new(&self.schedule.build()?),
-            network: self.network.build(&params.root(), dim)?,
+            network: self.network.build(&params.root(), dim).under("network")?,
             params,
             centring,
-            report: Report::default(),
+            entry: 0,
+            report: MethodReport::default(),
         })
     }
 }
 
-impl MethodConfig for DiffusionBridgeConfig {
-    fn name(&self) -> &'static str {
-        "diffusion_bridge"
-    }
+register_bridge!(DiffusionBridgeConfig);
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        self.schedule.validate()?;
-        self.network.validate()?;
+impl BridgeMethod for DiffusionBridgeConfig {
+    const KIND: &'static str = "diffusion_bridge";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Diffusion;
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.schedule.validate().under("schedule")?;
+        self.network.validate().under("network")?;
         check(self.norm > 0.0 && self.norm.is_finite(), "norm", self.norm, "above 0")?;
-        let levels = self.schedule.levels;
-        let within = format!("in `steps`..={levels}, the levels of the schedule");
         check(self.steps > 0, "steps", self.steps, "at least 1")?;
-        check(!self.entries.is_empty(), "entries", "[]", "a list of at least one")?;
-        for (field, level) in
-            self.entries.iter().map(|&m| ("entries", m)).chain([("augment", self.augment)])
-        {
-            check((self.steps..=levels).contains(&level), field, level, within.clone())?;
-        }
-        Ok(self.train.validate()?)
+        let (steps, timesteps) = (self.steps, self.schedule.levels);
+        let range = format!("in `steps`..={timesteps}, which is schedule.levels");
+        let good = |entry: usize| (steps..=timesteps).contains(&entry);
+        check_all("entries", &self.entries, good, &range)?;
+        check(good(self.augment), "augment", self.augment, range)?;
+        self.train.validate().under("train")
     }
 
     fn moves_text(&self) -> bool {
         true
     }
 
+    fn bridges_text(&self) -> bool {
+        true
+    }
+
+    /// Its decoder's captions are noised and denoised already; the code adds no more.
+    fn decoder_noise(&self) -> Option<f64> {
+        Some(0.0)
+    }
+
     fn fit(
         &self,
         pairs: &Pairs,
         context: &TrainContext<'_>,
-    ) -> Result<Box<dyn Method>, BridgeError> {
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let centring = Centring::fit(&pairs.train);
         let mut model = self.build(context.seed, pairs.dim, pairs.device, centring)?;
         let clean = model.centring.text(&pairs.train.text) * self.norm;
@@ -152,15 +157,22 @@ impl MethodConfig for DiffusionBridgeConfig {
             let rows = clean.index_select(0, &indices(batch, pairs.device));
             Ok(model.loss(&rows, &noise, step, batch))
         };
-        // Text alone: pairs choose the entry level, not the weights.
+        // Text alone: pairs choose the entry, not the weights.
         let everything: Vec<usize> = (0..pairs.validation.pairs()).collect();
         let validate =
             || Ok(model.loss(&held_out, &validation_noise, 0, &everything).double_value(&[]));
+        let (configuration, data) = origin(self, pairs);
+        let subject = Subject {
+            stream: "bridge/diffusion_bridge",
+            items: pairs.train.pairs(),
+            configuration: &configuration,
+            data: &data,
+        };
         let training = train::fit::<BridgeError>(
             &model.params,
             &self.train,
             context,
-            pairs.train.pairs(),
+            &subject,
             loss,
             validate,
         )?;
@@ -172,21 +184,22 @@ impl MethodConfig for DiffusionBridgeConfig {
             .iter()
             .map(|&entry| tch::no_grad(|| model.cross(&pairs.validation.audio, entry)));
         let (best, scores) = choose(self.select, &pairs.validation, &split, candidates)?;
-        let tried = self.entries.iter().copied().zip(scores).collect();
-        model.report = Report { training, entry: self.entries[best], tried };
+        model.entry = self.entries[best];
+        model.report = MethodReport::choice(&self.entries, scores, best).after(training);
         Ok(Box::new(model))
     }
 
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let centring = Centring::load(&mut stored)?;
         let mut model = self.build(0, stored.dim, stored.device, centring)?;
-        model.report = stored.report()?;
-        let entry = model.report.entry;
-        if !self.entries.contains(&entry) {
+        model.entry = stored.chosen()?;
+        if !self.entries.contains(&model.entry) {
+            let entry = model.entry;
             let problem = format!("its header chose entry {entry}, which is not in `entries`");
-            return Err(BridgeError::file(stored.path, problem));
+            return Err(stored.fault(problem));
         }
         model.params.restore(&stored.tensors, stored.path)?;
+        model.report = stored.report;
         model.params.freeze();
         model.network.freeze();
         Ok(Box::new(model))
@@ -198,36 +211,32 @@ impl DiffusionBridge {
     /// squared error of the noise: a scalar. Computed as the latter, since the ratio
     /// itself spans ten orders of magnitude.
     fn loss(&self, clean: &Tensor, noise: &Noise<'_>, step: u64, batch: &[usize]) -> Tensor {
-        let (rows, dim) = (batch.len() as i64, clean.size()[1]);
-        let device = clean.device();
-        let items: Vec<u64> = batch.iter().map(|&item| item as u64).collect();
-        let eps = Tensor::from_slice(&noise.normal_rows(&items, step, dim as usize))
-            .view([rows, dim])
-            .to_device(device);
+        let (dim, device, items) = (clean.size()[1] as usize, clean.device(), items_of(batch));
+        let eps = normal(noise, &items, step, dim, device);
         let span = self.process.len() as f64;
-        let shares = uniform_rows(noise, &items, step, 1);
-        let levels: Vec<i64> = shares.iter().map(|&u| (f64::from(u) * span) as i64).collect();
-        let levels = Tensor::from_slice(&levels).to_device(device);
+        let shares = uniform(noise, &items, step, 1);
+        let timesteps: Vec<i64> = shares.iter().map(|&u| (f64::from(u) * span) as i64).collect();
+        let timesteps = Tensor::from_slice(&timesteps).to_device(device);
         let coefficients = self.process.coefficients(Kind::Float, device);
-        let x_t = coefficients.q_sample(clean, &levels, &eps);
-        let x0 = self.network.forward(&x_t, &levels);
-        let implied = coefficients.predict_eps(&x_t, &levels, &x0);
+        let x_t = coefficients.q_sample(clean, &timesteps, &eps);
+        let x0 = self.network.forward(&x_t, &timesteps);
+        let implied = coefficients.predict_eps(&x_t, &timesteps, &x0);
         (implied - eps).square().mean(Kind::Float)
     }
 
-    /// Denoises rows of norm `norm` that are taken to stand at level `entry`.
+    /// Denoises rows of norm `norm` that are taken to stand at entry `entry`.
     fn denoise(&self, rows: Tensor, entry: usize) -> Result<Tensor, BridgeError> {
-        let device = rows.device();
-        let network = |x: &Tensor, level: usize| self.network.forward_at(x, level);
+        let network = |x: &Tensor, timestep: usize| self.network.forward_at(x, timestep);
         let denoiser = Denoiser {
             process: &self.process,
             prediction: Prediction::X0,
             network: &network,
             norm: Some(self.config.norm),
         };
-        let sampler = SamplerConfig::Ddim { level: entry - 1, steps: self.config.steps, eta: 0.0 };
+        let sampler = Ddim { level: entry - 1, steps: self.config.steps, eta: 0.0 };
         // DDIM with eta 0 draws nothing.
-        sampler.denoise(&denoiser, rows, &|_| Tensor::zeros([1], (Kind::Float, device)))
+        let none = |_| Tensor::zeros([1], (Kind::Float, rows.device()));
+        sampler.denoise(&denoiser, rows.shallow_clone(), &none)
     }
 
     /// Unit audio rows to rows in the centred space.
@@ -236,9 +245,9 @@ impl DiffusionBridge {
     }
 }
 
-impl Method for DiffusionBridge {
+impl FittedMethod for DiffusionBridge {
     fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        self.cross(audio, self.report.entry)
+        self.cross(audio, self.entry)
     }
 
     fn text(&self, text: &Tensor) -> Tensor {
@@ -246,10 +255,19 @@ impl Method for DiffusionBridge {
     }
 
     fn decoder_text(&self, text: &Tensor, noise: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        let level = self.config.augment;
+        let entry = self.config.augment;
         let clean = self.centring.text(text) * self.config.norm;
         let draw = noise.draw(0, clean.size()[1] as usize, clean.device());
-        self.denoise(self.process.q_sample(&clean, level - 1, &draw), level)
+        self.denoise(self.process.q_sample(&clean, entry - 1, &draw), entry)
+    }
+
+    /// Captions go as their decoder's training inputs do: noised to A, then denoised.
+    fn text_through(
+        &self,
+        text: &Tensor,
+        noise: RowNoise<'_>,
+    ) -> Option<Result<Tensor, BridgeError>> {
+        Some(self.decoder_text(text, noise))
     }
 
     fn tensors(&self) -> Tensors {
@@ -258,7 +276,7 @@ impl Method for DiffusionBridge {
         tensors
     }
 
-    fn report(&self) -> Value {
-        json!(self.report)
+    fn report(&self) -> MethodReport {
+        self.report.clone()
     }
 }

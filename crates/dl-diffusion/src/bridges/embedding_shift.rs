@@ -1,16 +1,16 @@
 //! Embedding shift: adds the mean text embedding less the mean audio embedding
 //! (Liang et al. 2022, "Mind the Gap", section 4.2).
 
-use dl_torch::{TrainContext, tensor_file::Tensors};
+use dl_torch::TrainContext;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
+use super::affine::{self, AffineMap};
 use crate::{
+    data::Pairs,
     error::BridgeError,
-    methods::{Method, MethodConfig, Stored},
-    pairs::Pairs,
-    samplers::RowNoise,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
+    moments, register_bridge,
 };
 
 /// It has no settings.
@@ -18,42 +18,26 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingShiftConfig {}
 
-struct EmbeddingShift {
-    /// `[dim]`.
-    shift: Tensor,
-}
+register_bridge!(EmbeddingShiftConfig);
 
-impl MethodConfig for EmbeddingShiftConfig {
-    fn name(&self) -> &'static str {
-        "embedding_shift"
+impl BridgeMethod for EmbeddingShiftConfig {
+    const KIND: &'static str = "embedding_shift";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Moments;
+
+    fn fit(
+        &self,
+        pairs: &Pairs,
+        _: &TrainContext<'_>,
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
+        let mean = |rows: &Tensor| moments::mean(rows).to_device(Device::Cpu);
+        let rotation = Tensor::eye(pairs.dim as i64, (Kind::Double, Device::Cpu));
+        let (audio, text) = (mean(&pairs.train.audio), mean(&pairs.train.text));
+        let map = AffineMap::around(&rotation, &audio, &text, pairs.device);
+        Ok(map.fitted(MethodReport::default()))
     }
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        Ok(())
-    }
-
-    fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let mean = |rows: &Tensor| rows.mean_dim(0, false, Kind::Float);
-        let shift = mean(&pairs.train.text) - mean(&pairs.train.audio);
-        Ok(Box::new(EmbeddingShift { shift }))
-    }
-
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let shift = stored.take("shift", &[stored.dim as i64])?;
-        Ok(Box::new(EmbeddingShift { shift }))
-    }
-}
-
-impl Method for EmbeddingShift {
-    fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        Ok(audio + &self.shift)
-    }
-
-    fn tensors(&self) -> Tensors {
-        Tensors::from([("shift".to_owned(), self.shift.shallow_clone())])
-    }
-
-    fn report(&self) -> Value {
-        json!({ "shift_norm": self.shift.norm().double_value(&[]) })
+    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
+        affine::load(stored)
     }
 }

@@ -1,23 +1,23 @@
 //! MLP regression: the network of Diffusion-Link without time and noise, trained
 //! to turn audio embeddings into their captions' embeddings.
 
-use dl_core::noise::Noise;
+use dl_core::{ConfigError, Under, noise::Noise};
 use dl_torch::{
-    Params, TrainConfig, TrainContext, TrainReport, convert::indices, layers::l2_normalise,
-    tensor_file::Tensors, train,
+    Params, Subject, TrainConfig, TrainContext, TrainReport, convert::indices,
+    layers::l2_normalise, tensor_file::Tensors, train,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tch::Tensor;
 
+use super::common::{JITTER, augment, check_jitter, default_training, items_of, origin};
 use crate::{
-    bridges::diffusion_link::{check_jitter, default_training},
+    data::Pairs,
     error::BridgeError,
     loss::Distance,
-    methods::{Method, MethodConfig, Stored},
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
     network::{Network, NetworkConfig},
-    pairs::Pairs,
-    samplers::RowNoise,
+    noise::{RowNoise, normal},
+    register_bridge,
     scores::{Criterion, Scores},
     space::Scale,
 };
@@ -47,7 +47,7 @@ impl Default for MlpRegressionConfig {
             network: NetworkConfig::default(),
             scale: Scale::SqrtDim,
             distance: Distance::L1,
-            jitter: 0.0,
+            jitter: JITTER,
             train: default_training(),
             select: Criterion::default(),
         }
@@ -58,7 +58,7 @@ struct MlpRegression {
     params: Params,
     network: Network,
     factor: f64,
-    report: TrainReport,
+    training: TrainReport,
 }
 
 impl MlpRegressionConfig {
@@ -66,27 +66,29 @@ impl MlpRegressionConfig {
         let params = Params::new(seed, device);
         let network = Network::new(&params.root(), dim, &self.network, false);
         let factor = self.scale.factor(dim);
-        MlpRegression { params, network, factor, report: TrainReport::default() }
+        MlpRegression { params, network, factor, training: TrainReport::default() }
     }
 }
 
-impl MethodConfig for MlpRegressionConfig {
-    fn name(&self) -> &'static str {
-        "mlp_regression"
-    }
+register_bridge!(MlpRegressionConfig);
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        self.network.validate()?;
-        self.scale.validate()?;
+impl BridgeMethod for MlpRegressionConfig {
+    const KIND: &'static str = "mlp_regression";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Regression;
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.network.validate().under("network")?;
+        self.scale.validate().under("scale")?;
         check_jitter(self.jitter)?;
-        Ok(self.train.validate()?)
+        self.train.validate().under("train")
     }
 
     fn fit(
         &self,
         pairs: &Pairs,
         context: &TrainContext<'_>,
-    ) -> Result<Box<dyn Method>, BridgeError> {
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let mut model = self.build(context.seed, pairs.dim, pairs.device);
         let (train, validation) = (&pairs.train, &pairs.validation);
         let noise = Noise::new(context.seed, "mlp_regression/train");
@@ -94,10 +96,8 @@ impl MethodConfig for MlpRegressionConfig {
             let rows = indices(batch, pairs.device);
             let mut audio = train.audio.index_select(0, &train.owners.index_select(0, &rows));
             if self.jitter > 0.0 {
-                let items: Vec<u64> = batch.iter().map(|&pair| pair as u64).collect();
-                let draws = Tensor::from_slice(&noise.normal_rows(&items, step, pairs.dim));
-                let draws = draws.view_as(&audio).to_device(pairs.device);
-                audio = l2_normalise(&(audio + draws * self.jitter));
+                let draws = normal(&noise, &items_of(batch), step, pairs.dim, pairs.device);
+                audio = augment(&audio, &draws, self.jitter);
             }
             let target = train.text.index_select(0, &rows) * model.factor;
             Ok(self.distance.between(&model.predict(&audio), &target))
@@ -107,17 +107,29 @@ impl MethodConfig for MlpRegressionConfig {
             let bridged = l2_normalise(&model.predict(&validation.audio));
             Ok(self.select.value(&Scores::of(&bridged, validation)?, &unbridged))
         };
-        let pairs = train.pairs();
-        let report =
-            train::fit::<BridgeError>(&model.params, &self.train, context, pairs, loss, validate)?;
-        model.report = report;
+        let (configuration, data) = origin(self, pairs);
+        let subject = Subject {
+            stream: "bridge/mlp_regression",
+            items: train.pairs(),
+            configuration: &configuration,
+            data: &data,
+        };
+        let training = train::fit::<BridgeError>(
+            &model.params,
+            &self.train,
+            context,
+            &subject,
+            loss,
+            validate,
+        )?;
+        model.training = training;
         model.params.freeze();
         Ok(Box::new(model))
     }
 
-    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let mut model = self.build(0, stored.dim, stored.device);
-        model.report = stored.report()?;
+        model.training = stored.report.training.unwrap_or_default();
         model.params.restore(&stored.tensors, stored.path)?;
         model.params.freeze();
         Ok(Box::new(model))
@@ -131,7 +143,7 @@ impl MlpRegression {
     }
 }
 
-impl Method for MlpRegression {
+impl FittedMethod for MlpRegression {
     fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
         Ok(self.predict(audio))
     }
@@ -140,7 +152,7 @@ impl Method for MlpRegression {
         self.params.named()
     }
 
-    fn report(&self) -> Value {
-        json!(self.report)
+    fn report(&self) -> MethodReport {
+        MethodReport::default().after(self.training.clone())
     }
 }

@@ -3,14 +3,15 @@
 
 use dl_torch::{TrainContext, tensor_file::Tensors};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tch::Tensor;
 
+use super::support::Support;
 use crate::{
+    data::Pairs,
     error::BridgeError,
-    methods::{Method, MethodConfig, Stored},
-    pairs::Pairs,
-    samplers::RowNoise,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
+    noise::RowNoise,
+    register_bridge,
 };
 
 /// It has no settings.
@@ -19,40 +20,39 @@ use crate::{
 pub struct NearestNeighbourConfig {}
 
 struct NearestNeighbour {
-    /// Training captions, unit rows `[captions, dim]`.
-    support: Tensor,
+    support: Support,
 }
 
-impl MethodConfig for NearestNeighbourConfig {
-    fn name(&self) -> &'static str {
-        "nearest_neighbour"
+register_bridge!(NearestNeighbourConfig);
+
+impl BridgeMethod for NearestNeighbourConfig {
+    const KIND: &'static str = "nearest_neighbour";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Decoding;
+
+    fn fit(
+        &self,
+        pairs: &Pairs,
+        _: &TrainContext<'_>,
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
+        Ok(Box::new(NearestNeighbour { support: Support::of(pairs) }))
     }
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        Ok(())
-    }
-
-    fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        Ok(Box::new(NearestNeighbour { support: pairs.train.text.shallow_clone() }))
-    }
-
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let support = stored.take("support", &[-1, stored.dim as i64])?;
-        Ok(Box::new(NearestNeighbour { support }))
+    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
+        Ok(Box::new(NearestNeighbour { support: Support::load(&mut stored)? }))
     }
 }
 
-impl Method for NearestNeighbour {
+impl FittedMethod for NearestNeighbour {
     fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        let nearest = audio.matmul(&self.support.tr()).argmax(1, false);
-        Ok(self.support.index_select(0, &nearest))
+        Ok(self.support.nearest(audio))
     }
 
     fn tensors(&self) -> Tensors {
-        Tensors::from([("support".to_owned(), self.support.shallow_clone())])
+        self.support.tensors()
     }
 
-    fn report(&self) -> Value {
-        json!({ "captions": self.support.size()[0] })
+    fn report(&self) -> MethodReport {
+        MethodReport::default()
     }
 }

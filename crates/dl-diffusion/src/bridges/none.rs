@@ -2,14 +2,14 @@
 
 use dl_torch::{TrainContext, tensor_file::Tensors};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tch::Tensor;
 
 use crate::{
+    data::Pairs,
     error::BridgeError,
-    methods::{Method, MethodConfig, Stored},
-    pairs::Pairs,
-    samplers::RowNoise,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
+    noise::RowNoise,
+    register_bridge,
 };
 
 /// It has no settings.
@@ -19,25 +19,23 @@ pub struct NoneConfig {}
 
 struct Unbridged;
 
-impl MethodConfig for NoneConfig {
-    fn name(&self) -> &'static str {
-        "none"
-    }
+register_bridge!(NoneConfig);
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        Ok(())
-    }
+impl BridgeMethod for NoneConfig {
+    const KIND: &'static str = "none";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::None;
 
-    fn fit(&self, _: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn fit(&self, _: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         Ok(Box::new(Unbridged))
     }
 
-    fn load(&self, _: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn load(&self, _: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         Ok(Box::new(Unbridged))
     }
 }
 
-impl Method for Unbridged {
+impl FittedMethod for Unbridged {
     fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
         Ok(audio.shallow_clone())
     }
@@ -46,7 +44,7 @@ impl Method for Unbridged {
         Tensors::new()
     }
 
-    fn report(&self) -> Value {
-        json!({})
+    fn report(&self) -> MethodReport {
+        MethodReport::default()
     }
 }

@@ -3,18 +3,21 @@
 //! COMET (arXiv 2605.29628) uses it with 100 components over the same gap. Validation
 //! chooses the number of components.
 
-use dl_torch::{TrainContext, tensor_file::Tensors};
+use dl_core::ConfigError;
+use dl_torch::TrainContext;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-use super::linear::{CentredPairs, LinearMap};
+use super::{
+    affine::{self, AffineMap, CentredPairs},
+    common::check_all,
+};
 use crate::{
-    error::{BridgeError, check},
-    methods::{Method, MethodConfig, Stored},
-    pairs::Pairs,
-    samplers::RowNoise,
-    scores::{Criterion, Scores, choose},
+    data::Pairs,
+    error::BridgeError,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
+    register_bridge,
+    scores::{Criterion, choose},
 };
 
 /// How many components to try.
@@ -33,57 +36,33 @@ impl Default for PlsConfig {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Report {
-    components: usize,
-    /// Every number tried, with its validation scores.
-    tried: Vec<(usize, Scores)>,
-}
+register_bridge!(PlsConfig);
 
-struct Pls {
-    map: LinearMap,
-    report: Report,
-}
+impl BridgeMethod for PlsConfig {
+    const KIND: &'static str = "pls";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Linear;
 
-impl MethodConfig for PlsConfig {
-    fn name(&self) -> &'static str {
-        "pls"
+    fn validate(&self) -> Result<(), ConfigError> {
+        check_all("components", &self.components, |n| n > 0, "at least 1")
     }
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        check(!self.components.is_empty(), "components", "[]", "a list of at least one")?;
-        self.components.iter().try_for_each(|&n| check(n > 0, "components", n, "at least 1"))
-    }
-
-    fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn fit(
+        &self,
+        pairs: &Pairs,
+        _: &TrainContext<'_>,
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let counts: Vec<usize> = self.components.iter().map(|&n| n.min(pairs.dim)).collect();
         let mut maps = solve(CentredPairs::of(&pairs.train), &counts, pairs.device)?;
-        let audio = &pairs.validation.audio;
-        let candidates = maps.iter().map(|map| Ok(map.apply(audio)));
-        let (best, scores) = choose(self.select, &pairs.validation, &pairs.validation, candidates)?;
-        let tried = counts.iter().copied().zip(scores).collect();
-        Ok(Box::new(Pls {
-            map: maps.swap_remove(best),
-            report: Report { components: counts[best], tried },
-        }))
+        let split = &pairs.validation;
+        let candidates = maps.iter().map(|map| Ok(map.apply(&split.audio)));
+        let (best, scores) = choose(self.select, split, split, candidates)?;
+        let report = MethodReport::choice(&counts, scores, best);
+        Ok(maps.swap_remove(best).fitted(report))
     }
 
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        Ok(Box::new(Pls { map: LinearMap::load(&mut stored)?, report: stored.report()? }))
-    }
-}
-
-impl Method for Pls {
-    fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        Ok(self.map.apply(audio))
-    }
-
-    fn tensors(&self) -> Tensors {
-        self.map.tensors()
-    }
-
-    fn report(&self) -> Value {
-        json!(self.report)
+    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
+        affine::load(stored)
     }
 }
 
@@ -93,7 +72,7 @@ fn solve(
     pairs: CentredPairs,
     counts: &[usize],
     device: Device,
-) -> Result<Vec<LinearMap>, BridgeError> {
+) -> Result<Vec<AffineMap>, BridgeError> {
     let CentredPairs { mut x, y, x_mean, y_mean } = pairs;
     let (mut weights, mut x_loadings, mut y_loadings) = (vec![], vec![], vec![]);
     let mut first = 0.0_f64;
@@ -131,7 +110,7 @@ fn solve(
                 let scores = w.matmul(&p.tr().matmul(&w).f_inverse()?);
                 scores.matmul(&columns(&y_loadings, count).tr())
             };
-            Ok(LinearMap::around(&weight, &x_mean, &y_mean, device))
+            Ok(AffineMap::around(&weight, &x_mean, &y_mean, device))
         })
         .collect()
 }

@@ -2,17 +2,15 @@
 //! the centred audio embeddings nearest to their centred captions in least squares,
 //! then the mean of the captions is added back.
 
-use dl_torch::{TrainContext, tensor_file::Tensors};
+use dl_torch::TrainContext;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use tch::Tensor;
 
-use super::linear::{CentredPairs, LinearMap};
+use super::affine::{self, AffineMap, CentredPairs};
 use crate::{
+    data::Pairs,
     error::BridgeError,
-    methods::{Method, MethodConfig, Stored},
-    pairs::Pairs,
-    samplers::RowNoise,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
+    register_bridge,
 };
 
 /// It has no settings.
@@ -20,39 +18,26 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct ProcrustesConfig {}
 
-struct Procrustes(LinearMap);
+register_bridge!(ProcrustesConfig);
 
-impl MethodConfig for ProcrustesConfig {
-    fn name(&self) -> &'static str {
-        "procrustes"
-    }
+impl BridgeMethod for ProcrustesConfig {
+    const KIND: &'static str = "procrustes";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Linear;
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        Ok(())
-    }
-
-    fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn fit(
+        &self,
+        pairs: &Pairs,
+        _: &TrainContext<'_>,
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let CentredPairs { x, y, x_mean, y_mean } = CentredPairs::of(&pairs.train);
         let (u, _, v) = x.tr().matmul(&y).f_svd(true, true)?;
         let rotation = u.matmul(&v.tr());
-        Ok(Box::new(Procrustes(LinearMap::around(&rotation, &x_mean, &y_mean, pairs.device))))
+        let map = AffineMap::around(&rotation, &x_mean, &y_mean, pairs.device);
+        Ok(map.fitted(MethodReport::default()))
     }
 
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        Ok(Box::new(Procrustes(LinearMap::load(&mut stored)?)))
-    }
-}
-
-impl Method for Procrustes {
-    fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        Ok(self.0.apply(audio))
-    }
-
-    fn tensors(&self) -> Tensors {
-        self.0.tensors()
-    }
-
-    fn report(&self) -> Value {
-        json!({})
+    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
+        affine::load(stored)
     }
 }

@@ -2,17 +2,22 @@
 //! softmax(cosine / temperature) (DeCap, Li et al. 2023, equation 4; WSAC uses
 //! temperature 1/100). Validation chooses the temperature.
 
+use dl_core::ConfigError;
 use dl_torch::{TrainContext, tensor_file::Tensors};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
+use super::{
+    common::check_all,
+    support::{Support, check_temperature},
+};
 use crate::{
-    error::{BridgeError, check},
-    methods::{Method, MethodConfig, Stored},
-    pairs::Pairs,
-    samplers::RowNoise,
-    scores::{Criterion, Scores, choose},
+    data::Pairs,
+    error::BridgeError,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
+    noise::RowNoise,
+    register_bridge,
+    scores::{Criterion, choose},
 };
 
 /// Which temperatures to try.
@@ -34,65 +39,54 @@ impl Default for ProjectionConfig {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Report {
-    temperature: f64,
-    /// Every temperature tried, with its validation scores.
-    tried: Vec<(f64, Scores)>,
-}
-
 struct Projection {
-    support: Tensor,
-    report: Report,
+    support: Support,
+    temperature: f64,
+    report: MethodReport,
 }
 
-impl MethodConfig for ProjectionConfig {
-    fn name(&self) -> &'static str {
-        "projection"
+register_bridge!(ProjectionConfig);
+
+impl BridgeMethod for ProjectionConfig {
+    const KIND: &'static str = "projection";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Decoding;
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        check_all("temperatures", &self.temperatures, check_temperature, "above 0")
     }
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        check(!self.temperatures.is_empty(), "temperatures", "[]", "a list of at least one")?;
-        self.temperatures.iter().try_for_each(|&t| check_temperature("temperatures", t))
+    fn fit(
+        &self,
+        pairs: &Pairs,
+        _: &TrainContext<'_>,
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
+        let support = Support::of(pairs);
+        let split = &pairs.validation;
+        let temperatures = &self.temperatures;
+        let candidates = temperatures.iter().map(|&t| Ok(support.project(&split.audio, t)));
+        let (best, scores) = choose(self.select, split, split, candidates)?;
+        let report = MethodReport::choice(temperatures, scores, best);
+        Ok(Box::new(Projection { support, temperature: temperatures[best], report }))
     }
 
-    fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let support = pairs.train.text.shallow_clone();
-        let audio = &pairs.validation.audio;
-        let candidates = self.temperatures.iter().map(|&t| Ok(project(audio, &support, t)));
-        let (best, scores) = choose(self.select, &pairs.validation, &pairs.validation, candidates)?;
-        let tried = self.temperatures.iter().copied().zip(scores).collect();
-        let report = Report { temperature: self.temperatures[best], tried };
-        Ok(Box::new(Projection { support, report }))
-    }
-
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let support = stored.take("support", &[-1, stored.dim as i64])?;
-        Ok(Box::new(Projection { support, report: stored.report()? }))
+    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
+        let support = Support::load(&mut stored)?;
+        let temperature = stored.chosen()?;
+        Ok(Box::new(Projection { support, temperature, report: stored.report }))
     }
 }
 
-impl Method for Projection {
+impl FittedMethod for Projection {
     fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        Ok(project(audio, &self.support, self.report.temperature))
+        Ok(self.support.project(audio, self.temperature))
     }
 
     fn tensors(&self) -> Tensors {
-        Tensors::from([("support".to_owned(), self.support.shallow_clone())])
+        self.support.tensors()
     }
 
-    fn report(&self) -> Value {
-        json!(self.report)
+    fn report(&self) -> MethodReport {
+        self.report.clone()
     }
-}
-
-pub(crate) fn check_temperature(field: &'static str, value: f64) -> Result<(), BridgeError> {
-    check(value > 0.0 && value.is_finite(), field, value, "above 0")
-}
-
-/// Unit rows `[rows, dim]` to weighted means of unit support rows
-/// `[captions, dim]`: `[rows, dim]`, not normalised.
-pub(crate) fn project(rows: &Tensor, support: &Tensor, temperature: f64) -> Tensor {
-    let cosines = rows.matmul(&support.tr());
-    (cosines / temperature).softmax(-1, Kind::Float).matmul(support)
 }

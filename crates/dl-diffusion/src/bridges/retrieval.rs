@@ -7,18 +7,23 @@
 //! differently: the encoder's own similarity generalises to unheard sources, the
 //! bridge has seen the gap. No published captioning system lets both vote.
 
+use dl_core::{ConfigError, Under, fault::check};
 use dl_torch::{TrainContext, layers::l2_normalise, tensor_file::Tensors};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tch::Tensor;
 
+use super::{
+    common::check_all,
+    support::{Support, check_temperature},
+};
 use crate::{
-    bridges::projection::{check_temperature, project},
-    error::{BridgeError, check},
-    methods::{BridgeConfig, Inner, Method, MethodConfig, Stored},
-    pairs::Pairs,
-    samplers::RowNoise,
-    scores::{Criterion, Scores, choose},
+    config::BridgeConfig,
+    data::Pairs,
+    error::BridgeError,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored, inner_tensors},
+    noise::RowNoise,
+    register_bridge,
+    scores::{Criterion, choose},
 };
 
 /// Which bridge, and how the captions are weighed.
@@ -26,7 +31,7 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 pub struct RetrievalConfig {
     /// The bridge whose rows vote. It must not move the captions.
-    pub of: Box<BridgeConfig>,
+    pub of: BridgeConfig,
     /// Candidate temperatures, each above 0.
     pub temperatures: Vec<f64>,
     /// Candidate shares of the audio embedding's vote, in [0, 1].
@@ -38,7 +43,7 @@ pub struct RetrievalConfig {
 impl Default for RetrievalConfig {
     fn default() -> Self {
         Self {
-            of: Box::default(),
+            of: BridgeConfig::default(),
             temperatures: vec![0.01, 0.02, 0.035, 0.05],
             audio_shares: vec![0.0, 0.5, 0.75],
             select: Criterion::default(),
@@ -53,105 +58,102 @@ struct Vote {
     audio_share: f64,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Report {
-    /// `None` where validation found the bridge better without any vote.
-    chosen: Option<Vote>,
-    /// Everything tried, with its validation scores.
-    tried: Vec<(Option<Vote>, Scores)>,
-    of: Value,
-}
-
 struct Retrieval {
-    inner: Box<dyn Method>,
-    /// Training captions, unit rows `[captions, dim]`.
-    support: Tensor,
-    report: Report,
+    inner: Box<dyn FittedMethod>,
+    support: Support,
+    /// `None` where validation found the bridge better without any vote.
+    vote: Option<Vote>,
+    report: MethodReport,
 }
 
-impl MethodConfig for RetrievalConfig {
-    fn name(&self) -> &'static str {
-        "retrieval"
-    }
+register_bridge!(RetrievalConfig);
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        self.of.validate()?;
-        let kind = self.of.name();
+impl BridgeMethod for RetrievalConfig {
+    const KIND: &'static str = "retrieval";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Refinement;
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.of.validate().under("of")?;
         let range = "a method that leaves captions where they are: in a space of its own the \
                      audio embedding has no vote";
-        check(!self.of.moves_text(), "of", kind, range)?;
-        check(!self.temperatures.is_empty(), "temperatures", "[]", "a list of at least one")?;
-        self.temperatures.iter().try_for_each(|&t| check_temperature("temperatures", t))?;
-        check(!self.audio_shares.is_empty(), "audio_shares", "[]", "a list of at least one")?;
-        self.audio_shares
-            .iter()
-            .try_for_each(|&s| check((0.0..=1.0).contains(&s), "audio_shares", s, "in [0, 1]"))
+        check(!self.of.moves_text(), "of.kind", self.of.name(), range)?;
+        check_all("temperatures", &self.temperatures, check_temperature, "above 0")?;
+        check_all("audio_shares", &self.audio_shares, |s| (0.0..=1.0).contains(&s), "in [0, 1]")
+    }
+
+    fn version(&self) -> String {
+        format!("{} {} of {}", Self::KIND, Self::VERSION, self.of.method_version())
+    }
+
+    fn bridges_text(&self) -> bool {
+        self.of.bridges_text()
     }
 
     fn fit(
         &self,
         pairs: &Pairs,
         context: &TrainContext<'_>,
-    ) -> Result<Box<dyn Method>, BridgeError> {
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let inner = self.of.fit_method(pairs, context)?;
         let split = &pairs.validation;
         let noise = RowNoise { seed: context.seed, items: &split.items };
         let rows = l2_normalise(&tch::no_grad(|| inner.apply(&split.audio, noise))?);
-        let support = pairs.train.text.shallow_clone();
+        let support = Support::of(pairs);
         let mut votes = vec![None];
         for &temperature in &self.temperatures {
-            votes.extend(
-                self.audio_shares
-                    .iter()
-                    .map(|&audio_share| Some(Vote { temperature, audio_share })),
-            );
+            let shares = self.audio_shares.iter();
+            votes.extend(shares.map(|&audio_share| Some(Vote { temperature, audio_share })));
         }
-        let candidates = votes.iter().map(|vote| {
-            Ok(match vote {
-                Some(vote) => vote.apply(&rows, &split.audio, &support),
-                None => rows.shallow_clone(),
-            })
-        });
+        let candidates = votes.iter().map(|vote| Ok(cast(*vote, &rows, &split.audio, &support)));
         let (best, scores) = choose(self.select, split, split, candidates)?;
-        let chosen = votes[best];
-        let tried = votes.into_iter().zip(scores).collect();
-        let report = Report { chosen, tried, of: inner.report() };
-        Ok(Box::new(Retrieval { inner, support, report }))
+        let report = MethodReport {
+            of: Some(Box::new(inner.report())),
+            ..MethodReport::choice(&votes, scores, best)
+        };
+        Ok(Box::new(Retrieval { inner, support, vote: votes[best], report }))
     }
 
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let report: Report = stored.report()?;
-        let support = stored.take("support", &[-1, stored.dim as i64])?;
-        let inner = self.of.load_method(Inner::stored(stored, report.of.clone()))?;
-        Ok(Box::new(Retrieval { inner, support, report }))
-    }
-}
-
-impl Vote {
-    /// Unit rows of bridge and audio `[rows, dim]` over unit captions
-    /// `[captions, dim]`: `[rows, dim]`, not normalised.
-    fn apply(self, bridged: &Tensor, audio: &Tensor, support: &Tensor) -> Tensor {
-        let query = bridged * (1.0 - self.audio_share) + audio * self.audio_share;
-        project(&query, support, self.temperature)
+    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
+        let vote = stored.chosen()?;
+        let support = Support::load(&mut stored)?;
+        let report = stored.report.clone();
+        let inner = self.of.load_method(stored.inner())?;
+        Ok(Box::new(Retrieval { inner, support, vote, report }))
     }
 }
 
-impl Method for Retrieval {
+/// Unit rows of bridge and audio `[rows, dim]` after the vote: `[rows, dim]`, not
+/// normalised.
+fn cast(vote: Option<Vote>, bridged: &Tensor, audio: &Tensor, support: &Support) -> Tensor {
+    let Some(Vote { temperature, audio_share }) = vote else { return bridged.shallow_clone() };
+    let query = bridged * (1.0 - audio_share) + audio * audio_share;
+    support.project(&query, temperature)
+}
+
+impl FittedMethod for Retrieval {
     fn apply(&self, audio: &Tensor, noise: RowNoise<'_>) -> Result<Tensor, BridgeError> {
         let rows = l2_normalise(&self.inner.apply(audio, noise)?);
-        Ok(match self.report.chosen {
-            Some(vote) => vote.apply(&rows, audio, &self.support),
-            None => rows,
-        })
+        Ok(cast(self.vote, &rows, audio, &self.support))
+    }
+
+    /// The caption's own embedding votes where that of the audio does.
+    fn text_through(
+        &self,
+        text: &Tensor,
+        noise: RowNoise<'_>,
+    ) -> Option<Result<Tensor, BridgeError>> {
+        let rows = self.inner.text_through(text, noise)?;
+        Some(rows.map(|rows| cast(self.vote, &l2_normalise(&rows), text, &self.support)))
     }
 
     fn tensors(&self) -> Tensors {
-        let mut tensors = Inner::tensors(self.inner.as_ref());
-        tensors.insert("support".into(), self.support.shallow_clone());
+        let mut tensors = inner_tensors(self.inner.as_ref());
+        tensors.extend(self.support.tensors());
         tensors
     }
 
-    fn report(&self) -> Value {
-        json!(self.report)
+    fn report(&self) -> MethodReport {
+        self.report.clone()
     }
 }

@@ -2,18 +2,21 @@
 //! f64 on the CPU: W = (X'X + lambda tr(X'X)/D I)^-1 X'Y over centred pairs. Validation
 //! chooses lambda.
 
-use dl_torch::{TrainContext, tensor_file::Tensors};
+use dl_core::ConfigError;
+use dl_torch::TrainContext;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-use super::linear::{CentredPairs, LinearMap};
+use super::{
+    affine::{self, AffineMap, CentredPairs},
+    common::check_all,
+};
 use crate::{
-    error::{BridgeError, check},
-    methods::{Method, MethodConfig, Stored},
-    pairs::Pairs,
-    samplers::RowNoise,
-    scores::{Criterion, Scores, choose},
+    data::Pairs,
+    error::BridgeError,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored},
+    register_bridge,
+    scores::{Criterion, choose},
 };
 
 /// Which penalties to try.
@@ -35,65 +38,40 @@ impl Default for RidgeConfig {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Report {
-    lambda: f64,
-    /// Every lambda tried, with its validation scores.
-    tried: Vec<(f64, Scores)>,
-}
+register_bridge!(RidgeConfig);
 
-struct Ridge {
-    map: LinearMap,
-    report: Report,
-}
+impl BridgeMethod for RidgeConfig {
+    const KIND: &'static str = "ridge";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Linear;
 
-impl MethodConfig for RidgeConfig {
-    fn name(&self) -> &'static str {
-        "ridge"
+    fn validate(&self) -> Result<(), ConfigError> {
+        check_all("lambdas", &self.lambdas, |x| x > 0.0 && x.is_finite(), "above 0")
     }
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        check(!self.lambdas.is_empty(), "lambdas", "[]", "a list of at least one")?;
-        let good = |x: f64| x > 0.0 && x.is_finite();
-        self.lambdas.iter().try_for_each(|&x| check(good(x), "lambdas", x, "above 0"))
-    }
-
-    fn fit(&self, pairs: &Pairs, _: &TrainContext<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn fit(
+        &self,
+        pairs: &Pairs,
+        _: &TrainContext<'_>,
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let train = CentredPairs::of(&pairs.train);
         let lambdas = self.lambdas.iter();
         let mut maps = lambdas
             .map(|&lambda| solve(&train, lambda, pairs.device))
             .collect::<Result<Vec<_>, _>>()?;
-        let audio = &pairs.validation.audio;
-        let candidates = maps.iter().map(|map| Ok(map.apply(audio)));
-        let (best, scores) = choose(self.select, &pairs.validation, &pairs.validation, candidates)?;
-        let tried = self.lambdas.iter().copied().zip(scores).collect();
-        Ok(Box::new(Ridge {
-            map: maps.swap_remove(best),
-            report: Report { lambda: self.lambdas[best], tried },
-        }))
+        let split = &pairs.validation;
+        let candidates = maps.iter().map(|map| Ok(map.apply(&split.audio)));
+        let (best, scores) = choose(self.select, split, split, candidates)?;
+        let report = MethodReport::choice(&self.lambdas, scores, best);
+        Ok(maps.swap_remove(best).fitted(report))
     }
 
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        Ok(Box::new(Ridge { map: LinearMap::load(&mut stored)?, report: stored.report()? }))
+    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
+        affine::load(stored)
     }
 }
 
-impl Method for Ridge {
-    fn apply(&self, audio: &Tensor, _: RowNoise<'_>) -> Result<Tensor, BridgeError> {
-        Ok(self.map.apply(audio))
-    }
-
-    fn tensors(&self) -> Tensors {
-        self.map.tensors()
-    }
-
-    fn report(&self) -> Value {
-        json!(self.report)
-    }
-}
-
-fn solve(pairs: &CentredPairs, lambda: f64, device: Device) -> Result<LinearMap, BridgeError> {
+fn solve(pairs: &CentredPairs, lambda: f64, device: Device) -> Result<AffineMap, BridgeError> {
     let CentredPairs { x, y, x_mean, y_mean } = pairs;
     let gram = x.tr().matmul(x);
     let dim = gram.size()[0];
@@ -102,5 +80,5 @@ fn solve(pairs: &CentredPairs, lambda: f64, device: Device) -> Result<LinearMap,
     let gram = gram + Tensor::eye(dim, (Kind::Double, Device::Cpu)) * penalty;
     let factor = gram.f_linalg_cholesky(false)?;
     let weight = x.tr().matmul(y).f_cholesky_solve(&factor, false)?;
-    Ok(LinearMap::around(&weight, x_mean, y_mean, device))
+    Ok(AffineMap::around(&weight, x_mean, y_mean, device))
 }

@@ -1,21 +1,23 @@
 //! SEED's recipe (Interspeech 2025, arXiv 2505.16798, and its public code) on audio
 //! and text: a noised audio embedding and a noised text embedding are both
 //! reconstructed to the text embedding, L1, no topology loss, constant learning
-//! rate, no clipping, one denoising step from one fixed level. In SEED one clean
+//! rate, no clipping, one denoising step from one fixed timestep. In SEED one clean
 //! and three corrupted copies share a target; here there is one of each.
 
+use dl_core::{ConfigError, Under, fault::check};
 use dl_torch::{TrainConfig, TrainContext, optim::AdamWConfig, train::RateSchedule};
 use serde::{Deserialize, Serialize};
 
+use super::{common::default_training, diffusion_link::DiffusionLinkConfig};
 use crate::{
-    bridges::diffusion_link::{DiffusionLinkConfig, default_training},
+    data::Pairs,
     error::BridgeError,
     loss::{Distance, LossConfig, TopologyConfig},
-    methods::{Method, MethodConfig, Stored},
+    method::{BridgeMethod, Family, FittedMethod, Stored},
     network::NetworkConfig,
-    pairs::Pairs,
     process::Prediction,
-    samplers::SamplerConfig,
+    register_bridge,
+    samplers::OneStep,
     schedule::{ScheduleConfig, ScheduleKind},
     scores::Criterion,
     space::Scale,
@@ -29,7 +31,7 @@ pub struct SeedStyleConfig {
     pub network: NetworkConfig,
     /// Length, batches and rates.
     pub train: TrainConfig,
-    /// The noise level that embeddings are taken to and denoised from.
+    /// The timestep t* that embeddings are taken to and denoised from.
     pub level: usize,
 }
 
@@ -56,7 +58,7 @@ impl SeedStyleConfig {
         DiffusionLinkConfig {
             network: self.network.clone(),
             train: self.train.clone(),
-            candidates: vec![SamplerConfig::OneStep { level: self.level }],
+            candidates: vec![OneStep { level: self.level }.into()],
             // Said in full, so that new defaults of Diffusion-Link leave SEED's recipe be.
             schedule: ScheduleConfig { kind: ScheduleKind::ScaledLinear, ..Default::default() },
             prediction: Prediction::X0,
@@ -75,24 +77,37 @@ impl SeedStyleConfig {
     }
 }
 
-impl MethodConfig for SeedStyleConfig {
-    fn name(&self) -> &'static str {
-        "seed_style"
+register_bridge!(SeedStyleConfig);
+
+impl BridgeMethod for SeedStyleConfig {
+    const KIND: &'static str = "seed_style";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Diffusion;
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        let last = ScheduleConfig::default().levels - 1;
+        check(self.level <= last, "level", self.level, format!("at most {last}"))?;
+        self.network.validate().under("network")?;
+        self.train.validate().under("train")
     }
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        self.as_link().validate()
+    fn version(&self) -> String {
+        format!("{} {} of {}", Self::KIND, Self::VERSION, self.as_link().version())
+    }
+
+    fn bridges_text(&self) -> bool {
+        true
     }
 
     fn fit(
         &self,
         pairs: &Pairs,
         context: &TrainContext<'_>,
-    ) -> Result<Box<dyn Method>, BridgeError> {
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         self.as_link().fit(pairs, context)
     }
 
-    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
+    fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         self.as_link().load(stored)
     }
 }

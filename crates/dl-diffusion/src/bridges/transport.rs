@@ -10,18 +10,21 @@
 //! fitted out of fold: each half of the training clips through a bridge that was
 //! fitted on the other half. Validation chooses the strength.
 
-use dl_core::Fingerprint;
+use dl_core::{ConfigError, Under, fault::check};
 use dl_torch::{TrainContext, layers::l2_normalise, tensor_file::Tensors};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
+use super::common::check_all;
 use crate::{
-    error::{BridgeError, check},
-    methods::{BridgeConfig, Inner, Method, MethodConfig, Stored},
-    pairs::Pairs,
-    samplers::RowNoise,
-    scores::{Criterion, Scores, choose, covariance, mean, symmetric_power},
+    config::BridgeConfig,
+    data::Pairs,
+    error::BridgeError,
+    method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored, inner_tensors},
+    moments::{covariance, mean, symmetric_power},
+    noise::RowNoise,
+    register_bridge,
+    scores::{Criterion, choose},
 };
 
 /// Which bridge, and how far its rows are moved.
@@ -29,7 +32,7 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 pub struct TransportConfig {
     /// The bridge whose rows are moved.
-    pub of: Box<BridgeConfig>,
+    pub of: BridgeConfig,
     /// Candidate strengths in [0, 1]: 0 leaves the rows, 1 is the whole transport.
     pub strengths: Vec<f64>,
     /// Share of the mean variance that is added to every variance of the bridged
@@ -42,20 +45,12 @@ pub struct TransportConfig {
 impl Default for TransportConfig {
     fn default() -> Self {
         Self {
-            of: Box::default(),
+            of: BridgeConfig::default(),
             strengths: vec![0.0, 0.25, 0.5, 0.75, 1.0],
             shrinkage: 0.01,
             select: Criterion::default(),
         }
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct Report {
-    strength: f64,
-    /// Every strength tried, with its validation scores.
-    tried: Vec<(f64, Scores)>,
-    of: Value,
 }
 
 /// A map of rows around a centre, in f32.
@@ -67,28 +62,35 @@ struct Map {
 }
 
 struct Transport {
-    inner: Box<dyn Method>,
+    inner: Box<dyn FittedMethod>,
     map: Map,
-    report: Report,
+    report: MethodReport,
 }
 
-impl MethodConfig for TransportConfig {
-    fn name(&self) -> &'static str {
-        "transport"
-    }
+register_bridge!(TransportConfig);
 
-    fn validate(&self) -> Result<(), BridgeError> {
-        self.of.validate()?;
-        check(!self.strengths.is_empty(), "strengths", "[]", "a list of at least one")?;
-        for &strength in &self.strengths {
-            check((0.0..=1.0).contains(&strength), "strengths", strength, "in [0, 1]")?;
-        }
+impl BridgeMethod for TransportConfig {
+    const KIND: &'static str = "transport";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Refinement;
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.of.validate().under("of")?;
+        check_all("strengths", &self.strengths, |s| (0.0..=1.0).contains(&s), "in [0, 1]")?;
         let shrinkage = self.shrinkage;
         check(shrinkage > 0.0 && shrinkage.is_finite(), "shrinkage", shrinkage, "above 0")
     }
 
+    fn version(&self) -> String {
+        format!("{} {} of {}", Self::KIND, Self::VERSION, self.of.method_version())
+    }
+
     fn moves_text(&self) -> bool {
         self.of.moves_text()
+    }
+
+    fn bridges_text(&self) -> bool {
+        self.of.bridges_text()
     }
 
     fn decoder_noise(&self) -> Option<f64> {
@@ -99,18 +101,15 @@ impl MethodConfig for TransportConfig {
         &self,
         pairs: &Pairs,
         context: &TrainContext<'_>,
-    ) -> Result<Box<dyn Method>, BridgeError> {
+    ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         // The halves first: pairs too few for them are refused before the long fit.
         let mut halves = Vec::new();
         let mut checkpoints = Vec::new();
         for parity in [0, 1] {
             let (half, left_out) = pairs.half(parity);
-            let suffix = format!("half-{parity}");
-            let context = TrainContext {
-                checkpoint: context.checkpoint.as_ref().map(|path| path.with_extension(&suffix)),
-                key: Fingerprint::combine([&context.key, &Fingerprint::of(&suffix)]),
-                ..*context
-            };
+            let mut context = context.clone();
+            context.checkpoint =
+                context.checkpoint.map(|path| path.with_extension(format!("half-{parity}")));
             let bridge = self.of.fit_method(&half, &context)?;
             let noise = RowNoise { seed: context.seed, items: &left_out.items };
             halves.push(tch::no_grad(|| bridge.apply(&left_out.audio, noise))?);
@@ -120,7 +119,7 @@ impl MethodConfig for TransportConfig {
         let held_out = l2_normalise(&Tensor::cat(&halves, 0));
         let wanted = covariance(&exact(&inner.text(&pairs.train.text)));
         let map = |strength| Map::fit(&held_out, &wanted, strength, self.shrinkage);
-        let maps = self.strengths.iter().map(|&s| map(s)).collect::<Result<Vec<_>, _>>()?;
+        let mut maps = self.strengths.iter().map(|&s| map(s)).collect::<Result<Vec<_>, _>>()?;
 
         let split = &pairs.validation;
         let noise = RowNoise { seed: context.seed, items: &split.items };
@@ -128,29 +127,29 @@ impl MethodConfig for TransportConfig {
         let target = split.with_text(l2_normalise(&inner.text(&split.text)));
         let candidates = maps.iter().map(|map| Ok(map.apply(&rows)));
         let (best, scores) = choose(self.select, split, &target, candidates)?;
-        let strength = self.strengths[best];
-        let tried = self.strengths.iter().copied().zip(scores).collect();
-        let report = Report { strength, tried, of: inner.report() };
-        let map = map(strength)?;
+        let report = MethodReport {
+            of: Some(Box::new(inner.report())),
+            ..MethodReport::choice(&self.strengths, scores, best)
+        };
         for checkpoint in checkpoints {
             // Only the caller's own checkpoint is known to it. One that cannot be removed
             // harms nothing.
             let _ = std::fs::remove_file(checkpoint);
         }
-        Ok(Box::new(Transport { map, inner, report }))
+        Ok(Box::new(Transport { map: maps.swap_remove(best), inner, report }))
     }
 
-    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn Method>, BridgeError> {
-        let report: Report = stored.report()?;
+    fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let dim = stored.dim as i64;
         let centre = stored.take("centre", &[dim])?;
         let map = Map { centre, matrix: stored.take("matrix", &[dim, dim])? };
-        let inner = self.of.load_method(Inner::stored(stored, report.of.clone()))?;
+        let report = stored.report.clone();
+        let inner = self.of.load_method(stored.inner())?;
         Ok(Box::new(Transport { inner, map, report }))
     }
 }
 
-impl Method for Transport {
+impl FittedMethod for Transport {
     fn apply(&self, audio: &Tensor, noise: RowNoise<'_>) -> Result<Tensor, BridgeError> {
         Ok(self.map.apply(&l2_normalise(&self.inner.apply(audio, noise)?)))
     }
@@ -163,15 +162,24 @@ impl Method for Transport {
         self.inner.decoder_text(text, noise)
     }
 
+    fn text_through(
+        &self,
+        text: &Tensor,
+        noise: RowNoise<'_>,
+    ) -> Option<Result<Tensor, BridgeError>> {
+        let rows = self.inner.text_through(text, noise)?;
+        Some(rows.map(|rows| self.map.apply(&l2_normalise(&rows))))
+    }
+
     fn tensors(&self) -> Tensors {
-        let mut tensors = Inner::tensors(self.inner.as_ref());
+        let mut tensors = inner_tensors(self.inner.as_ref());
         tensors.insert("centre".into(), self.map.centre.shallow_clone());
         tensors.insert("matrix".into(), self.map.matrix.shallow_clone());
         tensors
     }
 
-    fn report(&self) -> Value {
-        json!(self.report)
+    fn report(&self) -> MethodReport {
+        self.report.clone()
     }
 }
 

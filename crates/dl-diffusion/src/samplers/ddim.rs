@@ -1,12 +1,64 @@
 //! DDIM (Song et al. 2021, equations 12 and 16) over a respaced process.
 
+use dl_core::{ConfigError, fault::check};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::Denoiser;
-use crate::process::Process;
+use super::sampler::{Denoiser, Sampler, check_span, noised};
+use crate::{error::BridgeError, process::Process, register_sampler};
+
+/// DDIM from t* in equal strides.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ddim {
+    /// t*.
+    pub level: usize,
+    /// Network calls, in `1..=level + 1`.
+    pub steps: usize,
+    /// Share of fresh noise at each step, in [0, 1]; 0 is deterministic.
+    #[serde(default)]
+    pub eta: f64,
+}
+
+register_sampler!(Ddim);
+
+impl Sampler for Ddim {
+    const KIND: &'static str = "ddim";
+
+    fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
+        check_span(self.level, self.steps, timesteps)?;
+        check((0.0..=1.0).contains(&self.eta), "eta", self.eta, "in [0, 1]")
+    }
+
+    fn sample(
+        &self,
+        denoiser: &Denoiser<'_>,
+        start: &Tensor,
+        noise: &dyn Fn(u64) -> Tensor,
+    ) -> Result<Tensor, BridgeError> {
+        self.denoise(denoiser, noised(denoiser, start, self.level, &noise(0))?, noise)
+    }
+}
+
+impl Ddim {
+    /// Denoises rows that stand at t* already: as [`Sampler::sample`] without its first
+    /// half. Draw k of `noise` is that of the k-th step.
+    ///
+    /// # Errors
+    /// [`BridgeError::Config`] when the sampler does not fit the process.
+    pub fn denoise(
+        &self,
+        denoiser: &Denoiser<'_>,
+        x_t: Tensor,
+        noise: &dyn Fn(u64) -> Tensor,
+    ) -> Result<Tensor, BridgeError> {
+        let kept = denoiser.process.respaced(self.level, self.steps)?;
+        Ok(denoise(&kept, denoiser, x_t, self.eta, noise))
+    }
+}
 
 /// From x at the last step of `kept` down to clean.
-pub(super) fn denoise(
+fn denoise(
     kept: &Process,
     denoiser: &Denoiser<'_>,
     mut x: Tensor,

@@ -2,13 +2,46 @@
 //! x is drawn from the posterior q(x_s | x_t, x_0) at the predicted x_0, whose variance
 //! is (1 - alpha_bar_s) / (1 - alpha_bar_t) beta with beta = 1 - alpha_bar_t / alpha_bar_s.
 
+use dl_core::ConfigError;
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::Denoiser;
-use crate::process::Process;
+use super::sampler::{Denoiser, Sampler, check_span, noised};
+use crate::{error::BridgeError, process::Process, register_sampler};
+
+/// Ancestral sampling over the kept timesteps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ddpm {
+    /// t*.
+    pub level: usize,
+    /// Network calls, in `1..=level + 1`.
+    pub steps: usize,
+}
+
+register_sampler!(Ddpm);
+
+impl Sampler for Ddpm {
+    const KIND: &'static str = "ddpm";
+
+    fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
+        check_span(self.level, self.steps, timesteps)
+    }
+
+    fn sample(
+        &self,
+        denoiser: &Denoiser<'_>,
+        start: &Tensor,
+        noise: &dyn Fn(u64) -> Tensor,
+    ) -> Result<Tensor, BridgeError> {
+        let x_t = noised(denoiser, start, self.level, &noise(0))?;
+        let kept = denoiser.process.respaced(self.level, self.steps)?;
+        Ok(denoise(&kept, denoiser, x_t, noise))
+    }
+}
 
 /// From x at the last step of `kept` down to clean.
-pub(super) fn denoise(
+fn denoise(
     kept: &Process,
     denoiser: &Denoiser<'_>,
     mut x: Tensor,

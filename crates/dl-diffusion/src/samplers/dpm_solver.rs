@@ -6,13 +6,46 @@
 //! The first step has no step before it and is of first order; the last goes to clean
 //! data, where h is infinite and a first-order step is x_0 itself.
 
+use dl_core::ConfigError;
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::Denoiser;
-use crate::process::Process;
+use super::sampler::{Denoiser, Sampler, check_span, noised};
+use crate::{error::BridgeError, process::Process, register_sampler};
+
+/// DPM-Solver++ (2M) from t* in equal strides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DpmSolverPp2m {
+    /// t*.
+    pub level: usize,
+    /// Network calls, in `1..=level + 1`.
+    pub steps: usize,
+}
+
+register_sampler!(DpmSolverPp2m);
+
+impl Sampler for DpmSolverPp2m {
+    const KIND: &'static str = "dpm_solver_pp_2m";
+
+    fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
+        check_span(self.level, self.steps, timesteps)
+    }
+
+    fn sample(
+        &self,
+        denoiser: &Denoiser<'_>,
+        start: &Tensor,
+        noise: &dyn Fn(u64) -> Tensor,
+    ) -> Result<Tensor, BridgeError> {
+        let x_t = noised(denoiser, start, self.level, &noise(0))?;
+        let kept = denoiser.process.respaced(self.level, self.steps)?;
+        Ok(denoise(&kept, denoiser, x_t))
+    }
+}
 
 /// From x at the last step of `kept` down to clean.
-pub(super) fn denoise(kept: &Process, denoiser: &Denoiser<'_>, mut x: Tensor) -> Tensor {
+fn denoise(kept: &Process, denoiser: &Denoiser<'_>, mut x: Tensor) -> Tensor {
     let lambda = |step: usize| {
         let (signal, spread) = kept.factors(step);
         (signal / spread).ln()

@@ -1,15 +1,16 @@
 //! Two cones: audio and text share a latent, each through its own map, each with
 //! its own offset and its own noise.
 
-use dl_core::{EmbeddingSet, Fingerprint, Provenance, Silent, noise::Noise};
+#![allow(dead_code)] // Every test takes what it needs.
+
+use dl_core::{EmbeddingSet, Provenance, noise::Noise};
 use dl_torch::TrainContext;
 use ndarray::Array2;
-use tch::Device;
 
 pub(crate) const DIM: usize = 24;
 const LATENT: usize = 6;
 
-fn normal(stream: &str, rows: usize, columns: usize) -> Array2<f32> {
+pub(crate) fn normal(stream: &str, rows: usize, columns: usize) -> Array2<f32> {
     let items: Vec<u64> = (0..rows as u64).collect();
     let values = Noise::new(1, stream).normal_rows(&items, 0, columns);
     Array2::from_shape_vec((rows, columns), values).expect("as many values")
@@ -45,12 +46,7 @@ pub(crate) fn set(split: &str, clips: usize, captions: usize) -> EmbeddingSet {
 }
 
 pub(crate) fn context(seed: u64) -> TrainContext<'static> {
-    TrainContext {
-        task: "toy bridge",
-        seed,
-        device: Device::Cpu,
-        checkpoint: None,
-        key: Fingerprint::of(&"toy"),
-        progress: &Silent,
-    }
+    // Tests run side by side, each on one thread of libtorch.
+    tch::set_num_threads(1);
+    TrainContext::new(seed).named("toy bridge")
 }

@@ -2,10 +2,14 @@
 //! (`ClapConfig`, `ClapAudioConfig`, `ClapTextConfig`; keys that the file leaves
 //! out have that library's defaults, those of `laion/clap-htsat-unfused`).
 
+use dl_core::{ConfigError, Under, fault::check};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
-use crate::{EncoderError, error::check, transformer::TransformerConfig};
+use crate::transformer::TransformerConfig;
+
+/// `torch.nn.LayerNorm`'s default: what everything outside of HTSAT's blocks has.
+pub(crate) const LAYER_NORM_EPSILON: f64 = 1e-5;
 
 /// Both towers and the space they share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -187,17 +191,17 @@ impl ModelConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`EncoderError::Config`] for the first one out of range.
-    pub fn validate(&self) -> Result<(), EncoderError> {
+    /// [`ConfigError`] for the first one out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         check(self.projection_dim > 1, "projection_dim", self.projection_dim, "at least 2")?;
-        self.text_config.transformer.validate()?;
-        self.audio_config.validate()
+        self.text_config.transformer.validate().under("text_config")?;
+        self.audio_config.validate().under("audio_config")
     }
 }
 
 impl AudioConfig {
-    fn validate(&self) -> Result<(), EncoderError> {
-        let positive = |field, value: i64| check(value > 0, field, value, "at least 1");
+    fn validate(&self) -> Result<(), ConfigError> {
+        let positive = |field: &str, value: i64| check(value > 0, field, value, "at least 1");
         positive("window_size", self.window_size)?;
         positive("num_mel_bins", self.num_mel_bins)?;
         positive("patch_stride", self.patch_stride)?;
@@ -243,7 +247,8 @@ impl AudioConfig {
             self.hidden_size,
             "patch_embeds_hidden_size times 2^(stages - 1)",
         )?;
-        let built = |good, field, value: String| check(good, field, value, "what this model has");
+        let built =
+            |good, field: &str, value: String| check(good, field, value, "what this model has");
         let channels = self.patch_embed_input_channels;
         check(channels == 1, "patch_embed_input_channels", channels, "1")?;
         built(self.flatten_patch_embeds, "flatten_patch_embeds", "false".into())?;

@@ -10,13 +10,10 @@ use dl_torch::{
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    config::{Activation, AudioConfig},
+    config::{Activation, AudioConfig, LAYER_NORM_EPSILON},
     patches::{BatchNorm, PatchEmbed},
     window::{WindowAttention, Windows},
 };
-
-/// `torch.nn.LayerNorm`'s default: what everything outside of the blocks has.
-pub(crate) const LAYER_NORM_EPSILON: f64 = 1e-5;
 
 /// One transformer block.
 struct Block {

@@ -5,7 +5,7 @@
 //!
 //! The names are those of `laion_clap/clap_module/{model,htsat,feature_fusion}.py`.
 
-use dl_torch::tensor_file::Tensors;
+use dl_torch::{tensor_file::Tensors, weights::unwrapped_name};
 use serde_json::{Value, json};
 
 use crate::EncoderError;
@@ -51,8 +51,8 @@ pub enum Renamed {
 
 /// The name of one tensor.
 pub fn rename(name: &str) -> Renamed {
-    // Training in parallel puts this in front.
-    let name = name.strip_prefix("module.").unwrap_or(name);
+    let name = unwrapped_name(name);
+    let name = name.as_str();
     if name.ends_with(".num_batches_tracked") {
         return Renamed::Unused;
     }
@@ -126,7 +126,7 @@ fn in_text(name: &str) -> Renamed {
 /// Whether these tensors are named as LAION's checkpoints name them.
 pub fn is_laion(tensors: &Tensors) -> bool {
     tensors.keys().any(|name| {
-        let name = name.strip_prefix("module.").unwrap_or(name);
+        let name = unwrapped_name(name);
         name.starts_with("audio_branch.") || name.starts_with("text_branch.")
     })
 }

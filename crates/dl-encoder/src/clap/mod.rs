@@ -4,29 +4,27 @@
 //! publishes them (`laion/clap-htsat-unfused`, `laion/clap-htsat-fused` and their
 //! like) and LAION's original `.pt` files.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use dl_audio::{AudioFeatures, ChunkPolicy, ClapFrontEnd, ClapFrontEndConfig, Crop, Waveform};
-use dl_core::Fingerprint;
+use dl_core::{ConfigError, Fingerprint, fault::check, text};
 use dl_torch::{
     convert,
     tensor_file::Tensors,
-    weights::{WeightMap, read_weights},
+    weights::{WeightMap, read_weights, unwrapped},
 };
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use crate::{
-    AudioEncoder, Encoder, EncoderError, FrontEnd,
-    error::{check, check_finite},
+    AudioEncoder, Encoder, EncoderError, EncoderMethod, FrontEnd,
+    error::{bad, check_finite},
     text::TextTokenizer,
 };
 
 pub mod config;
+mod files;
 mod htsat;
 pub mod laion;
 pub mod network;
@@ -35,6 +33,7 @@ pub mod pretrain;
 mod window;
 
 pub use config::ModelConfig;
+use files::{Files, front_end_json};
 pub use network::Network;
 pub use pretrain::{PretrainConfig, Pretrained, Spectrograms};
 
@@ -42,9 +41,10 @@ pub use pretrain::{PretrainConfig, Pretrained, Spectrograms};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClapConfig {
-    /// A model directory (`config.json`, `preprocessor_config.json`,
-    /// `tokenizer.json` and `model.safetensors` or `pytorch_model.bin`), or a
-    /// LAION checkpoint (`.pt`) with RoBERTa's `tokenizer.json` beside it.
+    /// A model directory (`config.json`, `processor_config.json` or
+    /// `preprocessor_config.json`, `tokenizer.json` and `model.safetensors` or
+    /// `pytorch_model.bin`, whole or in parts with an index), or a LAION checkpoint
+    /// (`.pt`) with RoBERTa's `tokenizer.json` beside it.
     pub path: PathBuf,
     /// Which part of a long clip an unfused model hears.
     pub crop: Crop,
@@ -82,11 +82,29 @@ impl ClapConfig {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`EncoderError::Config`] for the first field out of range.
-    pub fn validate(&self) -> Result<(), EncoderError> {
+    /// [`ConfigError`] for the first field out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         check((3..=512).contains(&self.max_tokens), "max_tokens", self.max_tokens, "3 to 512")?;
         check(self.batch > 0, "batch", self.batch, "at least 1")?;
         check(self.crop != Crop::None, "crop", "none", "first or centre")
+    }
+}
+
+crate::register_encoder!(ClapConfig);
+
+impl EncoderMethod for ClapConfig {
+    const KIND: &'static str = "clap";
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        Self::validate(self)
+    }
+
+    fn fingerprint(&self) -> Result<Fingerprint, EncoderError> {
+        Clap::fingerprint_of(self)
+    }
+
+    fn load(&self, device: Device) -> Result<Box<dyn Encoder>, EncoderError> {
+        Ok(Box::new(Clap::load(self, device)?))
     }
 }
 
@@ -103,74 +121,54 @@ struct Parts {
 
 impl Parts {
     fn read(path: &Path) -> Result<Self, EncoderError> {
-        if path.is_file() { Self::of_laion(path) } else { Self::of_directory(path) }
+        let files = Files::find(path)?;
+        let fingerprint = files.fingerprint()?;
+        match files {
+            Files::Directory { config, front_end, tokenizer, weights } => {
+                let model = ModelConfig::from_json(&text::read(&config)?)
+                    .map_err(|problem| bad(&config, problem))?;
+                let settings =
+                    ClapFrontEndConfig::from_preprocessor_json(front_end_json(&front_end)?)
+                        .map_err(|error| bad(&front_end, error.to_string()))?;
+                let tensors = unwrapped(weights.read()?);
+                let said_in = [config, front_end, weights.head().to_owned()];
+                Ok(Self { model, front_end: settings, tensors, said_in, tokenizer, fingerprint })
+            }
+            Files::Laion { checkpoint, tokenizer } => {
+                Self::of_laion(&checkpoint, tokenizer, fingerprint)
+            }
+        }
     }
 
-    /// A directory as Hugging Face lays it out.
-    fn of_directory(directory: &Path) -> Result<Self, EncoderError> {
-        let weights = ["model.safetensors", "pytorch_model.bin"].map(|name| directory.join(name));
-        let Some(weights) = weights.into_iter().find(|path| path.is_file()) else {
-            let problem = "no model.safetensors and no pytorch_model.bin in it; give a CLAP \
-                           directory as Hugging Face lays it out, or a LAION .pt file";
-            return Err(bad(directory, problem));
-        };
-        let config = directory.join("config.json");
-        let preprocessor = directory.join("preprocessor_config.json");
-        let tokenizer = directory.join("tokenizer.json");
-        let model = ModelConfig::from_json(&read_text(&config)?)
-            .map_err(|problem| bad(&config, problem))?;
-        let front_end = ClapFrontEndConfig::from_preprocessor_json(read_text(&preprocessor)?)
-            .map_err(|error| bad(&preprocessor, error.to_string()))?;
-        let fingerprint = fingerprint_of([&config, &preprocessor, &tokenizer, &weights])?;
-        let tensors = read_weights(&weights)?;
-        let said_in = [config, preprocessor, weights];
-        Ok(Self { model, front_end, tensors, said_in, tokenizer, fingerprint })
-    }
-
-    /// A checkpoint of LAION's own code, which says its shape by its tensors, with
-    /// the tokenizer (RoBERTa's) beside it.
-    fn of_laion(path: &Path) -> Result<Self, EncoderError> {
+    /// A checkpoint of LAION's own code, which says its shape by its tensors.
+    fn of_laion(
+        path: &Path,
+        tokenizer: PathBuf,
+        fingerprint: Fingerprint,
+    ) -> Result<Self, EncoderError> {
         let tensors = read_weights(path)?;
         if !laion::is_laion(&tensors) {
             let problem = "holds no checkpoint of LAION-CLAP; give such a file or a CLAP \
                            directory as Hugging Face lays it out";
             return Err(bad(path, problem));
         }
-        let tensors = laion::to_hugging_face(tensors)?;
-        let shape = laion::LaionShape::of(&tensors)?;
+        let at = |error: EncoderError| match error {
+            EncoderError::Shape { what, expected, found } => {
+                bad(path, format!("{what}: expected {expected}, found {found}"))
+            }
+            other => other,
+        };
+        let tensors = laion::to_hugging_face(tensors).map_err(at)?;
+        let shape = laion::LaionShape::of(&tensors).map_err(at)?;
         let model =
             ModelConfig::try_from(shape.config_json()).map_err(|problem| bad(path, problem))?;
         let front_end = match shape.fused {
             true => ClapFrontEndConfig::fused(),
             false => ClapFrontEndConfig::unfused(),
         };
-        let tokenizer = path.with_file_name("tokenizer.json");
-        if !tokenizer.is_file() {
-            let problem = "is missing: LAION's checkpoints use RoBERTa's tokenizer; put the \
-                           tokenizer.json of roberta-base beside the checkpoint";
-            return Err(bad(&tokenizer, problem));
-        }
-        let fingerprint = fingerprint_of([path, &tokenizer])?;
         let said_in = [(); 3].map(|()| path.to_owned());
         Ok(Self { model, front_end, tensors, said_in, tokenizer, fingerprint })
     }
-}
-
-fn bad(path: &Path, problem: impl Into<String>) -> EncoderError {
-    EncoderError::Model { path: path.into(), problem: problem.into() }
-}
-
-fn fingerprint_of<const N: usize>(paths: [&Path; N]) -> Result<Fingerprint, EncoderError> {
-    let of = |path: &Path| {
-        Fingerprint::of_file(path)
-            .map_err(|source| EncoderError::Io { path: path.to_owned(), source })
-    };
-    let parts = paths.into_iter().map(of).collect::<Result<Vec<_>, _>>()?;
-    Ok(Fingerprint::combine(&parts))
-}
-
-fn read_text(path: &Path) -> Result<String, EncoderError> {
-    fs::read_to_string(path).map_err(|source| EncoderError::Io { path: path.into(), source })
 }
 
 /// A frozen CLAP.
@@ -217,9 +215,7 @@ impl Clap {
         }
         let network = Network::take(&mut weights, model, device)?;
         weights.finish()?;
-        let policies = (config.crop, config.chunks, config.int16, max_tokens);
-        let fingerprint =
-            Fingerprint::combine([&parts.fingerprint, &Fingerprint::of(&("clap", 1, policies))]);
+        let fingerprint = under_policies(&parts.fingerprint, config);
         Ok(Self {
             device,
             dim: model.projection_dim as usize,
@@ -229,6 +225,16 @@ impl Clap {
             network,
             fingerprint,
         })
+    }
+
+    /// The fingerprint that a model will have once it is loaded, from its files alone:
+    /// weights are hashed block by block and never in memory.
+    ///
+    /// # Errors
+    /// [`EncoderError`] for a bad configuration or a file that is missing.
+    pub fn fingerprint_of(config: &ClapConfig) -> Result<Fingerprint, EncoderError> {
+        config.validate()?;
+        Ok(under_policies(&Files::find(&config.path)?.fingerprint()?, config))
     }
 
     /// Channels, frames and mels of the spectrograms that it takes.
@@ -260,6 +266,12 @@ impl Clap {
         let log_mels = log_mels.f_to_device(self.device)?;
         Ok(tch::no_grad(|| self.network.embed_audio(&log_mels, longer)))
     }
+}
+
+/// The digest of a model's files, and of what they leave to the user.
+fn under_policies(files: &Fingerprint, config: &ClapConfig) -> Fingerprint {
+    let policies = (config.crop, config.chunks, config.int16, config.max_tokens);
+    Fingerprint::combine([files, &Fingerprint::of(&("clap", 1, policies))])
 }
 
 /// The front end of a model under the user's policies.
@@ -354,5 +366,9 @@ impl Encoder for Clap {
         self.tokenizer.embed(texts, self.batch, self.dim, self.device, |batch| {
             Ok(self.network.embed_text(batch))
         })
+    }
+
+    fn cut_texts(&self, texts: &[String]) -> Result<Vec<usize>, EncoderError> {
+        self.tokenizer.cut_texts(texts)
     }
 }

@@ -5,7 +5,7 @@
 use dl_torch::{layers::LayerNorm, weights::Source};
 use tch::{Kind, Tensor};
 
-use super::{config::AudioConfig, htsat::LAYER_NORM_EPSILON};
+use super::config::{AudioConfig, LAYER_NORM_EPSILON};
 
 /// `torch.nn.BatchNorm2d`'s default.
 const BATCH_NORM_EPSILON: f64 = 1e-5;

@@ -8,10 +8,10 @@
 use std::{collections::HashMap, path::Path};
 
 use dl_audio::{AudioFeatures, ClapFrontEnd, ClapFrontEndConfig};
-use dl_core::{Fingerprint, atomic, noise::Noise};
+use dl_core::{FileError, Fingerprint, Under, atomic, noise::Noise};
 use dl_torch::{
-    Params, TorchError, TrainConfig, TrainContext, TrainReport, convert, tensor_file, train,
-    weights::Fresh,
+    Params, Subject, TorchError, TrainConfig, TrainContext, TrainReport, convert, tensor_file,
+    train, weights::Fresh,
 };
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ impl PretrainConfig {
     /// # Errors
     /// [`EncoderError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), EncoderError> {
-        self.model.validate()?;
+        self.model.validate().under("model")?;
         let [channels, frames, mels] = self.front_end()?.shape().map(|n| n as i64);
         let audio = &self.model.audio_config;
         check(channels == 1, "preprocessor.truncation", "fusion", "rand_trunc")?;
@@ -83,7 +83,7 @@ impl PretrainConfig {
         check((0.01..=10.0).contains(&warm), "temperature", warm, "0.01 to 10")?;
         check((0.0..=60.0).contains(&self.gain_db), "gain_db", self.gain_db, "0 to 60")?;
         check(self.train.batch >= 2, "train.batch", self.train.batch, "at least 2")?;
-        Ok(self.train.validate()?)
+        Ok(self.train.validate().under("train")?)
     }
 
     /// The front end that the preprocessor's keys describe.
@@ -204,11 +204,21 @@ impl Pretrained {
         let network = Network::take(&mut Fresh::new(&params), &config.model, context.device)?;
         let model = Self { config: config.clone(), tokenizer_json, tokenizer, params, network };
         model.begin(&data);
+        let inputs = || {
+            let rows = [("training", &data.log_mels), ("validation", &held_out.log_mels)];
+            let words = [training, validation].map(|scenes| (scenes.captions, scenes.owners));
+            Ok(Fingerprint::combine([&Fingerprint::of(&words), &tensor_file::fingerprint(rows)]))
+        };
         let report = train::fit(
             &model.params,
             &config.train,
             context,
-            data.owners.len(),
+            &Subject {
+                stream: "clap",
+                items: data.owners.len(),
+                configuration: &|| Fingerprint::of(config),
+                data: &inputs,
+            },
             |step, batch| {
                 Ok::<_, EncoderError>(model.loss(&data, batch, Some((step, context.seed))))
             },
@@ -324,7 +334,7 @@ impl Pretrained {
         let write = |name: &str, text: String| {
             let path = directory.join(name);
             atomic::write_bytes(&path, text.as_bytes())
-                .map_err(|source| EncoderError::Io { path, source })
+                .map_err(|source| FileError::io(&path, source).into())
         };
         let json = |value: serde_json::Result<String>| {
             value.map_err(|error| EncoderError::Torch(TorchError::Torch(error.to_string())))

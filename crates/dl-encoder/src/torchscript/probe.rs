@@ -5,8 +5,8 @@ use std::path::Path;
 use dl_torch::tensor_file::{self, Tensors};
 use tch::{Device, Tensor};
 
-use super::{TorchScriptEncoder, bad};
-use crate::EncoderError;
+use super::TorchScriptEncoder;
+use crate::{EncoderError, error::bad};
 
 /// Rounding on another processor moves a unit row by some 1e-6 and its cosine by
 /// 1e-12, reduced-precision convolutions of a GPU by some 1e-4 and 1e-7; a trace
@@ -79,10 +79,7 @@ impl Probe {
             && text.size()[0] == ids.size()[0]
             && audio.size()[1] == text.size()[1];
         if !fits {
-            return Err(bad(
-                path,
-                "its tensors do not fit together; export the bundle again".into(),
-            ));
+            return Err(bad(path, "its tensors do not fit together; export the bundle again"));
         }
         for (side, rows) in [("clips", &audio), ("texts", &text)] {
             if rows.isfinite().all().int64_value(&[]) == 0 {

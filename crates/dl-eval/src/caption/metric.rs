@@ -1,7 +1,7 @@
 //! What every caption metric gives, so that a table need not know which ones it shows: a
 //! figure of all clips together and one for each clip ([`Column`]). A metric from outside
-//! stands beside the built-in ones through [`Metric`]. SPICE's place is such a metric with
-//! the key `spice`; SPIDEr ([`spider`]) follows from it.
+//! stands beside the built-in ones through [`Metric`]. SPIDEr ([`spider`]) and its kin
+//! follow from other columns.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{
     bleu::Bleu,
     cider_d,
     meteor::{Matchers, Meteor},
-    rouge_l,
+    rouge_l, spice,
 };
 use crate::{EvalError, stats};
 
@@ -32,7 +32,8 @@ pub struct Column {
 pub struct Scores {
     /// All items together; not every metric takes the mean.
     pub corpus: f64,
-    /// Each item alone, in the order of the items.
+    /// Each item alone, in the order of the items. NaN where it has no score and the
+    /// corpus figure leaves it out ([`Scores::mean_of_known`]).
     pub per_item: Vec<f64>,
     summary: Summary,
 }
@@ -41,7 +42,12 @@ pub struct Scores {
 #[derive(Clone, Debug, PartialEq)]
 enum Summary {
     Mean,
-    Bleu { counts: Arc<Bleu>, n: usize },
+    /// Of the items that have a score.
+    MeanOfKnown,
+    Bleu {
+        counts: Arc<Bleu>,
+        n: usize,
+    },
     Meteor(Arc<Meteor>),
 }
 
@@ -51,12 +57,28 @@ impl Scores {
         Self { corpus: stats::mean(&per_item), per_item, summary: Summary::Mean }
     }
 
+    /// Of a metric whose corpus figure is the mean over the items that have a score; NaN
+    /// where none has.
+    pub fn mean_of_known(per_item: Vec<Option<f64>>) -> Self {
+        let per_item: Vec<f64> =
+            per_item.into_iter().map(|score| score.unwrap_or(f64::NAN)).collect();
+        let mut scores = Self { corpus: 0.0, per_item, summary: Summary::MeanOfKnown };
+        let all: Vec<usize> = (0..scores.per_item.len()).collect();
+        scores.corpus = scores.resampled(&all);
+        scores
+    }
+
     /// The corpus figure of the items `chosen`, with repetitions, for the bootstrap.
     pub fn resampled(&self, chosen: &[usize]) -> f64 {
         match &self.summary {
             Summary::Mean => {
                 let sum: f64 = chosen.iter().map(|&item| self.per_item[item]).sum();
                 sum / chosen.len().max(1) as f64
+            }
+            Summary::MeanOfKnown => {
+                let scores = chosen.iter().map(|&item| self.per_item[item]);
+                let known: Vec<f64> = scores.filter(|score| !score.is_nan()).collect();
+                if known.is_empty() { f64::NAN } else { stats::mean(&known) }
             }
             Summary::Bleu { counts, n } => counts.resampled(chosen)[*n],
             Summary::Meteor(counts) => counts.resampled(chosen),
@@ -87,6 +109,8 @@ pub enum BuiltIn<'a> {
     CiderD,
     /// CIDEr-D with the document frequencies of these captions ([`cider_d::per_item_in`]).
     CiderDIn(&'a [Vec<Vec<String>>]),
+    /// SPICE and its sub-scores: seven columns. The evaluator keeps the references' graphs.
+    Spice(&'a spice::Evaluator),
 }
 
 impl Metric for BuiltIn<'_> {
@@ -117,6 +141,7 @@ impl Metric for BuiltIn<'_> {
             }
             Self::CiderD => cider_d_column(cider_d::per_item(items)),
             Self::CiderDIn(documents) => cider_d_column(cider_d::per_item_in(items, documents)),
+            Self::Spice(evaluator) => evaluator.columns(items),
         }
     }
 }
@@ -161,16 +186,57 @@ pub fn evaluate(metrics: &[&dyn Metric], items: &[Item]) -> Result<Vec<Column>, 
 /// policy gradient optimization of SPIDEr"), from the columns `spice` and `cider_d`. Range
 /// 0 to 5.5, nearly all of it CIDEr-D's. Not computed where one of them is not.
 pub fn spider(columns: &[Column]) -> Column {
-    let part = |key| match columns.iter().find(|column| column.key == key) {
-        Some(column) => column.scores.as_ref().map_err(String::clone),
-        None => Err(format!("there is no column {key}")),
-    };
-    let scores = part("spice").and_then(|spice| {
-        let cider_d = part("cider_d")?;
+    let scores = part(columns, "spice").and_then(|spice| {
+        let cider_d = part(columns, "cider_d")?;
         let each = spice.per_item.iter().zip(&cider_d.per_item);
         Ok(Scores::mean_of(each.map(|(&spice, &cider_d)| f64::midpoint(spice, cider_d)).collect()))
     });
     Column { key: "spider", name: "SPIDEr", scores }
+}
+
+/// SPIDEr-FL, of DCASE 2023 and aac-metrics: SPIDEr, of which a caption with a fluency error
+/// keeps a tenth, from the columns `spider` and `fluency_error` (0 or 1; what
+/// [`Similarity`](super::similarity::Similarity) with a classifier gives).
+pub fn spider_fl(columns: &[Column]) -> Column {
+    let scores = part(columns, "spider").and_then(|spider| {
+        let errors = part(columns, "fluency_error")?;
+        let each = spider.per_item.iter().zip(&errors.per_item);
+        let penalised = each.map(|(&spider, &error)| spider * (1.0 - FLUENCY_PENALTY * error));
+        Ok(Scores::mean_of(penalised.collect()))
+    });
+    Column { key: "spider_fl", name: "SPIDEr-FL", scores }
+}
+
+/// What a fluency error costs.
+const FLUENCY_PENALTY: f64 = 0.9;
+
+/// SPIDEr-max (Labbé et al., DCASE 2022): the best SPIDEr of each clip's candidates, where
+/// `columns` hold every candidate as an item with its clip's references, those of a clip
+/// one after another, `candidates` of each clip.
+///
+/// # Errors
+/// [`EvalError::Shape`] where `candidates` does not add up to the items.
+pub fn spider_max(columns: &[Column], candidates: &[usize]) -> Result<Column, EvalError> {
+    let scores = match part(columns, "spider") {
+        Err(reason) => Err(reason),
+        Ok(spider) => {
+            let (expected, got) = (spider.per_item.len(), candidates.iter().sum());
+            if expected != got || candidates.contains(&0) {
+                return Err(EvalError::Shape { what: "candidates of all clips", expected, got });
+            }
+            let mut rest = spider.per_item.iter().copied();
+            let best = |&count: &usize| rest.by_ref().take(count).fold(f64::MIN, f64::max);
+            Ok(Scores::mean_of(candidates.iter().map(best).collect()))
+        }
+    };
+    Ok(Column { key: "spider_max", name: "SPIDEr-max", scores })
+}
+
+fn part<'a>(columns: &'a [Column], key: &str) -> Result<&'a Scores, String> {
+    match columns.iter().find(|column| column.key == key) {
+        Some(column) => column.scores.as_ref().map_err(String::clone),
+        None => Err(format!("there is no column {key}")),
+    }
 }
 
 #[cfg(test)]
@@ -225,6 +291,32 @@ mod tests {
         assert!((found.corpus - (0.5 + cider_d.corpus) / 2.0).abs() < 1e-15);
         assert!((found.per_item[1] - (0.75 + cider_d.per_item[1]) / 2.0).abs() < 1e-15);
         assert!(spider(&columns[..1]).scores.unwrap_err().contains("no column spice"));
+    }
+
+    #[test]
+    fn fluency_errors_and_several_candidates() {
+        let column = |key, per_item: &[f64]| Column {
+            key,
+            name: "",
+            scores: Ok(Scores::mean_of(per_item.to_vec())),
+        };
+        let columns =
+            [column("spider", &[0.4, 0.5, 0.2]), column("fluency_error", &[0.0, 1.0, 0.0])];
+        let found = spider_fl(&columns).scores.unwrap();
+        assert!((found.per_item[1] - 0.05).abs() < 1e-15);
+        assert!((found.corpus - 0.65 / 3.0).abs() < 1e-15);
+        let found = spider_max(&columns, &[2, 1]).unwrap().scores.unwrap();
+        assert_eq!(found.per_item, [0.5, 0.2]);
+        assert!(matches!(spider_max(&columns, &[2]), Err(EvalError::Shape { got: 2, .. })));
+        assert!(spider_fl(&columns[..1]).scores.unwrap_err().contains("fluency_error"));
+    }
+
+    #[test]
+    fn items_without_a_score_are_left_out() {
+        let scores = Scores::mean_of_known(vec![Some(0.25), None, Some(0.75)]);
+        assert_eq!(scores.corpus, 0.5);
+        assert_eq!(scores.resampled(&[0, 1, 1]), 0.25);
+        assert!(scores.resampled(&[1]).is_nan() && scores.per_item[1].is_nan());
     }
 
     #[test]

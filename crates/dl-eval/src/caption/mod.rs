@@ -6,10 +6,12 @@ pub mod cider_d;
 pub mod diversity;
 pub mod meteor;
 pub mod metric;
+mod morph;
 mod ngrams;
 mod ptb;
 pub mod rouge_l;
 pub mod similarity;
+pub mod spice;
 
 pub use ptb::{tokenize, tokenize_lines};
 

@@ -1,40 +1,162 @@
 //! Distances between the two clouds of unit vectors.
+//!
+//! # The Fréchet distance, many times
+//!
+//! It holds `tr((A B)^(1/2))` of two covariances. With the centred rows `X` of one side and
+//! `Y` of the other, each times the root of how often its clip was drawn, this is the sum of
+//! the singular values (the nuclear norm) of `X Y'` over the number of clips less one: no
+//! covariance, no root and no square has to be made, so that no digits are lost where a
+//! covariance is (nearly) without full rank. There are two ways to a small matrix with these
+//! singular values:
+//!
+//! - **By clips**: `X Y'` itself, over the different clips of the resample (63 % of all). The
+//!   products of all rows are made once; a resample picks, centres and weighs them.
+//! - **By dimensions**: `R S'`, with the triangles `R`, `S` of `X` and `Y` (QR). Pays where
+//!   clips are many.
+//!
+//! [`super::nuclear_norm`] does the rest.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use std::sync::OnceLock;
+
+use faer::Mat;
+use ndarray::{Array1, Array2, Axis};
 use rayon::prelude::*;
 
-use super::linear_algebra::trace_of_root;
+use super::{matrix, nuclear_norm::nuclear_norm};
 
-/// The Gaussian fitted to a cloud, of which a clip may be drawn several times.
-pub(super) struct Moments {
-    mean: Array1<f64>,
-    /// Unbiased: `[D, D]`.
-    covariance: Array2<f64>,
+/// The two distances of two clouds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Distances {
+    /// See [`super::GapReport::centroid_distance`].
+    pub(super) centroid: f64,
+    /// See [`super::GapReport::frechet`].
+    pub(super) frechet: f64,
 }
 
-impl Moments {
-    /// Of `rows` `[N, D]`, each as often as `counts` says; at least two in all.
-    pub(super) fn of(rows: ArrayView2<'_, f64>, counts: &[usize]) -> Self {
-        let chosen: Vec<usize> = (0..counts.len()).filter(|&row| counts[row] > 0).collect();
-        let weights = Array1::from_iter(chosen.iter().map(|&row| counts[row] as f64));
-        let (rows, total) = (rows.select(Axis(0), &chosen), weights.sum());
-        let mean = weights.dot(&rows) / total;
-        let scaled = (rows - &mean) * &weights.mapv(f64::sqrt).insert_axis(Axis(1));
-        Self { mean, covariance: scaled.t().dot(&scaled) / (total - 1.0) }
+/// Audio and text of the same clips, of which any may be counted several times.
+pub(super) struct Clouds {
+    audio: Cloud,
+    text: Cloud,
+    /// Mean of audio less mean of text.
+    between: Vec<f64>,
+    /// Products of every audio row with every text row, made when first wanted.
+    products: OnceLock<Mat<f64>>,
+}
+
+impl Clouds {
+    /// Of `[N, D]` each.
+    pub(super) fn of(audio: &Array2<f32>, text: &Array2<f32>) -> Self {
+        let ((audio, audio_mean), (text, text_mean)) = (Cloud::of(audio), Cloud::of(text));
+        let between = (audio_mean - text_mean).to_vec();
+        Self { audio, text, between, products: OnceLock::new() }
     }
 
-    /// Euclidean distance of the means.
-    pub(super) fn centroid_distance(&self, other: &Self) -> f64 {
-        let difference = &self.mean - &other.mean;
-        difference.dot(&difference).sqrt()
+    /// Every clip once.
+    pub(super) fn distances(&self) -> Distances {
+        self.distances_of(&vec![1; self.audio.rows.nrows()])
     }
 
-    /// Fréchet distance of Gaussian fits, see [`super::GapReport::frechet`].
-    pub(super) fn frechet(&self, other: &Self) -> f64 {
-        let (a, b) = (&self.covariance, &other.covariance);
-        let traces = a.diag().sum() + b.diag().sum();
-        let centroids = self.centroid_distance(other);
-        (centroids * centroids + traces - 2.0 * trace_of_root(a, b)).max(0.0)
+    /// Each clip as often as `counts` `[N]` says; at least two in all.
+    pub(super) fn distances_of(&self, counts: &[usize]) -> Distances {
+        let counts: Vec<f64> = counts.iter().map(|&count| count as f64).collect();
+        let total: f64 = counts.iter().sum();
+        let (audio, text) = (self.audio.mean(&counts), self.text.mean(&counts));
+        let between = self.between.iter().zip(audio.iter().zip(&text));
+        let centroid = between.map(|(b, (a, t))| (b + a - t).powi(2)).sum::<f64>().sqrt();
+        let cross = if by_clips_pays(&counts, self.audio.rows.ncols()) {
+            self.by_clips(&counts, &audio, &text)
+        } else {
+            self.by_dimensions(&counts, &audio, &text)
+        };
+        let squares = self.audio.squares(&counts, &audio) + self.text.squares(&counts, &text);
+        let covariances = (squares - 2.0 * nuclear_norm(cross)) / (total - 1.0);
+        Distances { centroid, frechet: (centroid * centroid + covariances).max(0.0) }
+    }
+
+    /// Participation ratios of both covariances, audio's first.
+    pub(super) fn effective_dimensions(&self) -> (f64, f64) {
+        let of = |cloud: &Cloud| matrix::participation_ratio(&cloud.rows);
+        (of(&self.audio), of(&self.text))
+    }
+
+    /// `X Y'` of the clips that are drawn.
+    fn by_clips(&self, counts: &[f64], audio_mean: &[f64], text_mean: &[f64]) -> Mat<f64> {
+        let (audio, text) = (matrix::view(&self.audio.rows), matrix::view(&self.text.rows));
+        let products = self.products.get_or_init(|| matrix::times(audio, text.transpose()));
+        // (x - m)'(y - l) = x'y - x'l - m'y + m'l
+        let of_audio = matrix::times_vector(audio, text_mean);
+        let of_text = matrix::times_vector(text, audio_mean);
+        let of_both: f64 = audio_mean.iter().zip(text_mean).map(|(m, l)| m * l).sum();
+        let drawn = drawn(counts);
+        let roots: Vec<f64> = drawn.iter().map(|&clip| counts[clip].sqrt()).collect();
+        Mat::from_fn(drawn.len(), drawn.len(), |i, j| {
+            let centred =
+                products[(drawn[i], drawn[j])] - of_audio[drawn[i]] - of_text[drawn[j]] + of_both;
+            roots[i] * roots[j] * centred
+        })
+    }
+
+    /// `R S'`.
+    fn by_dimensions(&self, counts: &[f64], audio_mean: &[f64], text_mean: &[f64]) -> Mat<f64> {
+        let audio = self.audio.triangle(counts, audio_mean);
+        let text = self.text.triangle(counts, text_mean);
+        matrix::times(audio.as_ref(), text.transpose())
+    }
+}
+
+/// QR of both sides and a matrix `[D, D]` take as long as a matrix over about 1.5 D clips.
+fn by_clips_pays(counts: &[f64], dimensions: usize) -> bool {
+    2 * drawn(counts).len() <= 3 * dimensions
+}
+
+/// The clips that are drawn at least once.
+fn drawn(counts: &[f64]) -> Vec<usize> {
+    (0..counts.len()).filter(|&clip| counts[clip] > 0.0).collect()
+}
+
+/// One side.
+struct Cloud {
+    /// `[N, D]`, less the mean of all.
+    rows: Array2<f64>,
+    /// Squared norm of each row.
+    squares: Vec<f64>,
+}
+
+impl Cloud {
+    /// The cloud and the mean that was taken off.
+    fn of(rows: &Array2<f32>) -> (Self, Array1<f64>) {
+        let rows = rows.mapv(f64::from);
+        let mean = rows.sum_axis(Axis(0)) / rows.nrows() as f64;
+        let rows = rows - &mean;
+        let squares = rows.rows().into_iter().map(|row| row.dot(&row)).collect();
+        (Self { rows, squares }, mean)
+    }
+
+    /// The mean of the drawn rows.
+    fn mean(&self, counts: &[f64]) -> Vec<f64> {
+        let total: f64 = counts.iter().sum();
+        let mut mean = matrix::times_vector(matrix::view(&self.rows).transpose(), counts);
+        mean.iter_mut().for_each(|sum| *sum /= total);
+        mean
+    }
+
+    /// The trace of the covariance, times the number of drawn rows less one. Since the rows
+    /// have the mean of all taken off, little cancels.
+    fn squares(&self, counts: &[f64], mean: &[f64]) -> f64 {
+        let (of_rows, total) =
+            self.squares.iter().zip(counts).fold((0.0, 0.0), |(sum, total), (square, count)| {
+                (sum + square * count, total + count)
+            });
+        of_rows - total * mean.iter().map(|x| x * x).sum::<f64>()
+    }
+
+    /// `R` of `Q R = X`.
+    fn triangle(&self, counts: &[f64], mean: &[f64]) -> Mat<f64> {
+        let drawn = drawn(counts);
+        let rows = Mat::from_fn(drawn.len(), mean.len(), |i, axis| {
+            counts[drawn[i]].sqrt() * (self.rows[(drawn[i], axis)] - mean[axis])
+        });
+        rows.qr().thin_R().to_owned()
     }
 }
 
@@ -42,7 +164,7 @@ impl Moments {
 pub(super) fn knn_mixing(audio: &Array2<f32>, text: &Array2<f32>, k: usize) -> f64 {
     let n = audio.nrows();
     let points = ndarray::concatenate![Axis(0), *audio, *text];
-    let similarity = points.dot(&points.t());
+    let similarity = matrix::similarity(&points, &points);
     let others: f64 = (0..2 * n)
         .into_par_iter()
         .map(|point| {
@@ -73,4 +195,88 @@ pub(super) fn relative_gap(audio: &Array2<f32>, text: &Array2<f32>, paired: &[f6
     let distance = (1.0 - paired.iter().sum::<f64>() / paired.len() as f64) / 2.0;
     let within = (mean_distance(audio) + mean_distance(text)) / 2.0;
     distance / (distance + within).max(f64::MIN_POSITIVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dl_core::noise::Noise;
+    use nalgebra::DMatrix;
+
+    /// The defining formula, by eigenvalues: `tr(A + B - 2 (A B)^(1/2))` of the covariances
+    /// of rows that are written out as often as they are drawn.
+    fn by_definition(audio: &Array2<f32>, text: &Array2<f32>, clips: &[usize]) -> Distances {
+        let moments = |rows: &Array2<f32>| {
+            let rows = rows.select(Axis(0), clips).mapv(f64::from);
+            let mean = rows.sum_axis(Axis(0)) / clips.len() as f64;
+            let rows = rows - &mean;
+            let rows = DMatrix::from_row_iterator(rows.nrows(), rows.ncols(), rows);
+            (mean, rows.tr_mul(&rows) / (clips.len() - 1) as f64)
+        };
+        let ((m, a), (l, b)) = (moments(audio), moments(text));
+        let (values, vectors) = {
+            let eigen = b.clone().symmetric_eigen();
+            (eigen.eigenvalues.map(|value| value.max(0.0).sqrt()), eigen.eigenvectors)
+        };
+        let root = &vectors * DMatrix::from_diagonal(&values) * vectors.transpose();
+        let inner = &root * &a * &root;
+        let inner = (&inner + inner.transpose()) * 0.5;
+        let trace: f64 =
+            inner.symmetric_eigenvalues().iter().map(|value| value.max(0.0).sqrt()).sum();
+        let centroid = (m - l).mapv(|x| x * x).sum().sqrt();
+        let frechet = centroid * centroid + a.trace() + b.trace() - 2.0 * trace;
+        Distances { centroid, frechet }
+    }
+
+    /// Unit vectors of which every axis varies half as much as the one before every `half` axes.
+    fn clouds(n: usize, dim: usize, half: f32) -> [Array2<f32>; 2] {
+        ["audio", "text"].map(|stream| {
+            let normal =
+                Noise::new(9, stream).normal_rows(&(0..n as u64).collect::<Vec<_>>(), 0, dim);
+            let mut rows = Array2::from_shape_vec((n, dim), normal).unwrap();
+            for (axis, mut column) in rows.columns_mut().into_iter().enumerate() {
+                column *= 0.5_f32.powf(axis as f32 / half);
+            }
+            for mut row in rows.rows_mut() {
+                let norm = row.dot(&row).sqrt();
+                row /= norm;
+            }
+            rows
+        })
+    }
+
+    #[test]
+    fn distances_are_those_of_the_definition_by_clips_and_by_dimensions() {
+        for (n, dim) in [(60, 50), (90, 33), (200, 12)] {
+            let [audio, text] = clouds(n, dim, 8.0);
+            let clouds = Clouds::of(&audio, &text);
+            for resample in 0..3 {
+                let clips = crate::stats::resampled_clips(resample, n);
+                let mut counts = vec![0; n];
+                clips.iter().for_each(|&clip| counts[clip] += 1);
+                let (got, want) =
+                    (clouds.distances_of(&counts), by_definition(&audio, &text, &clips));
+                assert!((got.centroid - want.centroid).abs() < 1e-12);
+                // The definition takes roots of eigenvalues that should be 0 where there are
+                // fewer different clips than dimensions: each is wrong by up to 1e-9.
+                let tolerance = if n == 60 { 1e-7 } else { 1e-10 };
+                assert!((got.frechet - want.frechet).abs() < tolerance, "{got:?} {want:?}");
+            }
+            let every: Vec<usize> = (0..n).collect();
+            let (got, want) = (clouds.distances(), by_definition(&audio, &text, &every));
+            assert!((got.frechet - want.frechet).abs() < 1e-10, "{got:?} {want:?}");
+        }
+    }
+
+    #[test]
+    fn the_two_ways_agree_where_the_clouds_are_nearly_flat() {
+        // The last axes vary 2^-30 times as much as the first: below the rounding of f32.
+        let [audio, text] = clouds(100, 60, 2.0);
+        let clouds = Clouds::of(&audio, &text);
+        let counts: Vec<f64> = (0..100).map(|clip| f64::from(clip % 3)).collect();
+        let (audio, text) = (clouds.audio.mean(&counts), clouds.text.mean(&counts));
+        let by_clips = nuclear_norm(clouds.by_clips(&counts, &audio, &text));
+        let by_dimensions = nuclear_norm(clouds.by_dimensions(&counts, &audio, &text));
+        assert!((by_clips / by_dimensions - 1.0).abs() < 1e-11, "{by_clips} {by_dimensions}");
+    }
 }

@@ -1,10 +1,12 @@
 //! How far the audio embeddings are from the text embeddings: the columns of T1.
 //!
 //! All rows are scaled to unit norm first. Distributions take every clip once and
-//! its first caption; pairs and retrieval take all captions.
+//! its first caption; pairs and retrieval take all captions. [`summary`] has the few
+//! figures that a training looks at again and again, [`evaluate`] all.
 
 mod distribution;
-mod linear_algebra;
+mod matrix;
+mod nuclear_norm;
 mod probe;
 mod retrieval;
 
@@ -12,16 +14,22 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{EvalError, stats};
-use distribution::Moments;
+use crate::{
+    EvalError,
+    stats::{self, Clusters},
+};
+use distribution::Clouds;
 
 /// Changes whenever a definition does, so that figures kept under an older one are
 /// not taken for new.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Neighbours looked at for mixing.
 const NEIGHBOURS: usize = 10;
 /// Clips below which a distribution says nothing; also two per fold of the probe.
 const FEWEST: usize = 10;
+
+/// Folds of the probe.
+const FOLDS: usize = 5;
 
 /// Paired embeddings: `audio` `[N, D]`, `text` `[M, D]`, `owners` `[M]`, the clip
 /// of each caption. Every clip has at least one caption.
@@ -33,6 +41,23 @@ pub struct GapInput<'a> {
     pub text: ArrayView2<'a, f32>,
     /// The clip of each caption.
     pub owners: &'a [usize],
+    /// A label for each clip, `[N]`, where some clips belong together (scenes that share a
+    /// recording): those of one label are resampled together and held out of the probe
+    /// together. `None`: every clip is independent.
+    pub clusters: Option<&'a [usize]>,
+}
+
+impl<'a> GapInput<'a> {
+    /// Clips that are independent of each other.
+    pub fn new(audio: ArrayView2<'a, f32>, text: ArrayView2<'a, f32>, owners: &'a [usize]) -> Self {
+        Self { audio, text, owners, clusters: None }
+    }
+
+    /// The same clips, some of which belong together: see [`Self::clusters`].
+    #[must_use]
+    pub fn with_clusters(self, labels: &'a [usize]) -> Self {
+        Self { clusters: Some(labels), ..self }
+    }
 }
 
 /// Figures that are defined for each clip; a table shows their means.
@@ -69,6 +94,19 @@ pub struct Resampled {
     pub frechet: Vec<f64>,
 }
 
+/// What a training chooses by: four of the figures of [`GapReport`], by the same definitions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The mean of [`PerClip::paired_cosine`].
+    pub paired_cosine: f64,
+    /// [`GapReport::centroid_distance`].
+    pub centroid_distance: f64,
+    /// [`GapReport::frechet`].
+    pub frechet: f64,
+    /// [`GapReport::separability`].
+    pub separability: f64,
+}
+
 /// All columns of T1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GapReport {
@@ -92,28 +130,25 @@ pub struct GapReport {
     /// (1 - cosine) / 2. 0 is no gap; above 0.5 partners are farther than strangers
     /// of one modality.
     pub relative_gap: f64,
+    /// Effective dimension of the audio's unit vectors: the participation ratio
+    /// `(tr C)^2 / tr(C^2)` of their covariance. 1 when all lie on a line, D when they vary
+    /// alike in all directions; 0 when all are equal. A bridge that collapses shows here.
+    pub effective_dim_audio: f64,
+    /// The same of the text.
+    pub effective_dim_text: f64,
 }
 
 /// Computes every column.
 ///
 /// # Errors
 /// [`EvalError`] when shapes do not fit, a clip has no caption, a row is zero or not
-/// finite, or there are fewer than ten clips.
+/// finite, or there are fewer than ten clips or five clusters.
 pub fn evaluate(input: &GapInput<'_>) -> Result<GapReport, EvalError> {
-    let captions = captions_of(input)?;
-    let (audio, text) = (unit_rows("audio", input.audio)?, unit_rows("text", input.text)?);
-    let first_text = firsts(&text, &captions);
-    let similarity = audio.dot(&text.t());
-    let paired_cosine: Vec<f64> = captions
-        .iter()
-        .enumerate()
-        .map(|(clip, list)| {
-            list.iter().map(|&caption| f64::from(similarity[[clip, caption]])).sum::<f64>()
-                / list.len() as f64
-        })
-        .collect();
+    let Checked { captions, clusters, audio, text, first_text } = Checked::of(input)?;
+    let similarity = matrix::similarity(&audio, &text);
     let retrieval::Ranks { a2t, t2a } = retrieval::rank(similarity.view(), &captions, input.owners);
     let per_clip = PerClip {
+        paired_cosine: paired_cosine(&similarity, &captions),
         text_ceiling: ceiling(&text, &captions),
         a2t_r1: a2t.iter().map(|found| found.within(1)).collect(),
         a2t_r10: a2t.iter().map(|found| found.within(10)).collect(),
@@ -121,44 +156,61 @@ pub fn evaluate(input: &GapInput<'_>) -> Result<GapReport, EvalError> {
         t2a_r1: retrieval::by_clip(&t2a, &captions, |found| found.within(1)),
         t2a_r10: retrieval::by_clip(&t2a, &captions, |found| found.within(10)),
         t2a_map10: retrieval::by_clip(&t2a, &captions, |found| found.average_precision(10)),
-        probe_correct: probe::correct(&audio, &first_text),
-        paired_cosine,
+        probe_correct: probe::correct(&audio, &first_text, &clusters.folds(FOLDS)),
     };
-    let once = vec![1; audio.nrows()];
-    let moments = |rows: &Array2<f32>| Moments::of(rows.mapv(f64::from).view(), &once);
-    let (of_audio, of_text) = (moments(&audio), moments(&first_text));
+    let clouds = Clouds::of(&audio, &first_text);
+    let distances = clouds.distances();
+    let (effective_dim_audio, effective_dim_text) = clouds.effective_dimensions();
     Ok(GapReport {
-        centroid_distance: of_audio.centroid_distance(&of_text),
-        frechet: of_audio.frechet(&of_text),
+        centroid_distance: distances.centroid,
+        frechet: distances.frechet,
         separability: stats::mean(&per_clip.probe_correct),
         knn_mixing: distribution::knn_mixing(&audio, &first_text, NEIGHBOURS),
         relative_gap: distribution::relative_gap(&audio, &first_text, &per_clip.paired_cosine),
+        effective_dim_audio,
+        effective_dim_text,
         per_clip,
     })
 }
 
+/// The four figures of [`Summary`] alone, equal to those of [`evaluate`]: no ranks and no
+/// neighbours.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn summary(input: &GapInput<'_>) -> Result<Summary, EvalError> {
+    let Checked { captions, clusters, audio, text, first_text } = Checked::of(input)?;
+    let similarity = matrix::similarity(&audio, &text);
+    let distances = Clouds::of(&audio, &first_text).distances();
+    Ok(Summary {
+        paired_cosine: stats::mean(&paired_cosine(&similarity, &captions)),
+        centroid_distance: distances.centroid,
+        frechet: distances.frechet,
+        separability: stats::mean(&probe::correct(&audio, &first_text, &clusters.folds(FOLDS))),
+    })
+}
+
 /// The figures of the whole set on `resamples` resamples of the clips, those of
-/// [`stats::resampled_clips`]: two systems over the same clips are compared on the same ones.
+/// [`Clusters::resampled`] ([`stats::resampled_clips`] where every clip is independent):
+/// two systems over the same clips are compared on the same ones.
 ///
 /// # Errors
 /// As [`evaluate`].
 pub fn resample(input: &GapInput<'_>, resamples: usize) -> Result<Resampled, EvalError> {
-    let captions = captions_of(input)?;
-    let audio = unit_rows("audio", input.audio)?.mapv(f64::from);
-    let text = firsts(&unit_rows("text", input.text)?, &captions).mapv(f64::from);
-    let figures: Vec<(f64, f64)> = (0..resamples as u64)
+    let Checked { clusters, audio, first_text, .. } = Checked::of(input)?;
+    let clouds = Clouds::of(&audio, &first_text);
+    let distances: Vec<distribution::Distances> = (0..resamples as u64)
         .into_par_iter()
         .map(|resample| {
             let mut counts = vec![0; audio.nrows()];
-            for clip in stats::resampled_clips(resample, counts.len()) {
+            for clip in clusters.resampled(resample) {
                 counts[clip] += 1;
             }
-            let moments = |rows: &Array2<f64>| Moments::of(rows.view(), &counts);
-            let (audio, text) = (moments(&audio), moments(&text));
-            (audio.centroid_distance(&text), audio.frechet(&text))
+            clouds.distances_of(&counts)
         })
         .collect();
-    let (centroid_distance, frechet) = figures.into_iter().unzip();
+    let (centroid_distance, frechet) =
+        distances.iter().map(|distances| (distances.centroid, distances.frechet)).unzip();
     Ok(Resampled { centroid_distance, frechet })
 }
 
@@ -168,9 +220,32 @@ pub fn resample(input: &GapInput<'_>, resamples: usize) -> Result<Resampled, Eva
 /// # Errors
 /// As [`evaluate`].
 pub fn modality_direction(input: &GapInput<'_>) -> Result<Array1<f64>, EvalError> {
-    let captions = captions_of(input)?;
-    let text = firsts(&unit_rows("text", input.text)?, &captions);
-    Ok(probe::direction(&unit_rows("audio", input.audio)?, &text))
+    let Checked { audio, first_text, .. } = Checked::of(input)?;
+    Ok(probe::direction(&audio, &first_text))
+}
+
+/// An input that has passed all checks.
+struct Checked {
+    /// Of each clip.
+    captions: Vec<Vec<usize>>,
+    clusters: Clusters,
+    /// Unit rows: `[N, D]`.
+    audio: Array2<f32>,
+    /// Unit rows: `[M, D]`.
+    text: Array2<f32>,
+    /// Each clip's first caption: `[N, D]`.
+    first_text: Array2<f32>,
+}
+
+impl Checked {
+    fn of(input: &GapInput<'_>) -> Result<Self, EvalError> {
+        let captions = captions_of(input)?;
+        let clusters = clusters_of(input)?;
+        let (audio, text) = (unit_rows("audio", input.audio)?, unit_rows("text", input.text)?);
+        let firsts: Vec<usize> = captions.iter().map(|list| list[0]).collect();
+        let first_text = text.select(Axis(0), &firsts);
+        Ok(Self { captions, clusters, audio, text, first_text })
+    }
 }
 
 fn captions_of(input: &GapInput<'_>) -> Result<Vec<Vec<usize>>, EvalError> {
@@ -197,9 +272,26 @@ fn captions_of(input: &GapInput<'_>) -> Result<Vec<Vec<usize>>, EvalError> {
     }
 }
 
-/// Each clip's first caption: `[N, D]`.
-fn firsts(text: &Array2<f32>, captions: &[Vec<usize>]) -> Array2<f32> {
-    text.select(Axis(0), &captions.iter().map(|list| list[0]).collect::<Vec<_>>())
+fn clusters_of(input: &GapInput<'_>) -> Result<Clusters, EvalError> {
+    let clips = input.audio.nrows();
+    let Some(labels) = input.clusters else { return Ok(Clusters::singles(clips)) };
+    if labels.len() != clips {
+        return Err(EvalError::Shape { what: "clusters", expected: clips, got: labels.len() });
+    }
+    let clusters = Clusters::of(labels);
+    if clusters.len() < FOLDS {
+        return Err(EvalError::TooFewClusters { needed: FOLDS, got: clusters.len() });
+    }
+    Ok(clusters)
+}
+
+/// See [`PerClip::paired_cosine`].
+fn paired_cosine(similarity: &Array2<f32>, captions: &[Vec<usize>]) -> Vec<f64> {
+    let of_clip = |(clip, list): (usize, &Vec<usize>)| {
+        let sum: f64 = list.iter().map(|&caption| f64::from(similarity[[clip, caption]])).sum();
+        sum / list.len() as f64
+    };
+    captions.iter().enumerate().map(of_clip).collect()
 }
 
 /// Rows scaled to unit norm.

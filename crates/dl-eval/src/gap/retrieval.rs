@@ -1,8 +1,11 @@
 //! Retrieval in both directions. Ties count against the system: a candidate as
 //! similar as the right one stands before it.
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::{ArrayView2, s};
 use rayon::prelude::*;
+
+/// Captions looked at together.
+const BLOCK: usize = 256;
 
 /// The ranks (from 1, ascending) at which the right answers to one query stand.
 pub(super) struct Found(Vec<usize>);
@@ -50,14 +53,23 @@ pub(super) fn rank(
             Found(ranks.collect())
         })
         .collect();
-    let t2a = (0..similarity.ncols())
-        .into_par_iter()
-        .map(|caption| {
-            let column = similarity.index_axis(Axis(1), caption);
-            let score = column[owners[caption]];
-            let wrong =
-                column.iter().enumerate().filter(|&(c, &s)| c != owners[caption] && s >= score);
-            Found(vec![wrong.count() + 1])
+    // Row after row over a block of captions, since a column of many rows is far apart in memory.
+    let t2a = owners
+        .par_chunks(BLOCK)
+        .enumerate()
+        .flat_map_iter(|(block, owners)| {
+            let begin = block * BLOCK;
+            let columns = similarity.slice(s![.., begin..begin + owners.len()]);
+            let right: Vec<f32> =
+                owners.iter().enumerate().map(|(column, &clip)| columns[[clip, column]]).collect();
+            // The right clip counts itself, so that the count is its rank.
+            let mut ranks = vec![0_u32; owners.len()];
+            for row in columns.rows() {
+                for (rank, (score, right)) in ranks.iter_mut().zip(row.iter().zip(&right)) {
+                    *rank += u32::from(score >= right);
+                }
+            }
+            ranks.into_iter().map(|rank| Found(vec![rank as usize]))
         })
         .collect();
     Ranks { a2t, t2a }

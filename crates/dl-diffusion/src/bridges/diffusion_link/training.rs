@@ -3,20 +3,20 @@
 
 use dl_core::noise::Noise;
 use dl_torch::{
-    Params, TrainContext, TrainReport, convert::indices, layers::l2_normalise,
+    Params, Subject, TrainContext, TrainReport, convert::indices, layers::l2_normalise,
     tensor_file::Tensors, train,
 };
 use tch::{Kind, Tensor};
 
-use super::{DiffusionLinkConfig, Sampling};
+use super::{config::DiffusionLinkConfig, sampling::Sampling};
 use crate::{
-    draws::uniform_rows,
+    bridges::common::{augment, items_of, origin},
+    data::Pairs,
     error::BridgeError,
     loss::{Branch, topology},
     network::Network,
-    pairs::Pairs,
+    noise::{RowNoise, normal, uniform},
     process::{Coefficients, Process},
-    samplers::RowNoise,
     scores::Scores,
 };
 
@@ -63,8 +63,15 @@ pub(super) fn train(
         Ok(trainer.loss(&network, step, batch))
     };
     let validate = || best_candidate(&sampling, pairs, &unbridged, context.seed);
-    let items = pairs.train.pairs();
-    let report = train::fit::<BridgeError>(&params, &config.train, context, items, loss, validate)?;
+    let (configuration, data) = origin(config, pairs);
+    let subject = Subject {
+        stream: "bridge/diffusion_link",
+        items: pairs.train.pairs(),
+        configuration: &configuration,
+        data: &data,
+    };
+    let report =
+        train::fit::<BridgeError>(&params, &config.train, context, &subject, loss, validate)?;
     params.freeze();
     let kept = if mean.is_some() { MEAN } else { TRAINED };
     let weights = params
@@ -145,31 +152,30 @@ struct Trainer<'a> {
 /// The random numbers of one batch.
 struct Draws {
     /// i64 `[2, batch]`: of the text rows, of the audio rows.
-    levels: Tensor,
-    /// `[batch, 2 or 3, dim]`: text noise, audio noise, and the jitter if any.
+    timesteps: Tensor,
+    /// `[batch, 2 or 3, dim]`: text noise, audio noise, and the augmentation if any.
     normal: Tensor,
 }
 
 impl Trainer<'_> {
     fn draws(&self, step: u64, batch: &[usize]) -> Draws {
-        let dim = self.pairs.dim;
+        let (dim, device) = (self.pairs.dim, self.pairs.device);
         let blocks = if self.config.jitter > 0.0 { 3 } else { 2 };
-        let items: Vec<u64> = batch.iter().map(|&pair| pair as u64).collect();
-        let normal = self.noise.normal_rows(&items, step, blocks * dim);
+        let (items, rows) = (items_of(batch), batch.len() as i64);
         let span = (self.config.max_level + 1) as f64;
-        let uniform = uniform_rows(&self.noise, &items, step, 2);
+        let uniform = uniform(&self.noise, &items, step, 2);
         // Of all text rows first, then of all audio rows.
-        let levels: Vec<i64> = (0..2)
+        let timesteps: Vec<i64> = (0..2)
             .flat_map(|side| uniform.iter().skip(side).step_by(2))
             .map(|&u| (f64::from(u) * span) as i64)
             .collect();
-        let rows = items.len() as i64;
-        let device = self.pairs.device;
         Draws {
-            levels: Tensor::from_slice(&levels).view([2, rows]).to_device(device),
-            normal: Tensor::from_slice(&normal)
-                .view([rows, blocks as i64, dim as i64])
-                .to_device(device),
+            timesteps: Tensor::from_slice(&timesteps).view([2, rows]).to_device(device),
+            normal: normal(&self.noise, &items, step, blocks * dim, device).view([
+                rows,
+                blocks as i64,
+                dim as i64,
+            ]),
         }
     }
 
@@ -181,24 +187,24 @@ impl Trainer<'_> {
         let target = split.text.index_select(0, &rows) * self.factor;
         let mut audio = split.audio.index_select(0, &split.owners.index_select(0, &rows));
         if config.jitter > 0.0 {
-            audio = l2_normalise(&(audio + draws.normal.select(1, 2) * config.jitter));
+            audio = augment(&audio, &draws.normal.select(1, 2), config.jitter);
         }
         let audio = audio * self.factor;
-        let (x0, levels, noise) = if config.loss.text_identity > 0.0 {
+        let (x0, timesteps, noise) = if config.loss.text_identity > 0.0 {
             let noise = [draws.normal.select(1, 0), draws.normal.select(1, 1)];
-            (Tensor::cat(&[&target, &audio], 0), draws.levels.view([-1]), Tensor::cat(&noise, 0))
+            (Tensor::cat(&[&target, &audio], 0), draws.timesteps.view([-1]), Tensor::cat(&noise, 0))
         } else {
-            (audio, draws.levels.select(0, 1), draws.normal.select(1, 1))
+            (audio, draws.timesteps.select(0, 1), draws.normal.select(1, 1))
         };
-        let x_t = self.coefficients.q_sample(&x0, &levels, &noise);
-        let output = network.forward(&x_t, &levels);
-        let predicted = self.coefficients.predict_x0(config.prediction, &x_t, &levels, &output);
-        self.compare(&predicted, &target, &levels)
+        let x_t = self.coefficients.q_sample(&x0, &timesteps, &noise);
+        let output = network.forward(&x_t, &timesteps);
+        let predicted = self.coefficients.predict_x0(config.prediction, &x_t, &timesteps, &output);
+        self.compare(&predicted, &target, &timesteps)
     }
 
     /// `predicted` holds the text rows' predictions, where trained, then the audio
     /// rows'; both have the same target.
-    fn compare(&self, predicted: &Tensor, target: &Tensor, levels: &Tensor) -> Tensor {
+    fn compare(&self, predicted: &Tensor, target: &Tensor, timesteps: &Tensor) -> Tensor {
         let loss = &self.config.loss;
         let batch = target.size()[0];
         let from_audio = predicted.size()[0] - batch;
@@ -206,7 +212,7 @@ impl Trainer<'_> {
             let rows = predicted.narrow(0, start, batch);
             let mut sum = loss.distance.between(&rows, target) * weight;
             if wants_topology && loss.topology.weight > 0.0 {
-                let gate = self.coefficients.alpha_bar(&levels.narrow(0, start, batch));
+                let gate = self.coefficients.alpha_bar(&timesteps.narrow(0, start, batch));
                 let gate = loss.topology.gated.then_some(&gate);
                 sum +=
                     topology(&rows, target, gate, loss.topology.neighbours) * loss.topology.weight;
@@ -216,5 +222,134 @@ impl Trainer<'_> {
         let both = loss.topology.branch == Branch::Both;
         let sum = branch(from_audio, loss.cross_sample, both);
         if from_audio > 0 { sum + branch(0, loss.text_identity, true) } else { sum }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        data::Split,
+        loss::{Distance, LossConfig, TopologyConfig},
+        network::NetworkConfig,
+        process::Prediction,
+        space::Scale,
+    };
+    use tch::Device;
+
+    /// Two clips; captions 0 and 2 belong to clip 1, caption 1 to clip 0. In two dimensions.
+    fn pairs() -> Pairs {
+        let rows = |values: &[f32]| Tensor::from_slice(values).view([-1, 2]);
+        let split = || Split {
+            audio: rows(&[1.0, 0.0, 0.0, 1.0]),
+            text: rows(&[-1.0, 0.0, 0.0, -1.0, 0.6, 0.8]),
+            owners: Tensor::from_slice(&[1_i64, 0, 1]),
+            items: vec![0, 1],
+        };
+        Pairs { train: split(), validation: split(), dim: 2, device: Device::Cpu }
+    }
+
+    fn config(loss: LossConfig) -> DiffusionLinkConfig {
+        DiffusionLinkConfig { loss, jitter: 0.0, scale: Scale::None, ..Default::default() }
+    }
+
+    fn trainer<'a>(config: &'a DiffusionLinkConfig, pairs: &'a Pairs) -> Trainer<'a> {
+        let process = Process::new(&config.schedule.build().unwrap());
+        Trainer {
+            config,
+            pairs,
+            coefficients: process.coefficients(Kind::Float, Device::Cpu),
+            factor: config.scale.factor(pairs.dim),
+            noise: Noise::new(0, "test"),
+        }
+    }
+
+    fn close(got: &Tensor, expected: f64) {
+        let got = got.double_value(&[]);
+        assert!((got - expected).abs() < 1e-5, "{got}, expected {expected}");
+    }
+
+    #[test]
+    fn both_branches_meet_their_own_text() {
+        let loss = LossConfig {
+            distance: Distance::L2,
+            text_identity: 2.0,
+            cross_sample: 3.0,
+            topology: TopologyConfig::default(),
+        };
+        let (config, pairs) = (config(loss), pairs());
+        let trainer = trainer(&config, &pairs);
+        let target = pairs.train.text.index_select(0, &Tensor::from_slice(&[2_i64, 1]));
+        let timesteps = Tensor::from_slice(&[0_i64, 0, 0, 0]);
+        // Text rows off by 1 in every value, audio rows by 2: 2 times 1 and 3 times 4.
+        let predicted = Tensor::cat(&[&target + 1.0, &target + 2.0], 0);
+        close(&trainer.compare(&predicted, &target, &timesteps), 14.0);
+        // The audio branch alone.
+        let alone = &target + 2.0;
+        close(&trainer.compare(&alone, &target, &timesteps.narrow(0, 0, 2)), 12.0);
+    }
+
+    #[test]
+    fn noised_rows_are_those_of_the_pair_and_have_its_noise() {
+        // The loss with a network that predicts nothing is the mean square of the targets;
+        // what reaches the network is told by a network whose output is read as noise.
+        let loss = LossConfig { distance: Distance::L2, ..LossConfig::default() };
+        let eps = DiffusionLinkConfig { prediction: Prediction::Eps, ..config(loss) };
+        let pairs = pairs();
+        let trainer = trainer(&eps, &pairs);
+        let params = Params::new(0, Device::Cpu);
+        let tiny = NetworkConfig { hidden: 4, ..NetworkConfig::default() };
+        // Untrained it predicts zero noise, so that the predicted x_0 is x_t / sqrt(alpha_bar).
+        let network = Network::new(&params.root(), 2, &tiny, true);
+        let batch = [2_usize, 1];
+        let got = trainer.loss(&network, 5, &batch);
+        let draws = trainer.draws(5, &batch);
+        let process = Process::new(&eps.schedule.build().unwrap());
+        // Captions 2 and 1 belong to clips 1 and 0.
+        let text = [[0.6, 0.8], [0.0, -1.0]];
+        let audio = [[0.0, 1.0], [1.0, 0.0]];
+        let mut expected = 0.0;
+        for (side, clean) in [text, audio].into_iter().enumerate() {
+            for row in 0..2 {
+                let timestep = draws.timesteps.int64_value(&[side as i64, row as i64]);
+                let (signal, spread) = process.factors(timestep as usize);
+                for column in 0..2 {
+                    let place = [row as i64, side as i64, column as i64];
+                    let noise = draws.normal.double_value(&place);
+                    let x0 = (signal * clean[row][column] + spread * noise) / signal;
+                    expected += (x0 - text[row][column]).powi(2) / 4.0;
+                }
+            }
+        }
+        let got = got.double_value(&[]);
+        assert!((got / expected - 1.0).abs() < 1e-4, "{got}, expected {expected}");
+    }
+
+    #[test]
+    fn the_gate_is_the_signal_of_each_row() {
+        let topology = TopologyConfig {
+            weight: 1.0,
+            branch: Branch::TextIdentity,
+            gated: true,
+            neighbours: 0,
+        };
+        let loss = LossConfig { topology, cross_sample: 1e-9, ..LossConfig::default() };
+        let (config, pairs) = (config(loss), pairs());
+        let trainer = trainer(&config, &pairs);
+        let rows = |values: &[f32]| Tensor::from_slice(values).view([3, 2]);
+        // Cosines of the pairs 01, 02, 12: 0, 0, 1 predicted, 1, 0, 0 wanted; the distance
+        // of the rows themselves counts too.
+        let predicted = rows(&[1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
+        let target = rows(&[1.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
+        let both = Tensor::cat(&[&predicted, &predicted], 0);
+        let identity = Distance::L1.between(&predicted, &target).double_value(&[]);
+        let process = Process::new(&config.schedule.build().unwrap());
+        for timesteps in [[0_i64, 0, 0], [10, 400, 900], [900, 900, 10]] {
+            let given = Tensor::from_slice(&[timesteps, timesteps].concat());
+            let signal = timesteps.map(|t| process.alpha_bar(t as usize));
+            let (a, b, c) = (signal[0] * signal[1], signal[0] * signal[2], signal[1] * signal[2]);
+            let expected = identity + (a + c) / (a + b + c);
+            close(&trainer.compare(&both, &target, &given), expected);
+        }
     }
 }

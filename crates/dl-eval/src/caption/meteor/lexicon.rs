@@ -7,6 +7,7 @@ use super::{
     data::MeteorData,
     stem::{self, English},
 };
+use crate::caption::morph;
 
 /// What the matchers need to know of a word.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +75,11 @@ fn look_up(text: &str, stemmer: &English, data: Option<&MeteorData>) -> (Word, V
     let mut synsets: Vec<u32> = number.iter().flat_map(|&n| data.synsets(n).iter()).collect();
     match number.map(|n| data.bases(n)).filter(|bases| !bases.is_empty()) {
         Some(bases) => synsets.extend(bases.iter().flat_map(|base| data.synsets(base).iter())),
-        None => synsets.extend(base(text, data).iter().flat_map(|&n| data.synsets(n).iter())),
+        None => {
+            let known = |text: &str| data.word(text).filter(|&n| !data.synsets(n).is_empty());
+            let base = morph::base(text, known);
+            synsets.extend(base.iter().flat_map(|&n| data.synsets(n).iter()));
+        }
     }
     let function = number.is_some_and(|n| data.is_function(n));
     let node = number.and_then(|word| data.child(0, word));
@@ -99,40 +104,4 @@ fn synonyms(synsets: &[Vec<u32>]) -> Vec<Vec<u32>> {
         places.dedup();
     }
     synonyms
-}
-
-/// Endings and what stands for them in a base form, in the order of the jar (that
-/// of WordNet's own `morph`: nouns, verbs, adjectives).
-const ENDINGS: [(&str, &str); 20] = [
-    ("s", ""),
-    ("ses", "s"),
-    ("xes", "x"),
-    ("zes", "z"),
-    ("ches", "ch"),
-    ("shes", "sh"),
-    ("men", "man"),
-    ("ies", "y"),
-    ("s", ""),
-    ("ies", "y"),
-    ("es", "e"),
-    ("es", ""),
-    ("ed", "e"),
-    ("ed", ""),
-    ("ing", "e"),
-    ("ing", ""),
-    ("er", ""),
-    ("est", ""),
-    ("er", "e"),
-    ("est", "e"),
-];
-
-/// The first base form of a regular word that has synonyms.
-fn base(text: &str, data: &MeteorData) -> Option<u32> {
-    if text.ends_with("ss") || text.encode_utf16().count() <= 2 {
-        return None;
-    }
-    ENDINGS.iter().find_map(|(ending, instead)| {
-        let stem = text.strip_suffix(ending)?;
-        data.word(&format!("{stem}{instead}")).filter(|&n| !data.synsets(n).is_empty())
-    })
 }

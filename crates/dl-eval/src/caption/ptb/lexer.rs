@@ -127,13 +127,17 @@ impl Lexer {
         let mut at = from;
         // A match shows one unit late.
         let last = loop {
-            if at % STRIDE == 0 && futile.is_known(at, state) {
+            if at.is_multiple_of(STRIDE) && futile.is_known(at, state) {
                 break None;
             }
             let Some(&unit) = units.get(at) else {
                 break Some(self.automaton.next_eoi_state(cache, state).ok()?);
             };
             state = self.next(cache, state, unit)?;
+            #[cfg(test)]
+            {
+                futile.steps += 1;
+            }
             if state.is_match() {
                 found = Some((state, at - from));
                 futile.trail.clear();
@@ -194,6 +198,9 @@ struct Futile {
     known: HashSet<(usize, LazyStateID)>,
     /// Passed since the last match of the token that is being read.
     trail: Vec<(usize, LazyStateID)>,
+    /// Units read, for the test that counts them.
+    #[cfg(test)]
+    steps: usize,
 }
 
 impl Futile {
@@ -235,4 +242,49 @@ fn is_space(unit: u8) -> bool {
     use classes::{LINE, NEXT_LINE, SPACE, UNBROKEN};
     matches!(unit, b' ' | b'\t' | b'\n' | b'\r' | 0x0c)
         || [UNBROKEN, SPACE, LINE, NEXT_LINE].contains(&unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caption::tokenize;
+
+    /// Opens a declaration that never ends: at each of them a rule reads to the end of the
+    /// text in vain.
+    const OPEN: &str = "<!a";
+
+    #[test]
+    fn what_is_remembered_changes_no_token() {
+        // 15 of them are shorter than a stride, so that nothing is remembered.
+        for opening in [OPEN, "<!--a ", "<a b='x", "<?a "] {
+            let short = tokenize(&opening.repeat(15));
+            assert!(opening.len() * 15 < 2 * STRIDE && !short.is_empty());
+            assert_eq!(tokenize(&opening.repeat(15 * 64)), vec![short; 64].concat(), "{opening}");
+        }
+        // An end far away is found all the same.
+        let far = format!("<a b='{}'> rain", "x ".repeat(500));
+        let tokens = tokenize(&far);
+        assert_eq!((tokens.len(), tokens[1].as_str()), (2, "rain"));
+    }
+
+    #[test]
+    fn work_grows_with_the_length_and_no_faster() {
+        let steps = |count: usize| {
+            let text = Text::new(&[OPEN.repeat(count)]);
+            let mut futile = Futile::default();
+            CACHE.with_borrow_mut(|cache| {
+                let mut from = 0;
+                while from < text.units.len() {
+                    let found = LEXER.longest(cache, &text.units, from, &mut futile);
+                    let (rule, length) = found.unwrap();
+                    from += cut(&text.units[from..from + length], LEXER.rules[rule].0).1;
+                }
+            });
+            futile.steps
+        };
+        let (few, many) = (steps(1_000), steps(8_000));
+        // Twice a stride for every unit; without memory it were 4,000 units for each.
+        assert!(few < 3_000 * 2 * STRIDE, "{few}");
+        assert!(many < 9 * few, "{few} {many}");
+    }
 }

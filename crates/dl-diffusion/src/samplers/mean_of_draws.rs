@@ -1,0 +1,52 @@
+//! The mean of what one network call predicts from each of several independent noisings
+//! (ours): for each embedding the posterior mean given its neighbourhood, whose width t*
+//! sets. A single call from the same timestep is noisier; one from a lower timestep follows
+//! the training clips more closely than new ones deserve.
+
+use dl_core::{ConfigError, fault::check};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::{
+    one_step::OneStep,
+    sampler::{Denoiser, Sampler, check_span},
+};
+use crate::{error::BridgeError, register_sampler};
+
+/// How many noisings, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeanOfDraws {
+    /// t*.
+    pub level: usize,
+    /// Noisings, each with its network call, at least 1.
+    pub draws: usize,
+}
+
+register_sampler!(MeanOfDraws);
+
+impl Sampler for MeanOfDraws {
+    const KIND: &'static str = "mean_of_draws";
+
+    fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
+        check_span(self.level, 1, timesteps)?;
+        check(self.draws > 0, "draws", self.draws, "at least 1")
+    }
+
+    /// Draw k of `noise` is that of the k-th noising.
+    fn sample(
+        &self,
+        denoiser: &Denoiser<'_>,
+        start: &Tensor,
+        noise: &dyn Fn(u64) -> Tensor,
+    ) -> Result<Tensor, BridgeError> {
+        let one = OneStep { level: self.level };
+        let draw = |number: u64| one.sample(denoiser, start, &|_| noise(number));
+        let mut x0 = draw(0)?;
+        for number in 1..self.draws as u64 {
+            x0 += draw(number)?;
+        }
+        x0 /= self.draws as f64;
+        Ok(x0)
+    }
+}

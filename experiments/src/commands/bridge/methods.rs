@@ -1,0 +1,169 @@
+//! Methods by the names that a user types, and their configurations.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Result, anyhow, bail};
+use dl_core::{EmbeddingSet, Under};
+use dl_diffusion::BridgeConfig;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::config;
+
+/// A method with its defaults.
+pub fn named(name: &str) -> Result<BridgeConfig> {
+    BridgeConfig::of_kind(name).map_err(|_| unknown(name))
+}
+
+fn unknown(name: &str) -> anyhow::Error {
+    let known = BridgeConfig::kinds().join(", ");
+    let hint = config::nearest(name, BridgeConfig::kinds())
+        .map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"));
+    anyhow!("there is no method '{name}', the methods are {known}{hint}")
+}
+
+/// The method `name`, from a file of configuration where there is one. The file may name
+/// the method as `kind`.
+pub fn configured(name: Option<&str>, file: Option<&Path>) -> Result<BridgeConfig> {
+    let default = name.map(named).transpose()?;
+    let Some(file) = file else {
+        return default.ok_or_else(|| anyhow!("give --method or --config"));
+    };
+    let document: toml::Table = config::read_toml(file, &[])?;
+    let kind = document.get("kind").and_then(toml::Value::as_str);
+    let config: BridgeConfig = match (name, kind) {
+        (Some(name), Some(kind)) if name != kind => {
+            bail!("--method {name}, but {} is of kind '{kind}'; give one", file.display())
+        }
+        (None, None) => bail!("{}: has no `kind`; add it or give --method", file.display()),
+        (_, Some(_)) => config::read_toml(file, &[])?,
+        (Some(name), None) => config::read_toml(file, &[format!("kind='{name}'")])?,
+    };
+    config.validate().map_err(|error| anyhow!("{}: {error}", file.display()))?;
+    Ok(config)
+}
+
+/// The sections of a file that `compare` reads; others, those of a suite, are left alone.
+#[derive(Deserialize)]
+struct Sections {
+    bridges: BTreeMap<String, BridgeConfig>,
+}
+
+/// The methods `names` in that order, each once: sections of `file`, else methods with
+/// their defaults. Without names, all.
+pub fn chosen(
+    names: Option<&[String]>,
+    file: Option<&Path>,
+) -> Result<Vec<(String, BridgeConfig)>> {
+    let mut sections = match file {
+        Some(file) => config::read_toml::<Sections>(file, &[])?.bridges,
+        None => BTreeMap::new(),
+    };
+    for (name, section) in &sections {
+        section.validate().under(&format!("bridges.{name}"))?;
+    }
+    let all = || match file {
+        Some(_) => sections.keys().cloned().collect(),
+        None => BridgeConfig::kinds().into_iter().map(str::to_owned).collect(),
+    };
+    let names: Vec<String> = names.map_or_else(all, <[String]>::to_vec);
+    let mut chosen: Vec<(String, BridgeConfig)> = Vec::new();
+    for name in names {
+        if chosen.iter().any(|(known, _)| *known == name) {
+            bail!("--methods: {name} is there twice");
+        }
+        let config = sections.remove(&name).map_or_else(|| named(&name), Ok)?;
+        chosen.push((name, config));
+    }
+    Ok(chosen)
+}
+
+/// The same method with other numbers in its `train` section, and in that of the method
+/// it stands on (`of`). One without training stays as it is.
+pub fn with_training(
+    config: &BridgeConfig,
+    steps: Option<u64>,
+    batch: Option<u64>,
+) -> Result<BridgeConfig> {
+    if steps.is_none() && batch.is_none() {
+        return Ok(config.clone());
+    }
+    let mut value = serde_json::to_value(config)?;
+    let mut level = Some(&mut value);
+    while let Some(method) = level {
+        if let Some(train) = method.get_mut("train").and_then(Value::as_object_mut) {
+            for (key, number) in [("steps", steps), ("batch", batch)] {
+                train.extend(number.map(|number| (key.to_owned(), number.into())));
+            }
+        }
+        level = method.get_mut("of");
+    }
+    Ok(serde_json::from_value(value)?)
+}
+
+/// Refuses, before anything is fitted, a batch that the pairs cannot fill. `transport` fits
+/// what it stands on to half of the clips too. `option` is where the user sets the batch.
+pub fn check_batch(
+    name: &str,
+    config: &BridgeConfig,
+    train: &EmbeddingSet,
+    option: &str,
+) -> Result<()> {
+    let value = serde_json::to_value(config)?;
+    let mut pairs = train.captions.len();
+    let mut level = Some(&value);
+    while let Some(method) = level {
+        if method["kind"] == "transport" {
+            let odd = train.owners.iter().filter(|&owner| owner % 2 == 1).count();
+            pairs = pairs.min(odd.min(train.captions.len() - odd));
+        }
+        if let Some(batch) = method["train"]["batch"].as_u64()
+            && batch > pairs as u64
+        {
+            bail!(
+                "{name}: {pairs} training pairs cannot fill a batch of {batch}; lower {option} to \
+                 {pairs} or less, or give more pairs"
+            );
+        }
+        level = method.get("of");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    #[test]
+    fn every_method_has_a_name_and_takes_numbers_of_training() {
+        for name in BridgeConfig::kinds() {
+            let config = named(name).unwrap();
+            assert_eq!(config.name(), name);
+            // A method that stands on another has that one's training.
+            let of = |config: &BridgeConfig, key: &str| {
+                let value = serde_json::to_value(config).unwrap();
+                let own = if value.get("of").is_some() { &value["of"] } else { &value };
+                own["train"][key].as_u64()
+            };
+            let short = with_training(&config, Some(7), Some(9)).unwrap();
+            assert_eq!(of(&short, "steps"), of(&config, "steps").map(|_| 7), "{name}");
+            assert_eq!(of(&short, "batch"), of(&config, "batch").map(|_| 9), "{name}");
+            assert_eq!(with_training(&config, None, None).unwrap(), config);
+            let set = |clips: usize| EmbeddingSet {
+                ids: (0..clips).map(|clip| clip.to_string()).collect(),
+                audio: Array2::zeros((clips, 2)),
+                captions: vec![String::new(); clips],
+                text: Array2::zeros((clips, 2)),
+                owners: (0..clips).collect(),
+                provenance: Default::default(),
+            };
+            let needed = if name == "transport" { 18 } else { 9 };
+            assert!(check_batch(name, &short, &set(needed), "").is_ok(), "{name}");
+            let refused = check_batch(name, &short, &set(needed - 1), "").is_err();
+            assert_eq!(refused, of(&config, "batch").is_some(), "{name}");
+        }
+        let error = named("diffusion_lnik").unwrap_err().to_string();
+        assert!(error.ends_with("did you mean diffusion_link?"), "{error}");
+    }
+}

@@ -1,0 +1,99 @@
+//! `doctor`: is everything there that the suite needs? One line for each part,
+//! one remedy for each fault; exit code 2 when there is any.
+
+use std::{fs, path::Path, process::ExitCode};
+
+use anyhow::Result;
+
+use dl_encoder::{AudioTowerConfig, TextTowerConfig};
+
+use crate::{
+    config::{self, EncoderConfig, SuiteConfig},
+    console::Output,
+    process,
+};
+
+type Finding = (&'static str, Result<String, String>);
+
+/// Looks at libtorch, device, models, data and the run directory.
+pub fn run(config: &SuiteConfig, out: &mut Output) -> Result<ExitCode> {
+    let mut findings: Vec<Finding> = vec![
+        ("libtorch", Ok(libtorch())),
+        ("device", device(config)),
+        ("process", Ok(process::in_force())),
+        ("runs", writable(&config.runs_dir()?)),
+        ("data", data(config)),
+    ];
+    findings.extend(encoder(&config.encoder.in_repository()?));
+    for (part, finding) in &findings {
+        match finding {
+            Ok(line) => out.line(format_args!("ok     {part:10} {line}"))?,
+            Err(line) => out.line(format_args!("FAULT  {part:10} {line}"))?,
+        }
+    }
+    let healthy = findings.iter().all(|(_, finding)| finding.is_ok());
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// The library that this process really loaded.
+fn libtorch() -> String {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let loaded = maps
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(5))
+        .find(|path| path.ends_with("libtorch_cpu.so"))
+        .unwrap_or("loaded");
+    format!("{} at {loaded}", dl_torch::device::LIBTORCH_VERSION)
+}
+
+fn device(config: &SuiteConfig) -> Result<String, String> {
+    let device = config.device.resolve().map_err(|error| error.to_string())?;
+    Ok(dl_torch::device::describe(device))
+}
+
+fn writable(runs: &Path) -> Result<String, String> {
+    let probe = runs.join(".probe");
+    dl_core::atomic::write_bytes(&probe, b"probe").map_err(|error| {
+        format!("{error}; free space or permission, or --set runs=<another folder>")
+    })?;
+    fs::remove_file(&probe).map_err(|error| error.to_string())?;
+    Ok(runs.display().to_string())
+}
+
+fn data(config: &SuiteConfig) -> Result<String, String> {
+    let corpus =
+        config::open_corpus(&config.data, config.seed).map_err(|error| format!("{error:#}"))?;
+    let sizes = [dl_data::Split::Train, dl_data::Split::Validation, dl_data::Split::Test]
+        .map(|split| corpus.clips(split).len().to_string())
+        .join(" + ");
+    let warnings = match corpus.warnings().len() {
+        0 => String::new(),
+        n => format!(", {n} warnings (the first: {})", corpus.warnings()[0]),
+    };
+    Ok(format!("{}: {sizes} clips{warnings}", corpus.name()))
+}
+
+fn encoder(config: &EncoderConfig) -> Vec<Finding> {
+    match config {
+        EncoderConfig::Clap(clap) if clap.path.is_dir() => {
+            vec![("CLAP", model(&clap.path.join("config.json")))]
+        }
+        EncoderConfig::Clap(clap) => vec![("CLAP", model(&clap.path))],
+        EncoderConfig::Torchscript(bundle) => {
+            vec![("encoder", model(&bundle.path.join("bundle.json")))]
+        }
+        EncoderConfig::Towers(parts) => {
+            let AudioTowerConfig::Aisfx(audio) = &parts.towers.audio;
+            let TextTowerConfig::Minilm(text) = &parts.towers.text;
+            let text = model(&text.path.join("model.safetensors"));
+            vec![("aiSFX", model(&audio.path)), ("MiniLM", text)]
+        }
+    }
+}
+
+fn model(path: &Path) -> Result<String, String> {
+    match fs::metadata(path) {
+        Ok(file) => Ok(format!("{} ({:.1} MB)", path.display(), file.len() as f64 / 1e6)),
+        Err(error) => Err(format!("{}: {error}; run `cargo setup --models`", path.display())),
+    }
+}

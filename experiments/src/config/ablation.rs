@@ -1,0 +1,142 @@
+//! Ablations: what is varied, and the variants that a section describes.
+
+use anyhow::{Context, Result, bail};
+use dl_diffusion::BridgeConfig;
+use serde::{Deserialize, Serialize};
+
+use super::{CaptionerConfig, SuiteConfig, file::variant_of};
+
+/// Variants: the values of a sweep, then those that are named. Every row is compared
+/// with the first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AblationConfig {
+    /// What varies, in a few words: the title of the table.
+    pub about: String,
+    /// The bridge of the suite that is varied, or that the varied decoder is used with.
+    pub of: String,
+    /// What the keys belong to.
+    #[serde(default, skip_serializing_if = "Vary::is_bridge")]
+    pub vary: Vary,
+    /// One key over several values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepConfig>,
+    /// Variants with a name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<VariantConfig>,
+}
+
+/// What an ablation changes, and so what it measures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vary {
+    /// The bridge; the gap is measured.
+    #[default]
+    Bridge,
+    /// The number of training clips that the bridge is given (key `clips`); the gap is
+    /// measured.
+    Pairs,
+    /// The captioner, trained on text and used through the bridge; captions are scored.
+    Captioner,
+}
+
+impl Vary {
+    fn is_bridge(&self) -> bool {
+        *self == Self::Bridge
+    }
+}
+
+/// One key over several values.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepConfig {
+    /// With dots, as `--set` takes it, from the bridge (the captioner) down.
+    pub key: String,
+    /// In the order of the rows.
+    pub values: Vec<toml::Value>,
+}
+
+/// A variant with a name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VariantConfig {
+    /// The row.
+    pub name: String,
+    /// `key=value`, as `--set` takes it, from the bridge (the captioner) down; none is
+    /// the bridge (the captioner) itself.
+    #[serde(default)]
+    pub set: Vec<String>,
+}
+
+/// A variant: its row, what it changes and, in a sweep, its place on the axis.
+pub struct Variant {
+    /// Its label.
+    pub row: String,
+    /// What it changes.
+    pub change: Change,
+    /// Its place on the axis of a sweep over numbers.
+    pub place: Option<f64>,
+}
+
+/// What a variant changes.
+pub enum Change {
+    /// The bridge.
+    Bridge(Box<BridgeConfig>),
+    /// The number of training clips.
+    Pairs(usize),
+    /// The captioner.
+    Captioner(Box<CaptionerConfig>),
+}
+
+/// The variants of an ablation, checked.
+pub fn variants(config: &SuiteConfig, ablation: &AblationConfig) -> Result<Vec<Variant>> {
+    let bridge = config.bridge(&ablation.of)?;
+    let change = |sets: &[String]| -> Result<Change> {
+        Ok(match ablation.vary {
+            Vary::Bridge => {
+                let bridge: BridgeConfig = variant_of(bridge, sets)?;
+                bridge.validate().with_context(|| sets.join(", "))?;
+                Change::Bridge(Box::new(bridge))
+            }
+            Vary::Captioner => {
+                let captioner: CaptionerConfig = variant_of(&config.captioner, sets)?;
+                captioner.validate().with_context(|| sets.join(", "))?;
+                Change::Captioner(Box::new(captioner))
+            }
+            Vary::Pairs => {
+                let clips = sets.first().and_then(|set| set.strip_prefix("clips="));
+                let clips = clips.and_then(|clips| clips.parse().ok()).filter(|&clips| clips > 0);
+                let (Some(clips), 1) = (clips, sets.len()) else {
+                    bail!(
+                        "{}: with vary = \"pairs\" the key is `clips`, at least 1",
+                        sets.join(", ")
+                    );
+                };
+                Change::Pairs(clips)
+            }
+        })
+    };
+    let mut variants = Vec::new();
+    if let Some(sweep) = &ablation.sweep {
+        for value in &sweep.values {
+            variants.push(Variant {
+                row: format!("{} = {value}", sweep.key),
+                change: change(&[format!("{}={value}", sweep.key)])?,
+                place: value.as_float().or_else(|| value.as_integer().map(|x| x as f64)),
+            });
+        }
+    }
+    for variant in &ablation.variants {
+        let row = variant.name.clone();
+        variants.push(Variant { row, change: change(&variant.set)?, place: None });
+    }
+    if variants.is_empty() {
+        bail!("give a sweep or at least one variant");
+    }
+    for (place, variant) in variants.iter().enumerate() {
+        if variants[..place].iter().any(|before| before.row == variant.row) {
+            bail!("two variants are called '{}'", variant.row);
+        }
+    }
+    Ok(variants)
+}

@@ -1,0 +1,8 @@
+//! What the user reads: results on standard output, and what goes on meanwhile on
+//! standard error.
+
+mod output;
+mod progress;
+
+pub use output::{Output, note};
+pub use progress::{Reporter, Task};

@@ -1,0 +1,176 @@
+//! Ablations: variants of a bridge, of the number of its pairs, or of the captioner,
+//! told by what they set and measured as T1 or T2 on the **validation** split, because
+//! defaults follow from them. The test split is not looked at.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use dl_core::RunDir;
+use dl_data::Split;
+
+use super::{
+    outcome::{Outcome, info},
+    t1, t2,
+};
+use crate::{
+    config::{AblationConfig, Change, Protocol, Variant, Vary, variants},
+    report::{Record, RunInfo, figure},
+    stages::{Captions, Gap, Part, Suite, Work},
+};
+
+/// The stages of every variant of every ablation of the suite.
+pub(super) fn wanted(suite: &Suite<'_>) -> Result<Vec<Arc<dyn Work>>> {
+    let mut wanted: Vec<Arc<dyn Work>> = Vec::new();
+    for (name, ablation) in &suite.config.ablations {
+        let key = || format!("ablations.{name}");
+        for variant in variants(suite.config, ablation).with_context(key)? {
+            match ablation.vary {
+                Vary::Bridge | Vary::Pairs => {
+                    let gaps = gaps(suite, ablation, &variant).with_context(key)?;
+                    wanted.extend(gaps.into_iter().map(|gap| gap as Arc<dyn Work>));
+                }
+                Vary::Captioner => {
+                    let said = captions(suite, ablation, &variant).with_context(key)?;
+                    wanted.extend(said.into_iter().map(|captions| captions as Arc<dyn Work>));
+                }
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+/// Fits and measures every variant of every ablation of the suite.
+pub(super) fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
+    let config = suite.config;
+    check_clips(suite)?;
+    suite.lab.make(&wanted(suite)?)?;
+    let scorer = t2::Scorer::new(&config.evaluation)?;
+    let mut records = Vec::new();
+    for (name, ablation) in &config.ablations {
+        let key = || format!("ablations.{name}");
+        let variants = variants(config, ablation).with_context(key)?;
+        let own = match ablation.vary {
+            Vary::Bridge | Vary::Pairs => measured(suite, ablation, &variants),
+            Vary::Captioner => scored(suite, name, ablation, &variants, &scorer),
+        };
+        let own = own.with_context(key)?;
+        draw(run, name, ablation, &variants, &own)?;
+        records.extend(own.into_iter().map(|record| Record { table: name.clone(), ..record }));
+    }
+    let facts = RunInfo {
+        compare: Some("the first row".into()),
+        split: "validation".into(),
+        ..info(suite, "ablations", &suite.sets()?.validation)
+    };
+    Ok(Outcome { info: facts, records })
+}
+
+/// Whether there are as many training clips as variants ask for, before any is fitted.
+fn check_clips(suite: &Suite<'_>) -> Result<()> {
+    let clips = suite.corpus().clips(Split::Train).len();
+    for (name, ablation) in &suite.config.ablations {
+        for variant in variants(suite.config, ablation)? {
+            if let Change::Pairs(wanted) = variant.change
+                && wanted > clips
+            {
+                anyhow::bail!(
+                    "ablations.{name}: clips = {wanted}: there are {clips} training clips"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The gap of a variant's bridge, for each seed.
+fn gaps(suite: &Suite<'_>, ablation: &AblationConfig, variant: &Variant) -> Result<Vec<Arc<Gap>>> {
+    let base = suite.config.bridge(&ablation.of)?;
+    let (config, part) = match &variant.change {
+        Change::Bridge(own) => (own.as_ref(), Part::Whole),
+        Change::Pairs(clips) => (base, Part::First(*clips)),
+        Change::Captioner(_) => (base, Part::Whole),
+    };
+    let of =
+        |&seed: &u64| suite.gap(&suite.fit(&ablation.of, config, seed, part)?, Split::Validation);
+    suite.config.seeds.iter().map(of).collect()
+}
+
+/// What a variant's captioner, trained on text, says of audio behind the bridge, for each
+/// seed.
+fn captions(
+    suite: &Suite<'_>,
+    ablation: &AblationConfig,
+    variant: &Variant,
+) -> Result<Vec<Arc<Captions>>> {
+    let config = match &variant.change {
+        Change::Captioner(own) => own.as_ref(),
+        Change::Bridge(_) | Change::Pairs(_) => &suite.config.captioner,
+    };
+    let of = |&seed: &u64| {
+        suite.captions(Protocol::ZeroShot, &ablation.of, seed, config, Split::Validation)
+    };
+    suite.config.seeds.iter().map(of).collect()
+}
+
+/// T1 of the variants' bridges.
+fn measured(
+    suite: &Suite<'_>,
+    ablation: &AblationConfig,
+    variants: &[Variant],
+) -> Result<Vec<Record>> {
+    let config = suite.config;
+    let row = |variant: &Variant| -> Result<t1::Row> {
+        Ok((variant.row.clone(), t1::read(&gaps(suite, ablation, variant)?)?))
+    };
+    let rows = variants.iter().map(row).collect::<Result<Vec<_>>>()?;
+    t1::tabulate(&rows, &config.seeds, &variants[0].row, config.evaluation.resamples)
+}
+
+/// T2, zero-shot, of the variants' captioners.
+fn scored(
+    suite: &Suite<'_>,
+    table: &str,
+    ablation: &AblationConfig,
+    variants: &[Variant],
+    scorer: &t2::Scorer,
+) -> Result<Vec<Record>> {
+    let set = &suite.sets()?.validation;
+    let mut rows: Vec<t2::Row> = Vec::new();
+    for variant in variants {
+        let score = |captions: Arc<Captions>| {
+            scorer.score(suite.corpus(), Split::Validation, set, &captions.read()?)
+        };
+        let seeds = captions(suite, ablation, variant)?.into_iter().map(score);
+        rows.push((variant.row.clone(), seeds.collect::<Result<_>>()?));
+    }
+    let mut config = suite.config.clone();
+    config.rows.compare = variants[0].row.clone();
+    t2::tabulate(table, &rows, None, &config)
+}
+
+/// The curves of a sweep over numbers.
+fn draw(
+    run: &RunDir,
+    name: &str,
+    ablation: &AblationConfig,
+    variants: &[Variant],
+    records: &[Record],
+) -> Result<()> {
+    let Some(sweep) = &ablation.sweep else { return Ok(()) };
+    let points: Vec<(f64, &Record)> = variants
+        .iter()
+        .filter_map(|variant| {
+            let of_row = |record: &&Record| record.row == variant.row && record.seed.is_none();
+            Some((variant.place?, records.iter().find(of_row)?))
+        })
+        .collect();
+    if points.len() < 2 {
+        return Ok(());
+    }
+    let panels = match ablation.vary {
+        Vary::Bridge | Vary::Pairs => figure::GAP_PANELS,
+        Vary::Captioner => figure::CAPTION_PANELS,
+    };
+    let file = run.file(&format!("{name}.svg"));
+    figure::sweep(&file, &ablation.about, &sweep.key, panels, &points)
+}

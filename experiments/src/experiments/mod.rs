@@ -1,0 +1,145 @@
+//! The experiments by name, and running them. Each asks stages, which are made side by
+//! side, and makes records of what they hold.
+
+mod ablations;
+mod encoders;
+mod outcome;
+mod recognition;
+mod sentences;
+pub mod t1;
+pub mod t2;
+mod transfer;
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use dl_core::{RunDir, Store};
+
+pub use outcome::Outcome;
+pub use sentences::Sentences;
+
+use crate::{
+    report,
+    stages::{Planned, Suite, Work},
+};
+
+/// Changes whenever the same stages give other records.
+const VERSION: u32 = 1;
+
+/// The stages that an experiment asks for.
+type Wanted = Vec<Arc<dyn Work>>;
+
+/// One table or ablation.
+pub struct Experiment {
+    /// What `run` takes.
+    pub name: &'static str,
+    /// One line for `list`.
+    pub about: &'static str,
+    wanted: fn(&Suite<'_>) -> Result<Wanted>,
+    run: fn(&Suite<'_>, &RunDir) -> Result<Outcome>,
+}
+
+/// All of them.
+pub const EXPERIMENTS: &[Experiment] = &[
+    Experiment {
+        name: "t1",
+        about: "modality gap before and after every bridge",
+        wanted: t1::wanted,
+        run: t1::run,
+    },
+    Experiment {
+        name: "t2",
+        about: "captioning through every bridge, zero-shot and fully supervised",
+        wanted: t2::wanted,
+        run: t2::run,
+    },
+    Experiment {
+        name: "encoders",
+        about: "T1 over the suite's encoder and over each of [encoders], on the same scenes",
+        wanted: encoders::wanted,
+        run: encoders::run,
+    },
+    Experiment {
+        name: "ablations",
+        about: "variants, each of [ablations], on the validation split",
+        wanted: ablations::wanted,
+        run: ablations::run,
+    },
+    Experiment {
+        name: "transfer",
+        about: "bridges fitted here and applied to each corpus of [transfer], as T1",
+        wanted: transfer::wanted,
+        run: transfer::run,
+    },
+    Experiment {
+        name: "recognition",
+        about: "how often a caption names the class of an unmixed test recording",
+        wanted: recognition::wanted,
+        run: recognition::run,
+    },
+];
+
+fn find(name: &str) -> Result<&'static Experiment> {
+    EXPERIMENTS.iter().find(|experiment| experiment.name == name).map_or_else(
+        || {
+            let known = EXPERIMENTS.iter().map(|e| e.name).collect::<Vec<_>>().join(", ");
+            bail!("there is no experiment '{name}'; there are {known}")
+        },
+        Ok,
+    )
+}
+
+/// Checks that every name is known.
+///
+/// # Errors
+/// For the first that is not, with all that are.
+pub fn known(names: &[String]) -> Result<()> {
+    names.iter().try_for_each(|name| find(name).map(|_| ()))
+}
+
+/// Every stage behind the experiments, and whether it is done. Nothing is computed.
+///
+/// # Errors
+/// When a name is not known or a stage's directory is of something else.
+pub fn plan(names: &[String], suite: Suite<'_>) -> Result<Vec<Planned>> {
+    let suite = suite.to_plan();
+    let mut wanted = vec![suite.features() as Arc<dyn Work>];
+    for name in names {
+        wanted.extend((find(name)?.wanted)(&suite)?);
+    }
+    suite.lab.plan(&wanted)
+}
+
+/// Runs the experiments; each leaves a run directory.
+///
+/// # Errors
+/// That of the first that cannot be finished.
+pub fn run(names: &[String], suite: &Suite<'_>) -> Result<Vec<RunDir>> {
+    known(names)?;
+    let mut finished = Vec::new();
+    for name in names {
+        let experiment = find(name)?;
+        suite.lab.reporter.say(&format!("{}: {}", experiment.name, experiment.about));
+        let run = run_dir(suite, experiment.name)?;
+        let say = |line: &str| suite.lab.reporter.say(line);
+        let _lock = run.lock(suite.lab.if_busy, &say)?;
+        run.write_text("config.toml", &suite.config.to_toml()?)?;
+        let Outcome { info, records } = (experiment.run)(suite, &run)?;
+        report::finish(&run, &info, &records)?;
+        finished.push(run);
+    }
+    Ok(finished)
+}
+
+/// The run directory of an experiment under the present configuration. The same
+/// configuration over other recordings or weights is another run.
+fn run_dir(suite: &Suite<'_>, experiment: &str) -> Result<RunDir> {
+    let stage = Store::new(suite.config.runs_dir()?)
+        .stage(experiment, VERSION)
+        .device(&suite.lab.device_kind())
+        .input("embeddings", suite.embeddings()?.stage().key())
+        .config("suite", suite.config)
+        .config("program", &env!("CARGO_PKG_VERSION"))
+        .open();
+    Ok(RunDir::open(stage.dir()))
+}

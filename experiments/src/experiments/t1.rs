@@ -1,0 +1,312 @@
+//! T1: the modality gap on the test split, before and after every bridge, and
+//! which rows can be told from the row that the configuration compares with.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Result;
+use dl_core::{EmbeddingSet, RunDir};
+use dl_data::Split;
+use dl_eval::{
+    gap::{self, GapInput, GapReport, PerClip, Resampled},
+    stats,
+};
+
+use super::outcome::{Outcome, info};
+use crate::{
+    report::{Estimate, FIGURE_FILE, Record, Versus, figure},
+    stages::{Gap, Measured, Suite, Work},
+};
+
+/// A figure with a value for each clip.
+type ByClip = fn(&PerClip) -> &Vec<f64>;
+/// A figure of the whole set.
+type Whole = fn(&GapReport) -> f64;
+/// The same on every resample.
+type OnResamples = fn(&Resampled) -> &Vec<f64>;
+
+const BY_CLIP: [(&str, ByClip); 9] = [
+    ("paired_cosine", |clips| &clips.paired_cosine),
+    ("text_ceiling", |clips| &clips.text_ceiling),
+    ("separability", |clips| &clips.probe_correct),
+    ("a2t_r1", |clips| &clips.a2t_r1),
+    ("a2t_r10", |clips| &clips.a2t_r10),
+    ("a2t_map10", |clips| &clips.a2t_map10),
+    ("t2a_r1", |clips| &clips.t2a_r1),
+    ("t2a_r10", |clips| &clips.t2a_r10),
+    ("t2a_map10", |clips| &clips.t2a_map10),
+];
+
+/// Figures that have a meaning on a resampled set.
+const RESAMPLED: [(&str, Whole, OnResamples); 2] = [
+    ("centroid_distance", |report| report.centroid_distance, |on| &on.centroid_distance),
+    ("frechet", |report| report.frechet, |on| &on.frechet),
+];
+
+/// Figures that have none: a clip drawn twice is its own nearest neighbour.
+const WHOLE: [(&str, Whole); 2] =
+    [("knn_mixing", |report| report.knn_mixing), ("relative_gap", |report| report.relative_gap)];
+
+/// Tested by clip; whether more is better.
+const TESTED: [(&str, ByClip, bool); 2] = [
+    ("paired_cosine", |clips| &clips.paired_cosine, true),
+    ("separability", |clips| &clips.probe_correct, false),
+];
+
+/// A row of the table: its name and one entry for each seed.
+pub type Row = (String, Vec<Arc<Measured>>);
+
+/// The gap of every row for every seed.
+pub fn wanted(suite: &Suite<'_>) -> Result<Vec<Arc<dyn Work>>> {
+    let mut wanted: Vec<Arc<dyn Work>> = Vec::new();
+    for gaps in gaps(suite)? {
+        wanted.extend(gaps.into_iter().map(|gap| gap as Arc<dyn Work>));
+    }
+    Ok(wanted)
+}
+
+/// T1 with its figure.
+pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
+    let records = records(suite)?;
+    draw(suite, run)?;
+    Ok(Outcome { info: info(suite, "t1", &suite.sets()?.test), records })
+}
+
+/// Measures every row for every seed.
+pub fn records(suite: &Suite<'_>) -> Result<Vec<Record>> {
+    let config = suite.config;
+    let gaps = gaps(suite)?;
+    suite.lab.make(&wanted(suite)?)?;
+    let rows = config.rows.t1.iter().zip(gaps);
+    let rows: Vec<Row> =
+        rows.map(|(row, gaps)| Ok((row.clone(), read(&gaps)?))).collect::<Result<_>>()?;
+    tabulate(&rows, &config.seeds, &config.rows.compare, config.evaluation.resamples)
+}
+
+/// For each row one gap for each seed.
+fn gaps(suite: &Suite<'_>) -> Result<Vec<Vec<Arc<Gap>>>> {
+    let of = |row: &String| {
+        let seeds = suite.config.seeds.iter();
+        seeds.map(|&seed| suite.gap(&suite.bridge(row, seed)?, Split::Test)).collect()
+    };
+    suite.config.rows.t1.iter().map(of).collect()
+}
+
+/// The figures of gaps that are made.
+pub fn read(gaps: &[Arc<Gap>]) -> Result<Vec<Arc<Measured>>> {
+    gaps.iter().map(|gap| gap.read()).collect()
+}
+
+fn input(set: &EmbeddingSet) -> GapInput<'_> {
+    GapInput::new(set.audio.view(), set.text.view(), &set.owners)
+}
+
+/// The records of all rows: one for each seed, and the mean over seeds with intervals
+/// and with the tests against the row `compare`.
+pub fn tabulate(
+    rows: &[Row],
+    seeds: &[u64],
+    compare: &str,
+    resamples: usize,
+) -> Result<Vec<Record>> {
+    let tests = tests(rows, compare)?;
+    let mut records = Vec::new();
+    for (index, (row, by_seed)) in rows.iter().enumerate() {
+        for (position, &seed) in seeds.iter().enumerate() {
+            let own = std::slice::from_ref(&by_seed[position]);
+            records.push(record_of(row, Some(seed), averaged(own, 0)));
+        }
+        let mut metrics = averaged(by_seed, resamples);
+        for (metric, column) in &tests {
+            if let Some(estimate) = metrics.get_mut(*metric) {
+                estimate.versus = column[index];
+            }
+        }
+        records.push(record_of(row, None, metrics));
+    }
+    Ok(records)
+}
+
+fn record_of(row: &str, seed: Option<u64>, metrics: BTreeMap<String, Estimate>) -> Record {
+    Record { table: "t1".into(), row: row.replace('_', " "), seed, metrics }
+}
+
+/// A tested metric, and how every row stands in it.
+type Column = (&'static str, Vec<Option<Versus>>);
+
+/// For each tested metric how every row stands against the row `compare`.
+fn tests(rows: &[Row], compare: &str) -> Result<Vec<Column>> {
+    let Some((_, base)) = rows.iter().find(|(row, _)| row == compare) else {
+        return Ok(Vec::new());
+    };
+    let mut columns = Vec::new();
+    for (metric, values, more_is_better) in TESTED {
+        let of = |seeds: &[Arc<Measured>]| {
+            let lists: Vec<&[f64]> =
+                seeds.iter().map(|seed| values(&seed.report.per_clip).as_slice()).collect();
+            stats::mean_by_item(&lists)
+        };
+        let base = of(base);
+        let column = family(rows, compare, |seeds| {
+            let own = of(seeds);
+            let p = stats::permutation_test(&own, &base, stats::PERMUTATIONS)?;
+            Ok((p, (stats::mean(&own) > stats::mean(&base)) == more_is_better))
+        })?;
+        columns.push((metric, column));
+    }
+    for (metric, value, on_resamples) in RESAMPLED {
+        let base_values = over_seeds(base, on_resamples);
+        let column = family(rows, compare, |seeds| {
+            let difference = mean_of(seeds, value) - mean_of(base, value);
+            let values = over_seeds(seeds, on_resamples);
+            let values: Vec<f64> = values.iter().zip(&base_values).map(|(a, b)| a - b).collect();
+            Ok((stats::bootstrap_test(difference, &values), difference < 0.0))
+        })?;
+        columns.push((metric, column));
+    }
+    Ok(columns)
+}
+
+/// Tests every row but `compare` (a p, and whether the row is better), as one family.
+fn family(
+    rows: &[Row],
+    compare: &str,
+    test: impl Fn(&[Arc<Measured>]) -> Result<(f64, bool)>,
+) -> Result<Vec<Option<Versus>>> {
+    let tested = rows
+        .iter()
+        .map(|(row, seeds)| (row != compare).then(|| test(seeds)).transpose())
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Versus::family(&tested))
+}
+
+fn mean_of(seeds: &[Arc<Measured>], value: Whole) -> f64 {
+    stats::mean(&seeds.iter().map(|seed| value(&seed.report)).collect::<Vec<_>>())
+}
+
+fn over_seeds(seeds: &[Arc<Measured>], values: OnResamples) -> Vec<f64> {
+    let lists: Vec<&[f64]> = seeds.iter().map(|seed| values(&seed.resampled).as_slice()).collect();
+    stats::over_seeds(&lists)
+}
+
+/// Means over seeds. Intervals: bootstrap over clips and seeds, Student's over seeds for
+/// figures without a meaning on resamples; none with 0 resamples.
+fn averaged(seeds: &[Arc<Measured>], resamples: usize) -> BTreeMap<String, Estimate> {
+    let mut metrics = BTreeMap::new();
+    for (name, values) in BY_CLIP {
+        let values = |seed: usize| values(&seeds[seed].report.per_clip);
+        let clips = values(0).len();
+        if clips == 0 {
+            continue;
+        }
+        let over = |seed: usize, chosen: &[usize]| {
+            chosen.iter().map(|&clip| values(seed)[clip]).sum::<f64>() / chosen.len() as f64
+        };
+        let means: Vec<f64> = (0..seeds.len()).map(|seed| stats::mean(values(seed))).collect();
+        let interval = stats::bootstrap(clips, seeds.len(), resamples, over);
+        metrics.insert(name.to_owned(), Estimate::new(stats::mean(&means), interval));
+    }
+    for (name, value, on_resamples) in RESAMPLED {
+        let mean = mean_of(seeds, value);
+        let mut interval = None;
+        if resamples > 0 {
+            let values = stats::centred(mean, &over_seeds(seeds, on_resamples));
+            interval = stats::interval(&values).map(|(low, high)| (low.max(0.0), high));
+        }
+        metrics.insert(name.to_owned(), Estimate::new(mean, interval));
+    }
+    for (name, value) in WHOLE {
+        let values: Vec<f64> = seeds.iter().map(|seed| value(&seed.report)).collect();
+        let interval = if resamples == 0 { None } else { stats::student(&values) };
+        metrics.insert(name.to_owned(), Estimate::new(stats::mean(&values), interval));
+    }
+    metrics
+}
+
+/// The migration through the bridge that the rows are compared with.
+fn draw(suite: &Suite<'_>, run: &RunDir) -> Result<()> {
+    let config = suite.config;
+    let row = &config.rows.compare;
+    let bridged = suite.bridged(&suite.bridge(row, config.seeds[0])?, Split::Test)?;
+    suite.lab.make(&[Arc::clone(&bridged) as Arc<dyn Work>])?;
+    let title = format!("{} test clips through {}", config.name, row.replace('_', " "));
+    let sets = suite.sets()?;
+    let across = gap::modality_direction(&input(&sets.validation))?;
+    figure::migration(
+        &run.file(FIGURE_FILE),
+        &title,
+        &across,
+        sets.test.text.view(),
+        sets.test.audio.view(),
+        bridged.read()?.audio.view(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dl_core::noise::Noise;
+    use ndarray::Array2;
+
+    const CLIPS: usize = 60;
+    const DIM: usize = 8;
+
+    fn normal(stream: &str) -> Array2<f32> {
+        let items: Vec<u64> = (0..CLIPS as u64).collect();
+        let rows = Noise::new(5, stream).normal_rows(&items, 0, DIM);
+        Array2::from_shape_vec((CLIPS, DIM), rows).unwrap()
+    }
+
+    /// Audio that is its text and noise of its own, `offset` beside it.
+    fn measured(stream: &str, offset: f32) -> Arc<Measured> {
+        let text = normal("text");
+        let mut audio = &text + &(normal(stream) * 0.3);
+        audio.column_mut(0).mapv_inplace(|x| x + offset);
+        let set = EmbeddingSet {
+            ids: (0..CLIPS).map(|clip| clip.to_string()).collect(),
+            audio,
+            captions: vec![String::new(); CLIPS],
+            owners: (0..CLIPS).collect(),
+            text,
+            provenance: dl_core::Provenance::default(),
+        };
+        Arc::new(Measured::of(&set, 300).unwrap())
+    }
+
+    #[test]
+    fn a_row_with_a_gap_is_worse_in_every_tested_column_and_a_twin_is_not() {
+        let rows = [
+            ("gap".to_owned(), vec![measured("a", 3.0), measured("b", 3.0)]),
+            ("our_row".to_owned(), vec![measured("c", 0.0), measured("d", 0.0)]),
+            ("twin".to_owned(), vec![measured("e", 0.0), measured("f", 0.0)]),
+        ];
+        let records = tabulate(&rows, &[0, 1], "our_row", 300).unwrap();
+        let of = |row: &str, metric: &str| {
+            let found = records.iter().find(|r| r.row == row && r.seed.is_none()).unwrap();
+            found.metrics[metric]
+        };
+        for metric in ["paired_cosine", "separability", "centroid_distance", "frechet"] {
+            let gap = of("gap", metric).versus.unwrap();
+            assert!(!gap.better && gap.p < 0.05, "{metric}: {gap:?}");
+            assert_eq!(of("our row", metric).versus, None);
+            let twin = of("twin", metric).versus.unwrap();
+            assert!(twin.p > 0.05, "{metric}: {twin:?}");
+            let Estimate { value, interval, .. } = of("twin", metric);
+            let (low, high) = interval.unwrap();
+            assert!(low <= value && value <= high && low < high, "{metric}: {low} {value} {high}");
+        }
+        // Seen from the row with the gap, both others are better.
+        let turned = tabulate(&rows, &[0, 1], "gap", 300).unwrap();
+        for record in turned.iter().filter(|r| r.seed.is_none() && r.row != "gap") {
+            let versus = record.metrics["frechet"].versus.unwrap();
+            assert!(versus.better && versus.p < 0.05, "{versus:?}");
+        }
+        // One seed has intervals, too; two seeds are averaged.
+        let one = tabulate(&[(rows[0].0.clone(), rows[0].1[..1].to_vec())], &[0], "gap", 300);
+        assert!(one.unwrap()[1].metrics["frechet"].interval.is_some());
+        let value = |seed| {
+            let found = records.iter().find(|r| r.row == "gap" && r.seed == seed).unwrap();
+            found.metrics["frechet"].value
+        };
+        assert!((value(None) - (value(Some(0)) + value(Some(1))) / 2.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,358 @@
+//! T2: captions of the test split through every bridge, zero-shot and fully
+//! supervised, and their scores.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use anyhow::{Result, anyhow};
+use dl_core::{EmbeddingSet, RunDir};
+use dl_data::{Clip, Corpus, Split};
+use dl_eval::{
+    caption::{
+        Item, diversity,
+        meteor::{Matchers, MeteorData},
+        metric::{self, BuiltIn, Column, Metric},
+    },
+    stats,
+};
+
+use super::{
+    outcome::{Outcome, info},
+    sentences::Sentences,
+};
+use crate::{
+    config::{EvaluationConfig, Protocol, SuiteConfig, paths},
+    report::{Estimate, Record, Versus},
+    stages::{Captions, Prediction, Suite, Work},
+};
+
+/// The row that decodes a caption's own embedding in place of the audio.
+const CEILING: &str = "text (ceiling)";
+
+/// The metric of the gain and of the tests.
+const CIDER_D: &str = "cider_d";
+
+const TABLES: [(Protocol, &str); 2] =
+    [(Protocol::ZeroShot, "t2_zero_shot"), (Protocol::Supervised, "t2_supervised")];
+
+/// The scores of one row under one seed.
+pub struct Scores {
+    /// Of every metric that is computed here; CIDEr-D among them.
+    columns: Vec<Column>,
+    cider_d: Vec<f64>,
+    /// 1 where the caption names one of the clip's sounds.
+    own_label: Vec<f64>,
+    distinct: f64,
+    vocabulary: f64,
+}
+
+/// A row of a table: its name and one entry for each seed.
+pub type Row = (String, Vec<Scores>);
+
+/// One row of one table: its captions, for each seed.
+struct Said {
+    table: &'static str,
+    row: String,
+    seeds: Vec<Arc<Captions>>,
+}
+
+/// The captions of every row for every seed.
+fn said(suite: &Suite<'_>) -> Result<Vec<Said>> {
+    let config = suite.config;
+    let mut all = Vec::new();
+    for (protocol, table) in TABLES {
+        let (rows, ceiling) = match protocol {
+            Protocol::ZeroShot => (&config.rows.zero_shot, true),
+            Protocol::Supervised => (&config.rows.supervised, false),
+        };
+        for row in rows.iter().map(String::as_str).chain(ceiling.then_some(CEILING)) {
+            let of = |&seed: &u64| match row {
+                CEILING => suite.captions_of_text(seed, Split::Test),
+                _ => suite.captions(protocol, row, seed, &config.captioner, Split::Test),
+            };
+            let seeds = config.seeds.iter().map(of).collect::<Result<_>>()?;
+            all.push(Said { table, row: row.into(), seeds });
+        }
+    }
+    Ok(all)
+}
+
+/// The captions of every row for every seed.
+pub fn wanted(suite: &Suite<'_>) -> Result<Vec<Arc<dyn Work>>> {
+    let captions = said(suite)?.into_iter().flat_map(|said| said.seeds);
+    Ok(captions.map(|captions| captions as Arc<dyn Work>).collect())
+}
+
+/// Captions and scores every row for every seed.
+pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
+    let config = suite.config;
+    suite.lab.make(&wanted(suite)?)?;
+    let test = &suite.sets()?.test;
+    let scorer = Scorer::new(&config.evaluation)?;
+    let mut tables: Vec<(&str, Vec<Row>)> =
+        TABLES.iter().map(|&(_, table)| (table, Vec::new())).collect();
+    for said in said(suite)? {
+        let mut seeds = Vec::new();
+        for (captions, seed) in said.seeds.iter().zip(&config.seeds) {
+            let predictions = captions.read()?;
+            let file = format!("predictions/{}-{}-{seed}.csv", said.table, file_name(&said.row));
+            write_predictions(run, &file, &predictions, test)?;
+            seeds.push(scorer.score(suite.corpus(), Split::Test, test, &predictions)?);
+        }
+        let mut own = tables.iter_mut().filter(|(table, _)| *table == said.table);
+        if let Some((_, rows)) = own.next() {
+            rows.push((said.row, seeds));
+        }
+    }
+    let all_rows = || tables.iter().flat_map(|(_, rows)| rows);
+    let ceiling = all_rows().find(|(row, _)| row == CEILING).map(|(_, seeds)| seeds.as_slice());
+    let mut records = Vec::new();
+    for (table, rows) in &tables {
+        records.extend(tabulate(table, rows, ceiling, config)?);
+    }
+    let mut facts = info(suite, "t2", test);
+    facts.sentences = scorer.sentences.map(|sentences| sentences.name().to_owned());
+    Ok(Outcome { info: facts, records })
+}
+
+/// The records of all rows: one for each seed, and the mean over seeds with intervals and
+/// with the tests against the row that the suite compares with.
+pub fn tabulate(
+    table: &str,
+    rows: &[Row],
+    ceiling: Option<&[Scores]>,
+    config: &SuiteConfig,
+) -> Result<Vec<Record>> {
+    let record = |row: &str, seed, metrics| Record {
+        table: table.into(),
+        row: row.replace('_', " "),
+        seed,
+        metrics,
+    };
+    let mut records = Vec::new();
+    for ((row, seeds), versus) in rows.iter().zip(tests(rows, &config.rows.compare)?) {
+        let baseline = &rows[0].1;
+        for (index, &seed) in config.seeds.iter().enumerate() {
+            let [own, baseline] = [seeds, baseline].map(|of| std::slice::from_ref(&of[index]));
+            let ceiling = ceiling.map(|ceiling| std::slice::from_ref(&ceiling[index]));
+            records.push(record(row, Some(seed), averaged(own, baseline, ceiling, 0)));
+        }
+        let mut metrics = averaged(seeds, baseline, ceiling, config.evaluation.resamples);
+        if let Some(estimate) = metrics.get_mut(CIDER_D) {
+            estimate.versus = versus;
+        }
+        records.push(record(row, None, metrics));
+    }
+    Ok(records)
+}
+
+fn file_name(row: &str) -> String {
+    row.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+fn write_predictions(
+    run: &RunDir,
+    file: &str,
+    predictions: &[Prediction],
+    test: &EmbeddingSet,
+) -> Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["id", "caption", "references"])?;
+    for (prediction, captions) in predictions.iter().zip(test.captions_of()) {
+        let references: Vec<&str> = captions.iter().map(|&c| test.captions[c].as_str()).collect();
+        writer.write_record([&prediction.id, &prediction.caption, &references.join(" | ")])?;
+    }
+    run.write_text(file, &String::from_utf8(writer.into_inner()?)?)?;
+    Ok(())
+}
+
+/// What scores captions, opened once.
+pub struct Scorer {
+    /// `None` where set-up did not bring METEOR's data.
+    meteor: Option<MeteorData>,
+    sentences: Option<Sentences>,
+}
+
+impl Scorer {
+    /// Opens METEOR's data and the models that the configuration names.
+    ///
+    /// # Errors
+    /// When a model's file is missing or spoilt.
+    pub fn new(config: &EvaluationConfig) -> Result<Self> {
+        let path = |path: &Option<PathBuf>| path.as_deref().map(paths::in_repository).transpose();
+        let (encoder, fluency) = (path(&config.sentence_encoder)?, path(&config.fluency)?);
+        let sentences = Sentences::open(encoder.as_deref(), fluency.as_deref())?;
+        Ok(Self { meteor: dl_score::meteor_data(None)?, sentences })
+    }
+
+    /// Scores the captions of a split's clips, in the order of `set`.
+    pub fn score(
+        &self,
+        corpus: &dyn Corpus,
+        split: Split,
+        set: &EmbeddingSet,
+        predictions: &[Prediction],
+    ) -> Result<Scores> {
+        let said: Vec<String> = predictions.iter().map(|one| one.caption.clone()).collect();
+        let references: Vec<Vec<String>> = set
+            .captions_of()
+            .into_iter()
+            .map(|captions| captions.iter().map(|&c| set.captions[c].clone()).collect())
+            .collect();
+        let items = Item::all(&said, &references)?;
+        let tokens: Vec<Vec<String>> = items.iter().map(|item| item.candidate.clone()).collect();
+        let variety = diversity::diversity(&tokens);
+        let clips: BTreeMap<&str, &Clip> =
+            corpus.clips(split).iter().map(|clip| (clip.id.as_str(), clip)).collect();
+        let scenes = corpus.as_scenes();
+        let names_one = |prediction: &Prediction| {
+            let named = scenes.map(|scenes| scenes.named_labels(&prediction.caption));
+            let own = clips.get(prediction.id.as_str()).map(|clip| clip.labels.as_slice());
+            let hit = named.iter().flatten().any(|label| own.unwrap_or_default().contains(label));
+            if hit { 1.0 } else { 0.0 }
+        };
+        let meteor = self.meteor.as_ref().map(|data| BuiltIn::Meteor(Matchers::All(data)));
+        let mut metrics: Vec<&dyn Metric> =
+            vec![&BuiltIn::Bleu, &BuiltIn::RougeL, &BuiltIn::CiderD];
+        metrics.extend(meteor.iter().map(|meteor| meteor as &dyn Metric));
+        let mut columns = metric::evaluate(&metrics, &items)?;
+        if let Some(sentences) = &self.sentences {
+            columns.extend(sentences.metric(&said, &references)?.columns(&items)?);
+        }
+        let cider_d = columns.iter().find(|column| column.key == CIDER_D);
+        let cider_d = cider_d.map(|column| column.scores.as_ref().map_err(|why| anyhow!("{why}")));
+        Ok(Scores {
+            cider_d: cider_d.transpose()?.map(|scores| scores.per_item.clone()).unwrap_or_default(),
+            columns,
+            own_label: predictions.iter().map(names_one).collect(),
+            distinct: variety.distinct,
+            vocabulary: variety.vocabulary as f64,
+        })
+    }
+}
+
+/// How the CIDEr-D of every row stands against that of the row `compare`; the ceiling,
+/// which is no rival, is not tested.
+fn tests(rows: &[Row], compare: &str) -> Result<Vec<Option<Versus>>> {
+    let of = |seeds: &[Scores]| {
+        let lists: Vec<&[f64]> = seeds.iter().map(|scores| scores.cider_d.as_slice()).collect();
+        stats::mean_by_item(&lists)
+    };
+    let Some((_, base)) = rows.iter().find(|(row, _)| row == compare) else {
+        return Ok(vec![None; rows.len()]);
+    };
+    let base = of(base);
+    let test = |(row, seeds): &Row| -> Result<Option<(f64, bool)>> {
+        if row == compare || row == CEILING {
+            return Ok(None);
+        }
+        let own = of(seeds);
+        let p = stats::permutation_test(&own, &base, stats::PERMUTATIONS)?;
+        Ok(Some((p, stats::mean(&own) > stats::mean(&base))))
+    };
+    Ok(Versus::family(&rows.iter().map(test).collect::<Result<Vec<_>>>()?))
+}
+
+/// Means over seeds with bootstrap intervals over clips and seeds, beside the first row
+/// (`baseline`) and, for the share of the way between the two, the `ceiling`.
+fn averaged(
+    seeds: &[Scores],
+    baseline: &[Scores],
+    ceiling: Option<&[Scores]>,
+    resamples: usize,
+) -> BTreeMap<String, Estimate> {
+    let clips = seeds[0].cider_d.len();
+    let all: Vec<usize> = (0..clips).collect();
+    let estimate = |statistic: &(dyn Fn(usize, &[usize]) -> f64 + Sync)| {
+        let values: Vec<f64> = (0..seeds.len()).map(|seed| statistic(seed, &all)).collect();
+        let interval = stats::bootstrap(clips, seeds.len(), resamples, statistic);
+        Estimate::new(stats::mean(&values), interval)
+    };
+    let mean_of = |values: &[f64], chosen: &[usize]| {
+        chosen.iter().map(|&clip| values[clip]).sum::<f64>() / chosen.len() as f64
+    };
+    let mut metrics = BTreeMap::new();
+    for (place, column) in seeds[0].columns.iter().enumerate() {
+        let scores: Vec<_> =
+            seeds.iter().filter_map(|seed| seed.columns[place].scores.as_ref().ok()).collect();
+        if scores.len() == seeds.len() {
+            let figure = estimate(&|seed, chosen| scores[seed].resampled(chosen));
+            metrics.insert(column.key.to_owned(), figure);
+        }
+    }
+    let own_label = estimate(&|seed, chosen| mean_of(&seeds[seed].own_label, chosen));
+    metrics.insert("own_label".into(), own_label);
+    if !std::ptr::eq(seeds, baseline) {
+        let gain = |seed: usize, chosen: &[usize]| {
+            let before = mean_of(&baseline[seed].cider_d, chosen);
+            100.0 * (mean_of(&seeds[seed].cider_d, chosen) / before.max(1e-9) - 1.0)
+        };
+        metrics.insert("gain".into(), estimate(&gain));
+        let way = |seed: usize, to: &[Scores], chosen: &[usize]| {
+            mean_of(&to[seed].cider_d, chosen) - mean_of(&baseline[seed].cider_d, chosen)
+        };
+        // Without a ceiling above the first row there is no way to go a share of.
+        let is_way = |ceiling: &&[Scores]| {
+            (0..seeds.len()).all(|seed| way(seed, ceiling, &all) > 1e-9)
+                && !std::ptr::eq(seeds, *ceiling)
+        };
+        if let Some(ceiling) = ceiling.filter(is_way) {
+            let share = |seed: usize, chosen: &[usize]| {
+                100.0 * way(seed, seeds, chosen) / way(seed, ceiling, chosen).max(1e-9)
+            };
+            metrics.insert("share_of_way".into(), estimate(&share));
+        }
+    }
+    let over_seeds = |value: fn(&Scores) -> f64| {
+        let values: Vec<f64> = seeds.iter().map(value).collect();
+        Estimate::new(stats::mean(&values), None)
+    };
+    metrics.insert("distinct".into(), over_seeds(|scores| scores.distinct));
+    metrics.insert("vocabulary".into(), over_seeds(|scores| scores.vocabulary));
+    metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four captions of which only the CIDEr-D matters here.
+    fn scores(cider_d: [f64; 4]) -> Scores {
+        Scores {
+            columns: Vec::new(),
+            cider_d: cider_d.to_vec(),
+            own_label: vec![1.0; 4],
+            distinct: 1.0,
+            vocabulary: 3.0,
+        }
+    }
+
+    #[test]
+    fn the_share_of_the_way_by_hand() {
+        // Way of 1 and of 4; gone 0.5 and 1: shares of 50 % and 25 %.
+        let first = [scores([1.0; 4]), scores([2.0; 4])];
+        let ceiling = [scores([2.0; 4]), scores([6.0; 4])];
+        let row = [scores([1.5; 4]), scores([3.0; 4])];
+        let metrics = averaged(&row, &first, Some(&ceiling), 50);
+        assert!((metrics["share_of_way"].value - 37.5).abs() < 1e-9);
+        let (low, high) = metrics["share_of_way"].interval.unwrap();
+        assert!((25.0 - 1e-9..37.5).contains(&low) && (37.5..50.0 + 1e-9).contains(&high));
+        // The first row and the ceiling have none, nor has a table without a ceiling
+        // above its first row.
+        for (of, baseline, ceiling) in [
+            (&first, &first, Some(&ceiling[..])),
+            (&ceiling, &first, Some(&ceiling[..])),
+            (&row, &first, None),
+            (&row, &ceiling, Some(&first[..])),
+        ] {
+            assert!(!averaged(of, baseline, ceiling, 50).contains_key("share_of_way"));
+        }
+    }
+
+    #[test]
+    fn the_ceiling_is_not_tested_and_few_clips_tell_nothing() {
+        let rows = ["none", "ours", CEILING].map(|row| (row.to_owned(), vec![scores([1.0; 4])]));
+        let versus = tests(&rows, "ours").unwrap();
+        assert!(versus[0].unwrap().p > 0.99 && versus[1].is_none() && versus[2].is_none());
+        assert_eq!(tests(&rows, "other").unwrap(), [None; 3]);
+    }
+}

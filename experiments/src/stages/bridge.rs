@@ -1,0 +1,269 @@
+//! Bridges: fitted to the training pairs, and what sets are behind them.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use dl_core::{EmbeddingSet, Stage};
+use dl_data::Split;
+use dl_diffusion::{Bridge, BridgeConfig, BridgeData};
+use serde::Serialize;
+
+use super::{Desk, Embeddings, Lab, Made, Work};
+
+/// Changes whenever the same pairs get another bridge.
+const FIT_VERSION: u32 = 1;
+/// Changes whenever the same bridge moves the same set otherwise.
+const APPLY_VERSION: u32 = 1;
+
+const BRIDGE: &str = "bridge.safetensors";
+const SET: &str = "set.safetensors";
+
+/// Which of the training clips a bridge is fitted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// All.
+    Whole,
+    /// The first so many.
+    First(usize),
+    /// Those in odd places (0: the clips in even places are held out) or in even ones (1).
+    HoldingOut(usize),
+}
+
+/// A bridge fitted to the pairs of an encoder.
+pub struct Fit {
+    stage: Stage,
+    name: String,
+    config: BridgeConfig,
+    seed: u64,
+    part: Part,
+    pairs: Arc<Embeddings>,
+}
+
+impl Fit {
+    /// The bridge of `config`, which tables call `name`, under `seed`.
+    pub fn new(
+        lab: &Lab<'_>,
+        name: &str,
+        config: &BridgeConfig,
+        seed: u64,
+        pairs: &Arc<Embeddings>,
+        part: Part,
+    ) -> Arc<Self> {
+        let mut draft = lab
+            .stage("bridge", FIT_VERSION)
+            .input("pairs", pairs.stage().key())
+            .config("bridge", config)
+            .config("version", &config.version())
+            .config("seed", &seed);
+        if part != Part::Whole {
+            draft = draft.config("part", &part);
+        }
+        let (name, config, pairs) = (name.to_owned(), config.clone(), Arc::clone(pairs));
+        Arc::new(Self { stage: draft.open(), name, config, seed, part, pairs })
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &BridgeConfig {
+        &self.config
+    }
+
+    /// What tables call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The seed of its fit, and of the noise that it draws.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The pairs that it is fitted to.
+    pub fn pairs(&self) -> &Arc<Embeddings> {
+        &self.pairs
+    }
+
+    /// The fitted bridge, from its file.
+    ///
+    /// # Errors
+    /// When the file is spoilt.
+    pub fn load(&self, lab: &Lab<'_>) -> Result<Bridge> {
+        Ok(Bridge::load(&self.stage.file(BRIDGE), lab.device)?)
+    }
+
+    /// A set after the bridge.
+    fn across(&self, bridge: &Bridge, set: &EmbeddingSet) -> Result<EmbeddingSet> {
+        let rows = bridge.apply(&set.audio, &set.ids, self.seed)?;
+        let mut bridged = set.with_audio(rows, &self.name);
+        if self.config.moves_text() {
+            bridged.text = bridge.text(&set.text)?;
+        }
+        Ok(bridged)
+    }
+}
+
+impl Work for Fit {
+    fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    fn title(&self) -> String {
+        let part = match self.part {
+            Part::Whole => String::new(),
+            Part::First(clips) => format!(", {clips} clips"),
+            Part::HoldingOut(parity) => format!(", half {}", parity + 1),
+        };
+        format!("bridge {}, seed {}{part}", self.name, self.seed)
+    }
+
+    fn needs(&self) -> Vec<Arc<dyn Work>> {
+        vec![Arc::clone(&self.pairs) as Arc<dyn Work>]
+    }
+
+    fn make(&self, desk: &Desk<'_>) -> Result<Made> {
+        // The test split is not within reach of fitting and selection.
+        let sets = self.pairs.sets()?;
+        let chosen = match self.part {
+            Part::Whole => None,
+            Part::First(clips) if clips > sets.train.len() => {
+                bail!("clips = {clips}: there are {} training clips", sets.train.len());
+            }
+            Part::First(clips) => Some((0..clips).collect()),
+            Part::HoldingOut(parity) => {
+                Some((0..sets.train.len()).filter(|clip| clip % 2 != parity).collect())
+            }
+        };
+        let part = chosen.map(|clips: Vec<usize>| sets.train.select(&clips));
+        let data = BridgeData::new(part.as_ref().unwrap_or(&sets.train), &sets.validation);
+        let bridge = self.config.fit(&data, &desk.training(self.seed))?;
+        bridge.save(&self.stage.file(BRIDGE))?;
+        Made::whole(bridge.report())
+    }
+}
+
+/// One split of a corpus after a bridge.
+pub struct Bridged {
+    stage: Stage,
+    bridge: Arc<Fit>,
+    sets: Arc<Embeddings>,
+    split: Split,
+}
+
+impl Bridged {
+    /// A split of `sets`, which need not be those that the bridge is fitted to.
+    pub fn new(
+        lab: &Lab<'_>,
+        bridge: &Arc<Fit>,
+        sets: &Arc<Embeddings>,
+        split: Split,
+    ) -> Arc<Self> {
+        let stage = lab
+            .stage("bridged", APPLY_VERSION)
+            .input("bridge", bridge.stage.key())
+            .input("set", sets.stage().key())
+            .config("split", &split.name())
+            // The set carries it.
+            .config("name", &bridge.name)
+            .open();
+        let (bridge, sets) = (Arc::clone(bridge), Arc::clone(sets));
+        Arc::new(Self { stage, bridge, sets, split })
+    }
+
+    /// The set, from disk.
+    ///
+    /// # Errors
+    /// When the file is spoilt.
+    pub fn read(&self) -> Result<EmbeddingSet> {
+        Ok(EmbeddingSet::read(&self.stage.file(SET))?)
+    }
+}
+
+impl Work for Bridged {
+    fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    fn title(&self) -> String {
+        let Fit { name, seed, .. } = self.bridge.as_ref();
+        format!("{} through {name}, seed {seed}", self.split.name())
+    }
+
+    fn needs(&self) -> Vec<Arc<dyn Work>> {
+        vec![Arc::clone(&self.bridge) as Arc<dyn Work>, Arc::clone(&self.sets) as Arc<dyn Work>]
+    }
+
+    fn make(&self, desk: &Desk<'_>) -> Result<Made> {
+        let bridge = self.bridge.load(desk.lab)?;
+        let set = self.sets.sets()?.of(self.split);
+        self.bridge.across(&bridge, set)?.write(&self.stage.file(SET))?;
+        Made::whole(&format!("{} clips", set.len()))
+    }
+}
+
+/// The training split after bridges that never saw it: clips in even and in odd places,
+/// each half through a bridge fitted to the other. A bridge moves its own training clips
+/// further than new ones, so a decoder that is trained on them would not know what it
+/// meets at test time.
+pub struct OutOfFold {
+    stage: Stage,
+    halves: [Arc<Fit>; 2],
+}
+
+impl OutOfFold {
+    /// By the bridge of `config` under `seed`.
+    pub fn new(
+        lab: &Lab<'_>,
+        name: &str,
+        config: &BridgeConfig,
+        seed: u64,
+        pairs: &Arc<Embeddings>,
+    ) -> Arc<Self> {
+        let half = |parity| Fit::new(lab, name, config, seed, pairs, Part::HoldingOut(parity));
+        let halves = [half(0), half(1)];
+        let stage = lab
+            .stage("out_of_fold", APPLY_VERSION)
+            .input("even", halves[0].stage.key())
+            .input("odd", halves[1].stage.key())
+            .config("name", &name)
+            .open();
+        Arc::new(Self { stage, halves })
+    }
+
+    /// The set, from disk.
+    ///
+    /// # Errors
+    /// When the file is spoilt.
+    pub fn read(&self) -> Result<EmbeddingSet> {
+        Ok(EmbeddingSet::read(&self.stage.file(SET))?)
+    }
+}
+
+impl Work for OutOfFold {
+    fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    fn title(&self) -> String {
+        let Fit { name, seed, .. } = self.halves[0].as_ref();
+        format!("train through halves of {name}, seed {seed}")
+    }
+
+    fn needs(&self) -> Vec<Arc<dyn Work>> {
+        super::work::all(&self.halves)
+    }
+
+    fn make(&self, desk: &Desk<'_>) -> Result<Made> {
+        let train = &self.halves[0].pairs.sets()?.train;
+        let mut audio = train.audio.clone();
+        for (parity, half) in self.halves.iter().enumerate() {
+            let held: Vec<usize> = (0..train.len()).filter(|clip| clip % 2 == parity).collect();
+            let set = train.select(&held);
+            let rows = half.load(desk.lab)?.apply(&set.audio, &set.ids, half.seed)?;
+            for (&clip, row) in held.iter().zip(rows.outer_iter()) {
+                audio.row_mut(clip).assign(&row);
+            }
+        }
+        train.with_audio(audio, &self.halves[0].name).write(&self.stage.file(SET))?;
+        Made::whole(&format!("{} clips", train.len()))
+    }
+}

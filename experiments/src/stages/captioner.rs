@@ -1,0 +1,174 @@
+//! Captioners: a prefix mapper over the frozen language model. What it is trained on
+//! makes the protocol.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use dl_core::{EmbeddingSet, Stage};
+use dl_llm::{CaptionPairs, Captioner, PrefixConfig};
+use ndarray::{Array2, Axis};
+
+use super::{Bridged, Desk, Embeddings, Fit, Lab, Made, OutOfFold, TrainedLm, Work};
+
+/// Changes whenever the same inputs give another captioner.
+const VERSION: u32 = 1;
+const PREFIX: &str = "prefix.safetensors";
+
+/// What a decoder is trained on and chosen by.
+#[derive(Clone)]
+pub enum DecoderInputs {
+    /// The captions' embeddings. One decoder serves every bridge that leaves them where
+    /// they are: it never sees what a bridge makes.
+    Text(Arc<Embeddings>),
+    /// The captions' embeddings in the space of a bridge that moves them.
+    BridgedText(Arc<Fit>),
+    /// The (bridged) audio embeddings.
+    Audio {
+        /// What it is trained on.
+        train: Arc<Bridged>,
+        /// What it is chosen by.
+        validation: Arc<Bridged>,
+        /// Their captions.
+        pairs: Arc<Embeddings>,
+    },
+    /// The same, with training clips behind bridges that did not see them.
+    OutOfFold {
+        /// What it is trained on.
+        train: Arc<OutOfFold>,
+        /// What it is chosen by.
+        validation: Arc<Bridged>,
+        /// Their captions.
+        pairs: Arc<Embeddings>,
+    },
+}
+
+impl DecoderInputs {
+    fn pairs(&self) -> &Arc<Embeddings> {
+        match self {
+            Self::Text(pairs) | Self::Audio { pairs, .. } | Self::OutOfFold { pairs, .. } => pairs,
+            Self::BridgedText(bridge) => bridge.pairs(),
+        }
+    }
+
+    /// The stages read, and as what.
+    fn stages(&self) -> Vec<(&'static str, Arc<dyn Work>)> {
+        let pairs = ("pairs", Arc::clone(self.pairs()) as Arc<dyn Work>);
+        match self {
+            Self::Text(_) => vec![pairs],
+            Self::BridgedText(bridge) => {
+                vec![pairs, ("bridge", Arc::clone(bridge) as Arc<dyn Work>)]
+            }
+            Self::Audio { train, validation, .. } => vec![
+                pairs,
+                ("train", Arc::clone(train) as Arc<dyn Work>),
+                ("validation", Arc::clone(validation) as Arc<dyn Work>),
+            ],
+            Self::OutOfFold { train, validation, .. } => vec![
+                pairs,
+                ("train", Arc::clone(train) as Arc<dyn Work>),
+                ("validation", Arc::clone(validation) as Arc<dyn Work>),
+            ],
+        }
+    }
+
+    /// One row for each caption of training and of validation.
+    fn rows(&self, lab: &Lab<'_>) -> Result<(Array2<f32>, Array2<f32>)> {
+        let by_caption = |set: &EmbeddingSet| set.audio.select(Axis(0), &set.owners);
+        Ok(match self {
+            Self::Text(pairs) => {
+                let sets = pairs.sets()?;
+                (sets.train.text.clone(), sets.validation.text.clone())
+            }
+            Self::BridgedText(fit) => {
+                let (bridge, sets) = (fit.load(lab)?, fit.pairs().sets()?);
+                let text = |set: &EmbeddingSet| {
+                    let captions = 0..set.captions.len();
+                    let ids: Vec<String> =
+                        captions.map(|row| format!("{} {row}", set.ids[set.owners[row]])).collect();
+                    bridge.decoder_text(&set.text, &ids, fit.seed())
+                };
+                (text(&sets.train)?, text(&sets.validation)?)
+            }
+            Self::Audio { train, validation, .. } => {
+                (by_caption(&train.read()?), by_caption(&validation.read()?))
+            }
+            Self::OutOfFold { train, validation, .. } => {
+                (by_caption(&train.read()?), by_caption(&validation.read()?))
+            }
+        })
+    }
+
+    fn title(&self) -> String {
+        match self {
+            Self::Text(_) => "zero-shot decoder".into(),
+            Self::BridgedText(fit) => format!("zero-shot decoder of {}", fit.name()),
+            Self::Audio { train, .. } => format!("supervised decoder on {}", train.title()),
+            Self::OutOfFold { train, .. } => format!("supervised decoder on {}", train.title()),
+        }
+    }
+}
+
+/// A captioner over a trained language model.
+pub struct TrainedCaptioner {
+    stage: Stage,
+    lm: Arc<TrainedLm>,
+    inputs: DecoderInputs,
+    prefix: PrefixConfig,
+    seed: u64,
+}
+
+impl TrainedCaptioner {
+    /// Trained on `inputs` under `seed`.
+    pub fn new(
+        lab: &Lab<'_>,
+        lm: &Arc<TrainedLm>,
+        inputs: DecoderInputs,
+        prefix: &PrefixConfig,
+        seed: u64,
+    ) -> Arc<Self> {
+        let mut draft = lab.stage("captioner", VERSION).input("language_model", lm.stage().key());
+        for (role, stage) in inputs.stages() {
+            draft = draft.input(role, stage.stage().key());
+        }
+        let stage = draft.config("prefix", prefix).config("seed", &seed).open();
+        Arc::new(Self { stage, lm: Arc::clone(lm), inputs, prefix: prefix.clone(), seed })
+    }
+
+    /// The captioner, from its file.
+    ///
+    /// # Errors
+    /// When a file is spoilt.
+    pub fn load(&self, lab: &Lab<'_>) -> Result<Captioner> {
+        Ok(Captioner::load_prefix(&self.lm.load(lab)?, &self.stage.file(PREFIX))?)
+    }
+}
+
+impl Work for TrainedCaptioner {
+    fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    fn title(&self) -> String {
+        format!("{}, seed {}", self.inputs.title(), self.seed)
+    }
+
+    fn needs(&self) -> Vec<Arc<dyn Work>> {
+        let mut needs = vec![Arc::clone(&self.lm) as Arc<dyn Work>];
+        needs.extend(self.inputs.stages().into_iter().map(|(_, stage)| stage));
+        needs
+    }
+
+    fn make(&self, desk: &Desk<'_>) -> Result<Made> {
+        let sets = self.inputs.pairs().sets()?;
+        let (train, validation) = self.inputs.rows(desk.lab)?;
+        let (captioner, report) = Captioner::train_prefix(
+            &self.lm.load(desk.lab)?,
+            CaptionPairs { embeddings: train.view(), captions: &sets.train.captions },
+            CaptionPairs { embeddings: validation.view(), captions: &sets.validation.captions },
+            &self.prefix,
+            &desk.training(self.seed),
+        )?;
+        captioner.save_prefix(&self.stage.file(PREFIX))?;
+        Made::whole(&report)
+    }
+}
