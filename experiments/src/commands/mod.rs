@@ -140,10 +140,10 @@ pub enum Command {
         /// Run directories; without any, the newest run of each experiment.
         #[arg(value_name = "RUN")]
         runs: Vec<PathBuf>,
-        /// Also keep the runs' figures in configs/<suite>/results and write their
-        /// tables into README.md.
+        /// Also keep the runs' figures in configs/<suite>/results and write the tables of
+        /// README.md and experiments/results anew.
         #[arg(long)]
-        readme: bool,
+        keep: bool,
         /// Configuration.
         #[command(flatten)]
         options: Options,
@@ -312,7 +312,7 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     match &cli.command {
         Some(Command::List) => run::list(out)?,
-        Some(Command::Report { runs, readme, .. }) => report::run(runs, *readme, &load()?, out)?,
+        Some(Command::Report { runs, keep, .. }) => report::run(runs, *keep, &load()?, out)?,
         Some(Command::Doctor { .. }) => return doctor::run(&load()?, out),
         Some(Command::Bridge { command }) => bridge::run(command, &services, out)?,
         Some(Command::Manifest { folder }) => manifest::run(folder, out)?,

@@ -1,36 +1,39 @@
-//! `report`: tables from run directories, and the README's tables from the results that
-//! are kept.
+//! `report`: tables from run directories, and the pages' tables from the results that are
+//! kept.
 
 use std::{fs, path::PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use dl_core::RunDir;
 
 use crate::{
     config::{SuiteConfig, paths},
-    console::Output,
+    console::{Output, note},
     report::{self, METRICS_FILE, Record, RunInfo},
 };
 
 /// Prints the tables of `runs`, or of the newest run of each experiment.
-pub fn run(runs: &[PathBuf], readme: bool, config: &SuiteConfig, out: &mut Output) -> Result<()> {
-    let runs = if runs.is_empty() { newest(config)? } else { runs.to_vec() };
+pub fn run(runs: &[PathBuf], keep: bool, config: &SuiteConfig, out: &mut Output) -> Result<()> {
+    let runs = match newest(config) {
+        _ if !runs.is_empty() => runs.to_vec(),
+        // Pages are written from what is kept, with or without a new run.
+        Err(_) if keep => Vec::new(),
+        newest => newest?,
+    };
     let repository = paths::repository()?;
     let mut found = Vec::new();
     for directory in &runs {
         let run = RunDir::open(directory);
         let (info, records) = report::read(&run)?;
-        if readme {
+        if keep {
             report::keep(&repository, &run, &info)?;
         }
         found.push((run, info, records));
     }
-    if readme {
-        let path = repository.join("README.md");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let text = report::with_tables(&repository, &text)?;
-        dl_core::atomic::write_bytes(&path, text.as_bytes())?;
+    if keep {
+        for page in report::write_pages(&repository)? {
+            note(format_args!("written: {}", page.display()));
+        }
     }
     for (run, info, records) in &found {
         print(run, info, records, out)?;

@@ -1,6 +1,7 @@
 //! A table of figures with intervals, and its four forms: terminal, Markdown,
 //! CSV and JSON.
 
+use anyhow::{Context, Result};
 use dl_eval::stats;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +93,35 @@ pub struct Table {
 }
 
 impl Table {
+    /// Some of its rows, by their labels, and columns, by their keys, in the order asked for.
+    /// Of the notes it keeps the first, what the table is over, and what the marks mean.
+    ///
+    /// # Errors
+    /// For a row or column that is not there; the others are listed.
+    pub fn excerpt(&self, rows: &[&str], columns: &[&str]) -> Result<Self> {
+        let labels: Vec<&str> = self.rows.iter().map(|row| row.label.as_str()).collect();
+        let keys: Vec<&str> = self.columns.iter().map(|column| column.key.as_str()).collect();
+        let (rows, columns) = (places("row", rows, &labels)?, places("column", columns, &keys)?);
+        let row = |&place: &usize| Row {
+            label: self.rows[place].label.clone(),
+            cells: columns.iter().map(|&column| self.rows[place].cells[column]).collect(),
+        };
+        let is_kept = |(place, note): &(usize, &String)| *place == 0 || note.starts_with('▲');
+        Ok(Self {
+            name: self.name.clone(),
+            title: self.title.clone(),
+            columns: columns.iter().map(|&column| self.columns[column].clone()).collect(),
+            rows: rows.iter().map(row).collect(),
+            notes: self
+                .notes
+                .iter()
+                .enumerate()
+                .filter(is_kept)
+                .map(|(_, note)| note.clone())
+                .collect(),
+        })
+    }
+
     /// Aligned columns for a terminal; half the interval's width stands behind
     /// each figure.
     pub fn to_text(&self) -> String {
@@ -210,6 +240,15 @@ impl Table {
     }
 }
 
+/// Where each of `wanted` stands among `known`.
+fn places(what: &str, wanted: &[&str], known: &[&str]) -> Result<Vec<usize>> {
+    let place = |name: &&str| {
+        let found = known.iter().position(|known| known == name);
+        found.with_context(|| format!("no {what} '{name}'; there are {}", known.join(", ")))
+    };
+    wanted.iter().map(place).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,6 +289,20 @@ mod tests {
         let markdown = table().to_markdown();
         assert!(markdown.contains("| row 1 | 0.25▲<br><sub>0.00 – 0.50</sub> | 1.00 |"));
         assert!(markdown.contains("| row 3 | 0.25<br>"), "{markdown}");
+    }
+
+    #[test]
+    fn an_excerpt_has_the_rows_and_columns_that_are_asked_for() {
+        let mut whole = table();
+        whole.notes = ["over 4 clips", "what a column is", "▲ better"].map(String::from).into();
+        let part = whole.excerpt(&["row 2", "row 0"], &["plain"]).unwrap();
+        let labels: Vec<&str> = part.rows.iter().map(|row| row.label.as_str()).collect();
+        assert_eq!(labels, ["row 2", "row 0"]);
+        assert_eq!(part.rows[0].cells, [Some(Estimate::new(1.0, None))]);
+        assert_eq!(part.notes, ["over 4 clips", "▲ better"]);
+        let error = whole.excerpt(&["row 9"], &["plain"]).unwrap_err().to_string();
+        assert_eq!(error, "no row 'row 9'; there are row 0, row 1, row 2, row 3");
+        assert!(whole.excerpt(&["row 0"], &["gone"]).is_err());
     }
 
     #[test]
