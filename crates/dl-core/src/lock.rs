@@ -169,7 +169,7 @@ mod tests {
         let path = root.path().join("stage/lock");
         let first = Lock::acquire(&path, IfBusy::Leave, &|_| {}).unwrap();
         let error = Lock::acquire(&path, IfBusy::Leave, &|_| {}).unwrap_err().to_string();
-        let me = format!("stage: in use by process {} on ", std::process::id());
+        let me = format!("in use by process {} on ", std::process::id());
         assert!(error.contains(&me) && error.contains("for 0 s (`"), "{error}");
         let (told, heard) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
