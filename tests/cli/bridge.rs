@@ -231,7 +231,7 @@ fn methods_and_their_files_are_named_when_they_are_wrong() {
     files.fit("--config @typo.toml --method ridge").fails_with(1, &["--method ridge", "give one"]);
     fs::write(files.at("range.toml"), "kind = 'projection'\ntemperatures = [0]\n").unwrap();
     files.fit("--config @range.toml").fails_with(1, &["range.toml", "temperatures", "above 0"]);
-    files.fit("--config @nowhere.toml").fails_with(1, &["cannot read", "nowhere.toml"]);
+    files.fit("--config @nowhere.toml").fails_with(1, &["nowhere.toml: No such file"]);
     // The default batch is larger than 60 pairs.
     files
         .fit("--method diffusion_link")

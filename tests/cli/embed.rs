@@ -138,7 +138,7 @@ fn what_is_no_encoder_is_refused_in_one_sentence() {
     );
     let empty = folder.join("empty");
     fs::create_dir_all(&empty).unwrap();
-    with(&empty).fails_with(1, &["no model.safetensors"]);
+    with(&empty).fails_with(1, &["empty: has no preprocessor_config.json"]);
     let broken = folder.join("broken");
     fs::create_dir_all(&broken).unwrap();
     for entry in fs::read_dir(toy()).unwrap() {
@@ -162,7 +162,7 @@ fn a_collapsed_tower_is_warned_of_in_words() {
         fs::copy(sound(&folder, 0), sound(&folder, index)).unwrap();
     }
     let said = run(&mut embed(&folder, &toy(), "set.safetensors")).ok();
-    assert!(said.err.contains("warning: the audio tower has collapsed"), "{}", said.err);
+    assert!(said.err.contains("warning: the audio embeddings are nearly all alike"), "{}", said.err);
 }
 
 /// Kills `command` (SIGKILL) when the piece of clips 32 to 64 is done. The next
