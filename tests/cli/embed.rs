@@ -162,7 +162,11 @@ fn a_collapsed_tower_is_warned_of_in_words() {
         fs::copy(sound(&folder, 0), sound(&folder, index)).unwrap();
     }
     let said = run(&mut embed(&folder, &toy(), "set.safetensors")).ok();
-    assert!(said.err.contains("warning: the audio embeddings are nearly all alike"), "{}", said.err);
+    assert!(
+        said.err.contains("warning: the audio embeddings are nearly all alike"),
+        "{}",
+        said.err
+    );
 }
 
 /// Kills `command` (SIGKILL) when the piece of clips 32 to 64 is done. The next

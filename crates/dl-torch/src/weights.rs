@@ -54,6 +54,14 @@ pub fn read_weights(path: &Path) -> Result<Tensors, TorchError> {
     }
 }
 
+/// That `path` begins as a weight file does, without reading it.
+///
+/// # Errors
+/// [`TorchError`] when it cannot be read or is of a format that is not known.
+pub fn check_format(path: &Path) -> Result<(), TorchError> {
+    format_of(path).map(|_| ())
+}
+
 /// Reads what a GGUF file says beside its tensors.
 ///
 /// # Errors

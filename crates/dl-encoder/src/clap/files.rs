@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use dl_core::{FileError, Fingerprint, text};
-use dl_torch::weights::WeightFiles;
+use dl_torch::weights::{WeightFiles, check_format};
 use serde_json::Value;
 
 use crate::{EncoderError, error::fingerprint};
@@ -26,7 +26,8 @@ impl Files {
             return Err(FileError::invalid(path, problem).into());
         }
         if !path.is_dir() {
-            dl_core::regular::check(path)?;
+            // Whatever else is missing beside it: a file of another kind is the first fault.
+            check_format(path)?;
             let tokenizer = path.with_file_name("tokenizer.json");
             if !tokenizer.exists() {
                 let problem = "is missing: LAION's checkpoints use RoBERTa's tokenizer; put the \
