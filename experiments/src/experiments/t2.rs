@@ -302,9 +302,9 @@ fn averaged(
     let own_label = estimate(&|seed, chosen| mean_of(&seeds[seed].own_label, chosen));
     metrics.insert("own_label".into(), own_label);
     if !std::ptr::eq(seeds, baseline) {
-        let gains: [(&str, fn(&Scores) -> &[f64]); 2] =
-            [("gain", |scores| &scores.cider_d), ("gain_spider", |scores| &scores.spider)];
-        for (key, of) in gains {
+        let cider_d: fn(&Scores) -> &[f64] = |scores| &scores.cider_d;
+        let spider: fn(&Scores) -> &[f64] = |scores| &scores.spider;
+        for (key, of) in [("gain", cider_d), ("gain_spider", spider)] {
             let gain = |seed: usize, chosen: &[usize]| {
                 let before = mean_of(of(&baseline[seed]), chosen);
                 100.0 * (mean_of(of(&seeds[seed]), chosen) / before.max(1e-9) - 1.0)
