@@ -14,6 +14,7 @@ mod commands;
 mod embed;
 mod harness;
 mod keys;
+mod language_model;
 mod locks;
 mod merge;
 mod printing;

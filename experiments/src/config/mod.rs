@@ -4,6 +4,7 @@
 mod ablation;
 mod encoder;
 mod file;
+mod language_model;
 pub mod paths;
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -12,13 +13,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use dl_core::Under;
 use dl_data::{Corpus, CorpusConfig};
 use dl_diffusion::BridgeConfig;
-use dl_llm::{DecodeConfig, LmTrainConfig, PrefixConfig};
+use dl_llm::{DecodeConfig, PrefixConfig};
 use dl_torch::DeviceChoice;
 use serde::{Deserialize, Serialize};
 
 pub use ablation::{AblationConfig, Change, SweepConfig, Variant, VariantConfig, Vary, variants};
 pub use encoder::{EncoderConfig, TorchScriptConfig, TowersConfig};
 pub use file::{nearest, read_over_base, read_toml, variant_of};
+pub use language_model::LanguageModelConfig;
 
 /// Everything that a suite of experiments depends on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,7 +54,7 @@ pub struct SuiteConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<TransferConfig>,
     /// The decoder, before any prefix.
-    pub language_model: LmTrainConfig,
+    pub language_model: LanguageModelConfig,
     /// The prefix mapper and how captions are decoded.
     pub captioner: CaptionerConfig,
     /// Rows of the tables.
@@ -215,7 +217,7 @@ impl SuiteConfig {
         for (name, encoder) in &self.encoders {
             encoder.validate(&format!("encoders.{name}"))?;
         }
-        self.language_model.validate().context("language_model")?;
+        self.language_model.validate()?;
         self.captioner.validate().context("captioner")?;
         self.caption.clip.validate().context("caption.clip")
     }

@@ -8,7 +8,7 @@ use dl_core::{EmbeddingSet, Stage};
 use dl_llm::{CaptionPairs, Captioner, PrefixConfig};
 use ndarray::{Array2, Axis};
 
-use super::{Bridged, Desk, Embeddings, Fit, Lab, Made, OutOfFold, TrainedLm, Work};
+use super::{Bridged, Desk, Embeddings, Fit, FrozenLm, Lab, Made, OutOfFold, Work};
 
 /// Changes whenever the same inputs give another captioner.
 const VERSION: u32 = 1;
@@ -108,10 +108,10 @@ impl DecoderInputs {
     }
 }
 
-/// A captioner over a trained language model.
+/// A captioner over a frozen language model.
 pub struct TrainedCaptioner {
     stage: Stage,
-    lm: Arc<TrainedLm>,
+    lm: FrozenLm,
     inputs: DecoderInputs,
     prefix: PrefixConfig,
     seed: u64,
@@ -121,17 +121,17 @@ impl TrainedCaptioner {
     /// Trained on `inputs` under `seed`.
     pub fn new(
         lab: &Lab<'_>,
-        lm: &Arc<TrainedLm>,
+        lm: &FrozenLm,
         inputs: DecoderInputs,
         prefix: &PrefixConfig,
         seed: u64,
     ) -> Arc<Self> {
-        let mut draft = lab.stage("captioner", VERSION).input("language_model", lm.stage().key());
+        let mut draft = lm.enter(lab.stage("captioner", VERSION));
         for (role, stage) in inputs.stages() {
             draft = draft.input(role, stage.stage().key());
         }
         let stage = draft.config("prefix", prefix).config("seed", &seed).open();
-        Arc::new(Self { stage, lm: Arc::clone(lm), inputs, prefix: prefix.clone(), seed })
+        Arc::new(Self { stage, lm: lm.clone(), inputs, prefix: prefix.clone(), seed })
     }
 
     /// The captioner, from its file.
@@ -153,7 +153,7 @@ impl Work for TrainedCaptioner {
     }
 
     fn needs(&self) -> Vec<Arc<dyn Work>> {
-        let mut needs = vec![Arc::clone(&self.lm) as Arc<dyn Work>];
+        let mut needs: Vec<_> = self.lm.work().into_iter().collect();
         needs.extend(self.inputs.stages().into_iter().map(|(_, stage)| stage));
         needs
     }

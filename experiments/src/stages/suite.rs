@@ -8,8 +8,8 @@ use dl_data::{Corpus, CorpusConfig, SceneCorpus, Split};
 use dl_diffusion::BridgeConfig;
 
 use super::{
-    Bridged, Captions, Clips, DecoderInputs, Embeddings, Features, Fit, Gap, Lab, OutOfFold, Part,
-    Recognised, Singles, Source, Splits, TrainedCaptioner, TrainedLm, Work, source,
+    Bridged, Captions, Clips, DecoderInputs, Embeddings, Features, Fit, FrozenLm, Gap, Lab,
+    OutOfFold, Part, Recognised, Singles, Source, Splits, TrainedCaptioner, Work, source,
 };
 use crate::config::{CaptionerConfig, EncoderConfig, Protocol, SuiteConfig};
 
@@ -188,9 +188,12 @@ impl<'l> Suite<'l> {
     }
 
     /// The decoder before any prefix.
-    pub fn language_model(&self) -> Arc<TrainedLm> {
+    ///
+    /// # Errors
+    /// When a file of a published model is missing or of another model.
+    pub fn language_model(&self) -> Result<FrozenLm> {
         let (config, seed) = (&self.config.language_model, self.config.seed);
-        TrainedLm::new(self.lab, &self.source, config, seed)
+        FrozenLm::new(self.lab, &self.source, config, seed)
     }
 
     /// The captioner of a bridge.
@@ -232,7 +235,7 @@ impl<'l> Suite<'l> {
                 }
             }
         };
-        Ok(TrainedCaptioner::new(self.lab, &self.language_model(), inputs, &prefix, seed))
+        Ok(TrainedCaptioner::new(self.lab, &self.language_model()?, inputs, &prefix, seed))
     }
 
     /// What the captioner of a bridge says of the clips of a split.
