@@ -200,8 +200,13 @@ fn depends(path: &str, stage: &str, title: &str) -> bool {
         ("language_model", "path") => false,
         ("language_model", _) => stage == "language_model" || after_model,
         ("captioner", "out_of_fold") => after_model && title.contains("supervised"),
+        // A stage behind a decoder that learns from other text has another title.
+        ("captioner", "text") => false,
+        ("captioner", "hardened") => after_model && title.contains("hardened"),
         // C3 has a noise of its own for its zero-shot decoder.
-        ("captioner", "prefix.noise") => after_model && !title.contains("zero-shot decoder of c3"),
+        ("captioner", "prefix.noise") => {
+            after_model && !title.contains("hardened") && !title.contains("zero-shot decoder of c3")
+        }
         ("captioner", rest) if rest.starts_with("prefix.") => after_model,
         ("captioner", _) => ["captions", "recognition"].contains(&stage),
         ("evaluation", "resamples") => stage == "gap",

@@ -11,7 +11,7 @@ use super::paths;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum LanguageModelConfig {
     /// Trained from scratch on the captions of the suite's corpus.
-    Train(LmTrainConfig),
+    Train(Box<LmTrainConfig>),
     /// A published model of the Llama architecture.
     Pretrained(PretrainedConfig),
 }

@@ -13,7 +13,7 @@ use super::{
     t1, t2,
 };
 use crate::{
-    config::{AblationConfig, Change, Protocol, Variant, Vary, variants},
+    config::{AblationConfig, Change, Decoder, Protocol, Variant, Vary, variants},
     report::{Record, RunInfo, figure},
     stages::{Captions, Gap, Part, Suite, Work},
 };
@@ -107,7 +107,8 @@ fn captions(
         Change::Bridge(_) | Change::Pairs(_) => &suite.config.captioner,
     };
     let of = |&seed: &u64| {
-        suite.captions(Protocol::ZeroShot, &ablation.of, seed, config, Split::Validation)
+        let (zero_shot, plain) = (Protocol::ZeroShot, Decoder::Plain);
+        suite.captions(zero_shot, &ablation.of, seed, config, plain, Split::Validation)
     };
     suite.config.seeds.iter().map(of).collect()
 }

@@ -124,7 +124,9 @@ pub fn run(args: &CompareArgs, services: &Services<'_>, out: &mut Output) -> Res
         .map(|((name, _), own)| (name.clone(), own.to_vec()))
         .collect();
     let records = t1::tabulate(&rows, &args.seeds, &against, args.resamples)?;
-    let info = info(args, &test, content, &against, device);
+    let of_rows = bridges.iter().map(|(name, config)| (name.as_str(), config));
+    let prior_diffusion = t1::prior_diffusion(of_rows);
+    let info = RunInfo { prior_diffusion, ..info(args, &test, content, &against, device) };
     report::finish(&run, &info, &records)?;
     print(&run, &info, &records, out)
 }
@@ -197,6 +199,7 @@ fn info(
         seeds: args.seeds.clone(),
         resamples: args.resamples,
         compare: Some(against.replace('_', " ")),
+        prior_diffusion: Vec::new(),
         sentences: None,
         corpus: content.short().into(),
         encoder: if of_set.is_empty() { "unnamed".into() } else { of_set },
