@@ -10,6 +10,7 @@ mod nuclear_norm;
 mod probe;
 mod retrieval;
 
+use dl_core::unit;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use distribution::Clouds;
 
 /// Changes whenever a definition does, so that figures kept under an older one are
 /// not taken for new.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Neighbours looked at for mixing.
 const NEIGHBOURS: usize = 10;
 /// Clips below which a distribution says nothing; also two per fold of the probe.
@@ -294,15 +295,15 @@ fn paired_cosine(similarity: &Array2<f32>, captions: &[Vec<usize>]) -> Vec<f64> 
     captions.iter().enumerate().map(of_clip).collect()
 }
 
-/// Rows scaled to unit norm.
+/// Rows scaled to unit norm, whatever their size.
 fn unit_rows(side: &'static str, rows: ArrayView2<'_, f32>) -> Result<Array2<f32>, EvalError> {
-    let mut rows = rows.to_owned();
-    for (index, mut row) in rows.rows_mut().into_iter().enumerate() {
-        let norm = row.dot(&row).sqrt();
-        if !norm.is_finite() || norm < 1e-12 {
+    // In standard layout, whatever that of the given rows.
+    let mut rows = rows.as_standard_layout().into_owned();
+    for (index, row) in rows.outer_iter_mut().enumerate() {
+        let norm = unit::scale(row);
+        if !(norm > 0.0 && norm.is_finite()) {
             return Err(EvalError::NoDirection { side, row: index, norm: norm.to_string() });
         }
-        row /= norm;
     }
     Ok(rows)
 }
