@@ -6,10 +6,10 @@
 //! all parts, and nothing is made for one part alone but vectors. What comes out is what
 //! Newton's method comes to with any other way to solve for its steps.
 
-use ndarray::{Array2, Zip};
+use ndarray::{Array1, Array2, Zip};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{Rows, inverse::Inverse};
+use super::{Rows, inverse::Inverses};
 use crate::gap::matrix::dot;
 
 /// The ridge on weights of standardised features; the loss is a mean over samples.
@@ -21,10 +21,10 @@ const ROUNDS: usize = 200;
 /// Halvings of a step that would raise the loss.
 const HALVINGS: usize = 30;
 /// A step is not made any more when its square, measured by the curvature of the loss, is
-/// below this: scores are exact to about 1e-8.
-const EXACT: f64 = 1e-20;
+/// below this: scores are exact to about 1e-7.
+const EXACT: f64 = 1e-16;
 /// The same of the fit to the whole, which only guides.
-const ROUGH: f64 = 1e-2;
+const ROUGH: f64 = 1e-4;
 /// Rounds that take as long as new second derivatives.
 const PATIENCE: usize = 6;
 /// A feature does not vary over a part when its variance is below this share of its variance
@@ -33,7 +33,9 @@ const CONSTANT: f64 = 1e-12;
 
 /// Regressions to K parts of the same rows.
 pub(super) struct Parts<'a> {
-    rows: &'a Rows,
+    pub(super) rows: &'a Rows,
+    /// The part that lacks each sample; K where none does.
+    lacked_by: Vec<usize>,
     /// `[samples, K]`: one over the number of samples of the part, 0 for those it lacks.
     shares: Array2<f64>,
     /// `[K, D]`, the part's.
@@ -47,7 +49,8 @@ pub(super) struct Parts<'a> {
 pub(super) struct Guide {
     /// `[1, D]`.
     weights: Array2<f64>,
-    inverse: Inverse,
+    /// Of each sample.
+    curvature: Array1<f64>,
 }
 
 /// The loss at some weights.
@@ -70,29 +73,43 @@ struct Step {
 }
 
 impl<'a> Parts<'a> {
-    /// Part `k` holds the samples of which `has(k, sample)` is true.
-    pub(super) fn of(rows: &'a Rows, parts: usize, has: impl Fn(usize, usize) -> bool) -> Self {
-        let mut shares = Array2::from_shape_fn((rows.samples(), parts), |(sample, part)| {
-            f64::from(u8::from(has(part, sample)))
+    /// `count` parts; `lacked_by(sample)` is the part that lacks it, `count` where none does.
+    pub(super) fn of(rows: &'a Rows, count: usize, lacked_by: impl Fn(usize) -> usize) -> Self {
+        let lacked_by: Vec<usize> = (0..rows.samples()).map(lacked_by).collect();
+        let mut shares = Array2::from_shape_fn((rows.samples(), count), |(sample, part)| {
+            if lacked_by[sample] == part { 0.0 } else { 1.0 }
         });
         for mut share in shares.columns_mut() {
             share /= share.sum();
         }
-        let moment = |power: fn(f64) -> f64| {
-            let mut moment = Array2::<f64>::zeros((parts, rows.x.ncols()));
-            for (row, share) in rows.x.rows().into_iter().zip(shares.rows()) {
-                for (mut moment, &share) in moment.rows_mut().into_iter().zip(share) {
-                    moment.zip_mut_with(&row, |sum, &x| *sum += share * power(x));
-                }
-            }
-            moment
-        };
-        let (means, squares) = (moment(|x| x), moment(|x| x * x));
+        let mut means = Array2::zeros((count, rows.x.ncols()));
+        let mut squares = means.clone();
+        Arch::new().dispatch(Moments {
+            rows,
+            shares: &shares,
+            means: &mut means,
+            squares: &mut squares,
+        });
         let ridge = Zip::from(&squares).and(&means).map_collect(|square, mean| {
             let variance = square - mean * mean;
             if variance > CONSTANT { RIDGE * variance } else { 0.0 }
         });
-        Self { rows, shares, means, ridge }
+        Self { rows, lacked_by, shares, means, ridge }
+    }
+
+    /// How many parts there are.
+    pub(super) fn count(&self) -> usize {
+        self.shares.ncols()
+    }
+
+    /// The samples that a part lacks.
+    pub(super) fn lacking(&self, part: usize) -> Vec<usize> {
+        (0..self.lacked_by.len()).filter(|&sample| self.lacked_by[sample] == part).collect()
+    }
+
+    /// The samples of a part.
+    pub(super) fn kept(&self, part: usize) -> Vec<usize> {
+        (0..self.lacked_by.len()).filter(|&sample| self.lacked_by[sample] != part).collect()
     }
 
     /// The score of a sample by the probe of a part.
@@ -105,16 +122,16 @@ impl<'a> Parts<'a> {
     pub(super) fn roughly(&self) -> Guide {
         let mut weights = Array2::zeros(self.means.dim());
         let mut place = self.place(&weights);
-        let mut inverse = Inverse::of(&self.rows.x, place.curvature.column(0));
+        let mut inverses = Inverses::of(self, place.curvature.column(0));
         for _ in 0..STEPS {
-            let Some(step) = self.step(&place, &inverse, ROUGH) else { break };
+            let Some(step) = self.step(&place, &inverses, ROUGH) else { break };
             self.walk(&mut weights, &place, &step);
             place = self.place(&weights);
             if step.rounds > PATIENCE {
-                inverse = Inverse::of(&self.rows.x, place.curvature.column(0));
+                inverses = Inverses::of(self, place.curvature.column(0));
             }
         }
-        Guide { weights, inverse }
+        Guide { weights, curvature: place.curvature.column(0).to_owned() }
     }
 
     /// The weights `[K, D]`.
@@ -122,9 +139,10 @@ impl<'a> Parts<'a> {
         let mut weights = Array2::zeros(self.means.dim());
         weights += &guide.weights;
         self.leave_out_constants(&mut weights);
+        let inverses = Inverses::of(self, guide.curvature.view());
         for _ in 0..STEPS {
             let place = self.place(&weights);
-            let Some(step) = self.step(&place, &guide.inverse, EXACT) else { break };
+            let Some(step) = self.step(&place, &inverses, EXACT) else { break };
             self.walk(&mut weights, &place, &step);
         }
         weights
@@ -153,9 +171,9 @@ impl<'a> Parts<'a> {
     }
 
     /// Newton's step, by conjugate gradients; `None` where no part has one as long as `least`.
-    fn step(&self, place: &Place, inverse: &Inverse, least: f64) -> Option<Step> {
+    fn step(&self, place: &Place, inverses: &Inverses, least: f64) -> Option<Step> {
         let guided = |rows: &Array2<f64>| {
-            let mut guided = inverse.times(rows);
+            let mut guided = inverses.times(rows);
             self.leave_out_constants(&mut guided);
             guided
         };
@@ -292,8 +310,7 @@ impl<F: FnMut((usize, usize), f64) -> f64> WithSimd for Pass<'_, F> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) {
         let dim = self.parts.means.ncols();
-        let rows = self.parts.rows.x.as_slice().expect("rows are in standard layout");
-        for (sample, row) in rows.chunks_exact(dim).enumerate() {
+        for (sample, row) in self.parts.rows.slices().enumerate() {
             for (part, &open) in self.open.iter().enumerate() {
                 let at = (sample, part);
                 if !open || self.parts.shares[at] == 0.0 {
@@ -305,6 +322,37 @@ impl<F: FnMut((usize, usize), f64) -> f64> WithSimd for Pass<'_, F> {
                 self.totals[part] += slope;
                 let sums = self.sums[of_part].iter_mut();
                 sums.zip(row).for_each(|(sum, x)| *sum = slope.mul_add(*x, *sum));
+            }
+        }
+    }
+}
+
+/// The means of rows and of their squares over each part.
+struct Moments<'a> {
+    rows: &'a Rows,
+    shares: &'a Array2<f64>,
+    means: &'a mut Array2<f64>,
+    squares: &'a mut Array2<f64>,
+}
+
+impl WithSimd for Moments<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (sample, row) in self.rows.slices().enumerate() {
+            for (part, &share) in self.shares.row(sample).iter().enumerate() {
+                if share > 0.0 {
+                    let (mut means, mut squares) =
+                        (self.means.row_mut(part), self.squares.row_mut(part));
+                    let means = means.as_slice_mut().expect("standard layout");
+                    let squares = squares.as_slice_mut().expect("standard layout");
+                    for ((mean, square), x) in means.iter_mut().zip(squares).zip(row) {
+                        let shared = share * x;
+                        *mean += shared;
+                        *square = shared.mul_add(*x, *square);
+                    }
+                }
             }
         }
     }
