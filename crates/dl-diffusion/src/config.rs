@@ -71,7 +71,8 @@ impl BridgeConfig {
     /// data, seed and kind of device, nothing else decides the result.
     pub fn version(&self) -> String {
         let (training, scores) = (dl_torch::train::VERSION, crate::scores::VERSION);
-        format!("{}, training {training}, scores {scores}", self.0.version())
+        let gap = dl_eval::gap::VERSION;
+        format!("{}, training {training}, scores {scores}, gap {gap}", self.0.version())
     }
 
     /// Method and its version, without what all methods share.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use dl_core::{EmbeddingSet, Fingerprint, RunDir};
 use dl_diffusion::BridgeConfig;
+use dl_eval::gap;
 use serde::Serialize;
 
 use super::{
@@ -65,9 +66,6 @@ pub struct CompareArgs {
     #[command(flatten)]
     device: DeviceArgs,
 }
-
-/// Clips below which the measures say nothing.
-const FEWEST_TO_MEASURE: usize = 10;
 
 /// What a comparison depends on beside its files: `config.toml` of the run.
 #[derive(Serialize)]
@@ -145,8 +143,7 @@ fn parts(args: &CompareArgs) -> Result<Parts> {
         Pairs::Whole(all) => {
             let content = fit::content(&all);
             let (stream, option) = ("bridge/test", "test-share");
-            let (test, rest) =
-                pairs::split(&all, args.test_share, FEWEST_TO_MEASURE, stream, option)?;
+            let (test, rest) = pairs::split(&all, args.test_share, gap::FEWEST, stream, option)?;
             let (validation, train) = fit::cut_validation(&rest, args.validation_share)?;
             Ok(Parts { train, validation, test, content })
         }
@@ -157,9 +154,9 @@ fn parts(args: &CompareArgs) -> Result<Parts> {
             let test = args.pairs.read_set(path)?;
             args.pairs.belong(&train, &test).context("--train and --test")?;
             args.pairs.belong(&validation, &test).context("--validation and --test")?;
-            if test.len() < FEWEST_TO_MEASURE {
+            if test.len() < gap::FEWEST {
                 let clips = test.len();
-                bail!("{}: {clips} clips, but measuring needs {FEWEST_TO_MEASURE}", path.display());
+                bail!("{}: {clips} clips, but measuring needs {}", path.display(), gap::FEWEST);
             }
             let content =
                 Fingerprint::combine([&train, &validation, &test].map(fit::content).iter());
