@@ -3,7 +3,7 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -97,6 +97,8 @@ pub struct Planned {
 struct Graph {
     jobs: Vec<Job>,
     places: HashMap<StageKey, usize>,
+    /// Those that were left out because they are done.
+    finished: HashSet<StageKey>,
 }
 
 struct Job {
@@ -115,6 +117,7 @@ impl Graph {
         }
         let done = work.stage().is_done()?;
         if done && missing_only {
+            self.finished.insert(key.clone());
             return Ok(None);
         }
         let mut needs = Vec::new();
@@ -188,8 +191,8 @@ impl Lab<'_> {
         }
         let jobs = &graph.jobs;
         if jobs.len() > 1 {
-            let finished = self.plan(wanted)?.iter().filter(|planned| planned.done).count();
-            let line = format!("{} stages to compute, {finished} are finished", jobs.len());
+            let (missing, finished) = (jobs.len(), graph.finished.len());
+            let line = format!("{missing} stages to compute; {finished} found finished");
             self.reporter.say(&line);
         }
         let kind = |job: &Job| job.work.stage().name().to_owned();
