@@ -12,6 +12,7 @@ mod bridge;
 mod clap;
 mod commands;
 mod embed;
+mod extension;
 mod harness;
 mod keys;
 mod language_model;

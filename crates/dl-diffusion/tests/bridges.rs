@@ -318,12 +318,17 @@ fn a_set_goes_through_with_its_captions_and_its_history() {
 fn every_loss_and_prediction_trains() {
     let test = set("test", 50, 1);
     let none = paired_cosine(&test.audio, &test);
+    // An option that did nothing would give the rows of another one, or of none.
+    let mut seen: Vec<Array2<f32>> = Vec::new();
     for options in [
+        "",
         "prediction = \"eps\"\nmax_level = 300\n[[candidates]]\nkind = \"one_step\"\nlevel = 50",
         "prediction = \"v\"\njitter = 0.0",
         "ema = 0.9\nscale = { factor = 3.0 }",
         "[loss]\ndistance = \"huber\"\ntext_identity = 0.0",
         "[loss.topology]\nweight = 0.1\ngated = true\nneighbours = 4\nbranch = \"both\"",
+        "[loss.topology]\nweight = 0.1\ngated = false\nneighbours = 4\nbranch = \"both\"",
+        "[loss.topology]\nweight = 0.1\ngated = true\nneighbours = 0\nbranch = \"both\"",
         "[[candidates]]\nkind = \"dpm_solver_pp_2m\"\nlevel = 99\nsteps = 4",
     ] {
         let text = format!(
@@ -331,8 +336,11 @@ fn every_loss_and_prediction_trains() {
              }}\nnetwork = {{ hidden = 48 }}\n{options}"
         );
         let bridge = fit(&toml::from_str(&text).unwrap());
-        let cosine = paired_cosine(&bridge.apply(&test.audio, &test.ids, 0).unwrap(), &test);
+        let rows = bridge.apply(&test.audio, &test.ids, 0).unwrap();
+        let cosine = paired_cosine(&rows, &test);
         assert!(cosine > none + 0.2, "{options}: {cosine}, none: {none}");
+        assert!(!seen.contains(&rows), "{options}: changes nothing");
+        seen.push(rows);
         let file = tempfile::NamedTempFile::new().unwrap();
         bridge.save(file.path()).unwrap();
         let again = Bridge::load(file.path(), Device::Cpu).unwrap();

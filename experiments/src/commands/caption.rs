@@ -1,4 +1,4 @@
-//! `caption FILE...`: a sentence for any sound file by the trained default, with
+//! `caption FILE...`: captions any sound file with the suite's default captioner, and shows
 //! the nearest training captions beside it.
 
 use std::{

@@ -1,4 +1,4 @@
-//! The command line: what can be typed, and which file answers it.
+//! The command line: every command and option, and the file that does the work.
 
 #![allow(unreachable_pub, reason = "the files of commands are private to the program")]
 

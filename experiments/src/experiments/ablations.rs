@@ -1,6 +1,6 @@
 //! Ablations: variants of a bridge, of the number of its pairs, or of the captioner,
-//! told by what they set and measured as T1 or T2 on the **validation** split, because
-//! defaults follow from them. The test split is not looked at.
+//! named by what they set and measured as T1 or T2 on the **validation** split, because
+//! defaults are chosen by them. The test split plays no part.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! T1: the modality gap on the test split, before and after every bridge, and
-//! which rows can be told from the row that the configuration compares with.
+//! which rows differ significantly from the row that the configuration compares with.
 
 use std::{collections::BTreeMap, sync::Arc};
 

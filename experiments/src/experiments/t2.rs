@@ -4,14 +4,14 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use anyhow::{Result, anyhow};
-use dl_core::{EmbeddingSet, RunDir};
+use dl_core::{EmbeddingSet, Progress, RunDir};
 use dl_data::{Clip, Corpus, Split};
 use dl_eval::{
     caption::{
         Item, diversity,
         meteor::{Matchers, MeteorData},
         metric::{self, BuiltIn, Column, Metric},
-        spice,
+        registry, spice,
     },
     stats,
 };
@@ -115,19 +115,26 @@ pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
         .into_iter()
         .map(|(_, decoder, table)| (decoder, table, Vec::new()))
         .collect();
-    for said in said(suite)? {
+    let said = said(suite)?;
+    let progress = suite.lab.reporter.task("scores of captions");
+    progress.begin("", (said.len() * config.seeds.len()) as u64);
+    let mut scored = 0;
+    for said in said {
         let mut seeds = Vec::new();
         for (captions, seed) in said.seeds.iter().zip(&config.seeds) {
             let predictions = captions.read()?;
             let file = format!("predictions/{}-{}-{seed}.csv", said.table, file_name(&said.row));
             write_predictions(run, &file, &predictions, test)?;
             seeds.push(scorer.score(suite.corpus(), Split::Test, test, &predictions)?);
+            scored += 1;
+            progress.update(scored, "");
         }
         let mut own = tables.iter_mut().filter(|(_, table, _)| *table == said.table);
         if let Some((.., rows)) = own.next() {
             rows.push((said.row, seeds));
         }
     }
+    progress.end();
     let mut records = Vec::new();
     for (decoder, table, rows) in &tables {
         // The ceiling of a decoder is in the zero-shot table, and counts for both protocols.
@@ -245,6 +252,8 @@ impl Scorer {
         let mut metrics: Vec<&dyn Metric> =
             vec![&BuiltIn::Bleu, &BuiltIn::RougeL, &BuiltIn::CiderD, &spice];
         metrics.extend(meteor.iter().map(|meteor| meteor as &dyn Metric));
+        let registered = registry::registered();
+        metrics.extend(registered.iter().map(|&metric| metric as &dyn Metric));
         let mut columns = metric::evaluate(&metrics, &items)?;
         // SPICE's sub-scores leave out the clips whose references have no such tuple. A
         // resample may have none of the others, so they have no interval and no place here.

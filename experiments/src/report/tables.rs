@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 
-use dl_eval::stats;
+use dl_eval::{caption::registry, stats};
 
 use super::{
     claim,
@@ -127,10 +127,13 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
             records.iter().filter(|record| record.table == name && record.seed.is_none()).collect();
         // A column that no row has a figure for is left out.
         let has = |key: &str| shown.iter().any(|record| record.metrics.contains_key(key));
-        let heads: Vec<&Head> = heads.iter().filter(|(key, ..)| has(key)).collect();
+        let others = registry::registered();
+        let others = others.iter().map(|other| (other.key, other.title, other.decimals));
+        let heads: Vec<Head> =
+            heads.iter().copied().chain(others).filter(|(key, ..)| has(key)).collect();
         let columns = heads
             .iter()
-            .map(|&&(key, title, decimals)| Column {
+            .map(|&(key, title, decimals)| Column {
                 key: key.into(),
                 title: title.into(),
                 decimals,

@@ -1,4 +1,4 @@
-//! The stages of one suite by the names that its configuration gives them.
+//! The stages of one suite, by the names in its configuration.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,7 +1,12 @@
 //! `bridge compare`: every method fitted to one part of the pairs and measured on the
 //! rest, as T1. The fits are given the training and validation parts alone.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -18,7 +23,7 @@ use super::{
 use crate::{
     commands::{output::check_folder, report::print},
     config,
-    console::Output,
+    console::{Ahead, Output},
     experiments::t1::{self, Row},
     report::{self, RunInfo},
     stages::{Measured, Once, Services, side_by_side},
@@ -107,13 +112,24 @@ pub fn run(args: &CompareArgs, services: &Services<'_>, out: &mut Output) -> Res
     run.write_text("config.toml", &toml::to_string_pretty(&settings)?)?;
     let data = args.pairs.data(&train, &validation);
     let (once, seeds) = (Once::default(), args.seeds.len());
-    let measured = side_by_side(services.jobs_on(device), bridges.len() * seeds, |job| {
+    let (jobs, pieces) = (services.jobs_on(device), bridges.len() * seeds);
+    if pieces > 1 {
+        say(&format!("{pieces} bridges to fit and to measure"));
+    }
+    let kinds = (0..pieces).map(|job| bridges[job / seeds].0.clone());
+    let ahead = Mutex::new(Ahead::of(kinds, jobs));
+    let measured = side_by_side(jobs, pieces, |job| {
         let ((name, config), seed) = (&bridges[job / seeds], args.seeds[job % seeds]);
+        let begun = Instant::now();
         let file = run.file(&format!("bridges/{name}-{seed}.safetensors"));
         let bridge = fit::fit(config, &data, seed, device, &file, services.reporter)?;
         let bridged = bridge.apply_set(&test, seed)?;
         let measured = Measured::once(&once, &bridged, args.resamples)?;
         say(&format!("measured {name}, seed {seed}"));
+        let mut ahead = ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = ahead.finished(name, begun.elapsed(), Instant::now()) {
+            say(&line);
+        }
         Ok(measured)
     })?;
     let rows: Vec<Row> = bridges

@@ -1,4 +1,4 @@
-//! `bridge fit`: one method on the user's pairs, to one file.
+//! `bridge fit`: fits one method to the user's pairs and writes one file.
 
 use std::path::{Path, PathBuf};
 
