@@ -8,7 +8,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // tests may, in their helpers too
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -300,6 +300,44 @@ fn parser_alone(captions: &[Value]) {
     }
 }
 
+/// The mean of each system and their order. A system of AudioCaps is the captions of one
+/// number; Clotho's is one.
+fn systems(set: &str, items: &[&Value], pairs: &[(f64, f64)]) {
+    let mut sums: BTreeMap<&str, (f64, f64, f64)> = BTreeMap::new();
+    for (item, (own, official)) in items.iter().zip(pairs) {
+        let id = item["id"].as_str().unwrap();
+        let system = if set == "audiocaps" { id.rsplit(':').next().unwrap() } else { set };
+        let sum = sums.entry(system).or_default();
+        *sum = (sum.0 + own, sum.1 + official, sum.2 + 1.0);
+    }
+    let means: BTreeMap<&str, (f64, f64)> =
+        sums.iter().map(|(name, sum)| (*name, (sum.0 / sum.2, sum.1 / sum.2))).collect();
+    let ranked = |of: &dyn Fn(&(f64, f64)) -> f64| {
+        let mut names: Vec<&str> = means.keys().copied().collect();
+        names.sort_by(|a, b| of(&means[b]).total_cmp(&of(&means[a])));
+        names.join(" ")
+    };
+    let (own, official) = (ranked(&|means| means.0), ranked(&|means| means.1));
+    let worst = means.values().map(|(own, official)| (own - official).abs()).fold(0.0, f64::max);
+    println!(
+        "{set}: {} systems, best first: {own}; official: {official}; largest difference of a \
+         mean {worst:.4}",
+        means.len(),
+    );
+    // Systems that the official means tell apart by more than both may be off stand in the
+    // official order.
+    const MAY_BE_OFF: f64 = 0.002;
+    assert!(worst < MAY_BE_OFF, "{set}: a system's mean is off by {worst}");
+    for (a, one) in &means {
+        for (b, other) in &means {
+            assert!(
+                one.1 - other.1 <= 2.0 * MAY_BE_OFF || one.0 > other.0,
+                "{set}: system {a} stands before {b} for the official tool"
+            );
+        }
+    }
+}
+
 /// Our scores of words against the official ones.
 fn end_to_end(set: &str, items: &[Value]) {
     let chosen: Vec<&Value> =
@@ -333,6 +371,7 @@ fn end_to_end(set: &str, items: &[Value]) {
         mean(&|(a, b)| (a - b).abs()),
         percent(equal, pairs.len()),
     );
+    systems(set, &chosen, &pairs);
     // Far below what was measured (the crate's README), and above what a broken stage gives.
     assert!(covariance / spread > 0.85 && (a - b).abs() < 0.01);
     let sub = |kind: Kind| own.iter().filter_map(|item| item.score.of(kind)).count();
