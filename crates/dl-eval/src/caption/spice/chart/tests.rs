@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
-        grammar::{Binary, Grammar, Rules, Symbol, Unary},
+        grammar::{Binary, Grammar, Rules, Unary},
         lexicon::{Lexicon, LexiconConfig, Views},
     },
     Beam, Chart, Held,
