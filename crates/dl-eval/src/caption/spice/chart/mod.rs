@@ -1,11 +1,11 @@
 //! The search: the tree of greatest weight over a caption's words, by the algorithm of
-//! Cocke, Kasami and Younger, span after span from short to long ([`search`]).
+//! Cocke, Kasami and Younger, span after span from short to long (`search`).
 //!
 //! A span keeps the symbols that it can be, as bits, and their weights in a row. Rules
 //! are tried from the child that is a step inside a constituent; the bits of the other
-//! child's span and those of the step's [`partners`](super::partners) tell which rules
+//! child's span and those of the step's `partners` tell which rules
 //! have both. A span drops symbols that are much worse than its best, a symbol's usual
-//! weight outside the span added to both ([`Beam`]). [`read`] finds the tree.
+//! weight outside the span added to both ([`Beam`]). `read` finds the tree.
 
 mod beam;
 mod read;
