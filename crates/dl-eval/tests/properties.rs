@@ -6,7 +6,9 @@ use dl_eval::{
     caption::{
         Item,
         bleu::{self, Bleu},
-        cider_d, diversity, rouge_l, tokenize, tokenize_lines,
+        cider_d, diversity, rouge_l,
+        spice::{Evaluator, score::Kind},
+        tokenize, tokenize_lines,
     },
     gap::{GapInput, evaluate},
 };
@@ -132,6 +134,27 @@ proptest! {
         for (a, b) in found.into_iter().zip(turned) {
             prop_assert!((0.0..=1.0 + 1e-9).contains(&a) && (a - b).abs() < 1e-12);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn spice_of_any_text_is_in_range_and_a_caption_is_like_itself(
+        texts in proptest::collection::vec(hard_text(), 1..4),
+    ) {
+        let mut items: Vec<Item> = texts.iter().map(|text| Item::new(text, &texts)).collect();
+        items.extend(texts.iter().map(|text| Item::new(text, &[text])));
+        let evaluator = Evaluator::new();
+        let scores = evaluator.scores(&items).unwrap();
+        for (place, item) in scores.iter().enumerate() {
+            let known = Kind::ALL.into_iter().filter_map(|kind| item.score.of(kind));
+            prop_assert!(known.into_iter().all(|score| (0.0..=1.0 + 1e-12).contains(&score)));
+            let alone = place >= texts.len() && !item.score.candidate.is_empty();
+            prop_assert!(!alone || (item.score.f() - 1.0).abs() < 1e-12);
+        }
+        prop_assert_eq!(evaluator.scores(&items).unwrap(), scores);
     }
 }
 

@@ -12,21 +12,29 @@ use serde_json::{Value, json};
 const RESAMPLES: usize = 1_000;
 
 /// One figure of both systems.
-pub(crate) struct Difference {
-    key: &'static str,
-    name: &'static str,
-    own: f64,
-    other: f64,
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// As in [`Column::key`].
+    pub key: &'static str,
+    /// As in [`Column::name`].
+    pub name: &'static str,
+    /// The figure of the first system.
+    pub own: f64,
+    /// The figure of the second.
+    pub other: f64,
     /// 95 %, paired bootstrap of the difference over clips; none for one clip.
-    interval: Option<(f64, f64)>,
+    pub interval: Option<(f64, f64)>,
     /// Paired permutation test on the scores of the clips.
-    p: f64,
+    pub p: f64,
     /// The same after Holm's correction over all figures.
-    p_holm: f64,
+    pub p_holm: f64,
 }
 
-/// Every figure that both systems have.
-pub(crate) fn differences(own: &[Column], other: &[Column]) -> Result<Vec<Difference>> {
+/// Every figure that both systems have, over the clips where both have a score.
+///
+/// # Errors
+/// Systems of different numbers of clips.
+pub fn differences(own: &[Column], other: &[Column]) -> Result<Vec<Difference>> {
     let mut found = Vec::new();
     for column in own {
         let same = other.iter().find(|other| other.key == column.key);

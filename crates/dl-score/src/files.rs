@@ -185,6 +185,8 @@ fn id_of(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn found(rows: Rows) -> Vec<(String, Vec<String>)> {
@@ -252,5 +254,39 @@ mod tests {
         assert!(said(coco("{\"image_id\": 1}")).contains("annotations"));
         assert!(said(coco("{\"id\": 1}\n{\"id\": 2}\n")).contains("named .jsonl"));
         assert!(said(coco("[{\"image_id\": 1, \"text\": \"a\"}]")).contains("entry 1"));
+    }
+
+    /// What readers stumble over, between any characters.
+    fn hard_file() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            "[a-z0-9 ,\"{}:\\[\\]\n\r\\\\.-]{0,16}",
+            "\\PC{0,6}",
+            proptest::collection::vec(any::<char>(), 0..6).prop_map(String::from_iter),
+            Just("id,caption\n".to_owned()),
+            Just("file_name,caption_1,caption_2\n".to_owned()),
+            Just("{\"id\": 1, \"caption\": \"犬が吠える\"}\n".to_owned()),
+            Just("{\"id\": \"a\", \"captions\": [\"x\", \"\"]}\n".to_owned()),
+            Just("[{\"image_id\": 1, \"caption\": \"a\"}]".to_owned()),
+            Just("\u{feff}\"".to_owned()),
+        ];
+        proptest::collection::vec(part, 0..7).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        /// A file is refused with a sentence or has clips, each with an id and captions.
+        #[test]
+        fn any_text_is_read_or_refused(text in hard_file()) {
+            for ending in ["csv", "jsonl", "json"] {
+                match parse(&text, ending) {
+                    Ok(file) => {
+                        let whole = |clip: &Captions| {
+                            !clip.id.trim().is_empty() && !clip.captions.is_empty()
+                        };
+                        prop_assert!(!file.clips.is_empty() && file.clips.iter().all(whole));
+                    }
+                    Err(error) => prop_assert!(!error.to_string().is_empty()),
+                }
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ mod compare;
 mod files;
 mod meteor;
 mod pairs;
+mod scorer;
 mod sheet;
 mod spice;
 
@@ -21,8 +22,11 @@ use anyhow::{Context, Result, bail};
 use dl_core::atomic;
 use dl_eval::caption::{Item, meteor::Matchers, metric::Metric, spice::Evaluator, tokenize_lines};
 
+pub use compare::{Difference, differences};
 pub use meteor::meteor_data;
+pub use pairs::same_clips;
 use pairs::{Pairs, named};
+pub use scorer::{ALL, DEFAULT, Scorer};
 use sheet::{Known, Sheet};
 
 /// What is scored and where the scores go.

@@ -1,11 +1,15 @@
 //! Which caption belongs to which references.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Display,
+    path::Path,
+};
 
 use anyhow::{Result, bail};
 use dl_core::text::told_apart;
 
-use crate::files;
+use crate::files::{self, Captions};
 
 /// The clips of two files, in the order of the predictions.
 pub(crate) struct Pairs {
@@ -18,37 +22,16 @@ impl Pairs {
     /// Both files have the same clips, or this is an error that names those of one alone.
     pub(crate) fn read(predictions: &Path, references: &Path) -> Result<Self> {
         let known = files::read(references)?;
+        let said = files::predictions(predictions)?;
+        let ids = |clips: &[Captions]| clips.iter().map(|clip| clip.id.clone()).collect::<Vec<_>>();
+        let said_ids: Vec<String> = said.iter().map(|(id, _)| id.clone()).collect();
+        same_clips(&said_ids, &ids(&known), [predictions, references].map(Path::display))?;
         let mut left: HashMap<String, Vec<String>> =
             known.into_iter().map(|clip| (clip.id, clip.captions)).collect();
-        let mut pairs = Self { ids: Vec::new(), candidates: Vec::new(), references: Vec::new() };
-        let mut missing: Vec<String> = Vec::new();
-        for (id, caption) in files::predictions(predictions)? {
-            match left.remove(&id) {
-                Some(references) => {
-                    pairs.ids.push(id);
-                    pairs.candidates.push(caption);
-                    pairs.references.push(references);
-                }
-                None => missing.push(id),
-            }
-        }
-        let [of, with] = [predictions, references].map(Path::display);
-        let mut unsaid: Vec<String> = left.into_keys().collect();
-        unsaid.sort();
-        if !missing.is_empty() {
-            bail!(
-                "{of}: {} clips have no references in {with}: {}; leave them out, or add references",
-                missing.len(),
-                named(&missing, &unsaid)
-            );
-        }
-        if !unsaid.is_empty() {
-            bail!(
-                "{of}: {} clips of {with} have no caption here: {}; caption them too, or leave them \
-                 out of the references",
-                unsaid.len(),
-                named(&unsaid, &pairs.ids)
-            );
+        let mut pairs = Self { ids: said_ids, candidates: Vec::new(), references: Vec::new() };
+        for (id, caption) in said {
+            pairs.candidates.push(caption);
+            pairs.references.extend(left.remove(&id));
         }
         Ok(pairs)
     }
@@ -62,6 +45,38 @@ impl Pairs {
         let candidates = self.ids.iter().filter_map(|id| said.remove(id)).collect();
         Ok(Self { ids: self.ids.clone(), candidates, references: self.references.clone() })
     }
+}
+
+/// Refuses a clip that one side lacks. `names` are those of what was said and of what is
+/// known; each side has every id once.
+///
+/// # Errors
+/// A sentence that names the first few of these clips.
+pub fn same_clips(said: &[String], known: &[String], names: [impl Display; 2]) -> Result<()> {
+    let [of, with] = names;
+    let lacking = |ids: &[String], others: &[String]| -> Vec<String> {
+        let others: HashSet<&String> = others.iter().collect();
+        ids.iter().filter(|id| !others.contains(id)).cloned().collect()
+    };
+    let missing = lacking(said, known);
+    let mut unsaid = lacking(known, said);
+    unsaid.sort();
+    if !missing.is_empty() {
+        bail!(
+            "{of}: {} clips have no references in {with}: {}; leave them out, or add references",
+            missing.len(),
+            named(&missing, &unsaid)
+        );
+    }
+    if !unsaid.is_empty() {
+        bail!(
+            "{of}: {} clips of {with} have no caption here: {}; caption them too, or leave them \
+             out of the references",
+            unsaid.len(),
+            named(&unsaid, said)
+        );
+    }
+    Ok(())
 }
 
 /// The first few ids, by the numbers of their letters where one of `others` looks alike.

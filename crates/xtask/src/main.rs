@@ -31,6 +31,7 @@ mod manifest;
 mod pip;
 mod places;
 mod progress;
+mod python;
 mod setup;
 mod steps;
 mod tools;
@@ -84,7 +85,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Set-up, then formatting, lints and every test.
+    /// Set-up, then formatting, lints, the Python package and every test.
     Verify,
 }
 

@@ -7,15 +7,30 @@ use std::{
     process::{Command, ExitStatus},
 };
 
-use crate::{fault::Fault, places::Places};
+use crate::{
+    fault::Fault,
+    places::Places,
+    python::{self, Outcome},
+};
+
+enum Check {
+    /// A command of cargo.
+    Cargo(&'static [&'static str]),
+    /// The Python package.
+    Python,
+}
 
 /// What `cargo verify` runs, in this order. The tests are last, so that the
 /// output ends with their own summary.
-const CHECKS: [(&str, &[&str]); 4] = [
-    ("formatting", &["fmt", "--all", "--check"]),
-    ("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-    ("examples in the documentation", &["test", "--workspace", "--doc"]),
-    ("tests", &["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]),
+const CHECKS: [(&str, Check); 5] = [
+    ("formatting", Check::Cargo(&["fmt", "--all", "--check"])),
+    ("lints", Check::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    ("Python package", Check::Python),
+    ("examples in the documentation", Check::Cargo(&["test", "--workspace", "--doc"])),
+    (
+        "tests",
+        Check::Cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]),
+    ),
 ];
 
 /// Builds the program and runs it with `arguments`; gives its exit code.
@@ -34,12 +49,34 @@ pub(crate) fn reproduce(arguments: &[OsString]) -> Result<u8, Fault> {
 
 /// Runs every check up to the first that fails: 0, or 1 with the step's name.
 pub(crate) fn verify(places: &Places) -> Result<u8, Fault> {
-    for (number, (name, arguments)) in CHECKS.iter().enumerate() {
-        eprintln!("[{}/{}] {name}: cargo {}", number + 1, CHECKS.len(), arguments.join(" "));
-        let mut step = cargo();
-        let status = step.args(*arguments).current_dir(&places.root).status();
-        if !status.map_err(Fault::Cargo)?.success() {
-            eprintln!("error: {name} failed; `cargo {}` shows it alone", arguments.join(" "));
+    for (number, (name, check)) in CHECKS.iter().enumerate() {
+        let place = format!("[{}/{}] {name}", number + 1, CHECKS.len());
+        let (passed, command) = match check {
+            Check::Cargo(arguments) => {
+                let command = format!("cargo {}", arguments.join(" "));
+                eprintln!("{place}: {command}");
+                let mut step = cargo();
+                let status = step.args(*arguments).current_dir(&places.root).status();
+                (status.map_err(Fault::Cargo)?.success(), Some(command))
+            }
+            Check::Python => {
+                eprintln!("{place}: its wheel, installed and tested");
+                let passed = match python::check(&places.root, &cargo)? {
+                    Outcome::Passed => true,
+                    Outcome::Failed => false,
+                    Outcome::NoPython => {
+                        eprintln!(
+                            "{place}: left out, there is no Python of at least 3.9 with venv on PATH"
+                        );
+                        true
+                    }
+                };
+                (passed, None)
+            }
+        };
+        if !passed {
+            let alone = command.map(|command| format!("; `{command}` shows it alone"));
+            eprintln!("error: {name} failed{}", alone.unwrap_or_default());
             return Ok(1);
         }
     }
@@ -71,6 +108,6 @@ mod tests {
 
     #[test]
     fn the_tests_come_last() {
-        assert_eq!(CHECKS.map(|(name, _)| name).last(), Some(&"tests"));
+        assert_eq!(CHECKS.last().map(|(name, _)| *name), Some("tests"));
     }
 }

@@ -4,7 +4,10 @@
 //! Every binary rule has one child that is a step inside a constituent (its label
 //! begins with `@`), so a rule is found from that child alone: few rules share one.
 
-use super::lexicon::Lexicon;
+use super::{
+    lexicon::Lexicon,
+    partners::{Partners, slots},
+};
 
 /// A symbol's number. Numbers ascend along unary rules: a child's is less than its
 /// parent's, so that one pass over ascending numbers applies all chains of them.
@@ -40,8 +43,11 @@ pub struct Rules {
     unary: Vec<Unary>,
     /// How many binary rules have their step on the left.
     left_rules: usize,
-    left_at: Vec<u32>,
-    right_at: Vec<u32>,
+    /// Where each symbol stands in a set.
+    slots: Vec<u16>,
+    /// What stands right of a step that is left, and the other way about.
+    left_partners: Partners,
+    right_partners: Partners,
     unary_at: Vec<u32>,
     /// Numbers of binary rules by parent.
     by_parent: Vec<u32>,
@@ -124,8 +130,13 @@ impl Rules {
         unary.sort_by_key(|rule| (rule.child, rule.parent));
         unary.dedup();
         let left_rules = binary.partition_point(|rule| is_step(rule.left));
-        let left_at = starts(binary[..left_rules].iter().map(|rule| rule.left), count);
-        let right_at = starts(binary[left_rules..].iter().map(|rule| rule.right), count);
+        let partners = binary[..left_rules].iter().map(|rule| rule.right);
+        let partners = partners.chain(binary[left_rules..].iter().map(|rule| rule.left));
+        let slots = slots(partners, count);
+        let (before, behind) = binary.split_at(left_rules);
+        let left_partners = Partners::new(before, 0, &slots, |rule| (rule.left, rule.right));
+        let right_partners =
+            Partners::new(behind, left_rules, &slots, |rule| (rule.right, rule.left));
         let unary_at = starts(unary.iter().map(|rule| rule.child), count);
         let parents: Vec<_> = binary.iter().map(|rule| rule.parent).collect();
         let (by_parent, by_parent_at) = index(&parents, count);
@@ -134,8 +145,9 @@ impl Rules {
             binary,
             unary,
             left_rules,
-            left_at,
-            right_at,
+            slots,
+            left_partners,
+            right_partners,
             unary_at,
             by_parent,
             by_parent_at,
@@ -167,15 +179,27 @@ impl Rules {
         self.binary.len() + self.unary.len() + self.symbols.len()
     }
 
-    /// Numbers of the binary rules whose left child is this step.
-    pub(super) fn left(&self, symbol: Symbol) -> std::ops::Range<usize> {
-        between(&self.left_at, symbol)
+    /// Whether the step of a binary rule stands left.
+    pub(super) fn has_step_left(&self, rule: usize) -> bool {
+        rule < self.left_rules
     }
 
-    /// Numbers of the binary rules whose right child is this step.
-    pub(super) fn right(&self, symbol: Symbol) -> std::ops::Range<usize> {
-        let range = between(&self.right_at, symbol);
-        range.start + self.left_rules..range.end + self.left_rules
+    /// Where a symbol stands in a set.
+    #[inline(always)]
+    pub(super) fn slot(&self, symbol: Symbol) -> u16 {
+        self.slots[symbol as usize]
+    }
+
+    /// What stands right of a step that is left.
+    #[inline(always)]
+    pub(super) fn left_partners(&self) -> &Partners {
+        &self.left_partners
+    }
+
+    /// What stands left of a step that is right.
+    #[inline(always)]
+    pub(super) fn right_partners(&self) -> &Partners {
+        &self.right_partners
     }
 
     /// Numbers of the unary rules with this child.

@@ -26,6 +26,7 @@ pub mod lemmas;
 pub mod lexicon;
 mod metric;
 pub mod parser;
+mod partners;
 pub mod pronouns;
 pub mod quantities;
 pub mod rules;
