@@ -88,7 +88,8 @@ impl Files {
     }
 
     fn fit(&self, more: &str) -> Said {
-        self.bridge(&format!("fit {PAIRS} {more} --output @bridge"))
+        let share = if more.contains("-share") { "" } else { SHARE };
+        self.bridge(&format!("fit {PAIRS} {more} {share} --output @bridge"))
     }
 
     fn apply(&self, more: &str) -> Said {
@@ -96,6 +97,8 @@ impl Files {
     }
 }
 
+/// Of sets as small as these, enough to choose by.
+const SHARE: &str = "--validation-share 0.3";
 const PAIRS: &str = "--audio @audio.npy --text @text.npy --owners @owners.npy";
 
 fn largest(a: &Array2<f32>, b: &Array2<f32>) -> f32 {
@@ -111,7 +114,11 @@ fn npy_files_and_an_embedding_set_give_the_same_bridge_and_the_same_rows() {
         assert!(said.out.contains(part), "`{part}` is not in {}", said.out);
     }
     let bridge = fs::read(files.at("bridge")).unwrap();
-    files.bridge("fit --embeddings @set.safetensors --method ridge --output @other").ok();
+    files
+        .bridge(&format!(
+            "fit --embeddings @set.safetensors --method ridge {SHARE} --output @other"
+        ))
+        .ok();
     assert!(bridge == fs::read(files.at("other")).unwrap(), "another bridge from the set");
 
     let said = files.apply("--audio @audio.npy").ok();
@@ -220,6 +227,10 @@ fn parts_that_the_user_made_are_fitted_chosen_and_measured_by() {
         .bridge(overlapping)
         .fails_with(1, &["--train and --validation", "10 of the clips", "--insist"]);
     files.bridge(&format!("{overlapping} --insist")).ok();
+    write("few", 100..109);
+    files
+        .bridge("fit --train @train --validation @few --method ridge --output @bridge")
+        .fails_with(1, &["the validation set", "at least 10 clips with captions, got 9"]);
 }
 
 #[test]
@@ -238,7 +249,7 @@ fn methods_and_their_files_are_named_when_they_are_wrong() {
         .fails_with(1, &["diffusion_link", "cannot fill a batch", "lower `train.batch`"]);
     files
         .fit("--method ridge --validation-share 0.001")
-        .fails_with(1, &["--validation-share 0.001", "of 60 clips"]);
+        .fails_with(1, &["--validation-share 0.001", "of 60 clips", "each part needs 10"]);
     assert_eq!(files.fit("--method ridge --validation-share 1.5").code, Some(2));
     assert_eq!(files.fit("").code, Some(2), "neither method nor configuration");
     assert!(!files.at("bridge").exists());
@@ -312,7 +323,7 @@ fn apply_refuses_other_embeddings_and_files_that_are_no_bridge() {
 
 fn compare(files: &Files, output: &str) -> Said {
     let methods = "--methods none,embedding_shift,ridge --against ridge --resamples 200";
-    files.bridge(&format!("compare {PAIRS} {methods} --seeds 0,1 --output @{output}"))
+    files.bridge(&format!("compare {PAIRS} {methods} {SHARE} --seeds 0,1 --output @{output}"))
 }
 
 #[test]
@@ -354,21 +365,18 @@ fn compare_measures_every_method_on_clips_that_no_fit_has_seen() {
 #[test]
 fn a_bridge_over_halves_is_refused_early_and_leaves_nothing_beside_it() {
     let files = Files::new("halves", pairs(90, 1));
-    let refused =
-        "compare --embeddings @set.safetensors --methods ridge,transport --batch 60 --output @run";
-    files.bridge(refused).fails_with(1, &["transport", "training pairs cannot fill a batch of 60"]);
+    let set = format!("--embeddings @set.safetensors {SHARE}");
+    files
+        .bridge(&format!("compare {set} --methods ridge,transport --batch 60 --output @run"))
+        .fails_with(1, &["transport", "training pairs cannot fill a batch of 60"]);
     assert!(!files.at("run").exists(), "something was fitted first");
     for (option, part) in [("--seeds 0,0", "--seeds: 0 is there twice"), ("--resamples 0", "100")] {
-        files
-            .bridge(&format!("compare --embeddings @set.safetensors --output @run {option}"))
-            .fails_with(1, &[part]);
+        files.bridge(&format!("compare {set} --output @run {option}")).fails_with(1, &[part]);
     }
     let config = "kind = 'transport'\n[of]\nkind = 'mlp_regression'\nnetwork = { hidden = 16 }\n\
                   train = { steps = 5, batch = 16, checkpoint_every = 1 }\n";
     fs::write(files.at("transport.toml"), config).unwrap();
-    files
-        .bridge("fit --embeddings @set.safetensors --config @transport.toml --output @a.bridge")
-        .ok();
+    files.bridge(&format!("fit {set} --config @transport.toml --output @a.bridge")).ok();
     let beside = fs::read_dir(&files.folder).unwrap().flatten().map(|entry| entry.file_name());
     let left: Vec<_> =
         beside.filter(|name| name.to_string_lossy().starts_with("a.bridge.")).collect();
@@ -381,10 +389,10 @@ fn compare_takes_sections_of_a_suite_and_shorter_trainings() {
     let suite = "name = 'a suite'\n[bridges.plain]\nkind = 'none'\n\
                  [bridges.small]\nkind = 'mlp_regression'\nnetwork = { hidden = 16 }\n";
     fs::write(files.at("suite.toml"), suite).unwrap();
-    let said = files.bridge(
-        "compare --embeddings @set.safetensors --config @suite.toml --steps 3 --batch 16 --resamples 100 \
-         --output @run",
-    );
+    let said = files.bridge(&format!(
+        "compare --embeddings @set.safetensors {SHARE} --config @suite.toml --steps 3 --batch 16 \
+         --resamples 100 --output @run",
+    ));
     let said = said.ok();
     for part in ["T1: modality gap (set)", "plain", "small", "better than \"small\""] {
         assert!(said.out.contains(part), "`{part}` is not in {}", said.out);
@@ -405,7 +413,7 @@ fn held_out_by_the_bridge(path: &Path) -> usize {
 fn a_comparison_that_cannot_be_made_is_refused() {
     let files = Files::new("no-compare", pairs(60, 1));
     let fails = |more: &str, parts: &[&str]| {
-        files.bridge(&format!("compare {PAIRS} {more} --output @run")).fails_with(1, parts);
+        files.bridge(&format!("compare {PAIRS} {SHARE} {more} --output @run")).fails_with(1, parts);
     };
     fails("--methods none,rige", &["no method 'rige'", "did you mean ridge?"]);
     fails("--methods none,none", &["none is there twice"]);
