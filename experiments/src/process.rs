@@ -1,4 +1,4 @@
-//! What the process needs before libtorch starts, whoever starts it and from where.
+//! What must be set before libtorch starts, however the program was started.
 //!
 //! glibc reads its settings when a process begins, and so does the OpenMP library under
 //! libtorch. [`settle`] therefore sets them and starts the same program over, once, in the

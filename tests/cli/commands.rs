@@ -19,6 +19,8 @@ fn doctor_finds_everything_or_names_a_remedy() {
     for part in ["libtorch", "device", "process", "runs", "data", "CLAP"] {
         assert!(said.out.contains(&format!("ok     {part}")), "{}", said.out);
     }
+    // The model's whole folder, 505 kB, not its configuration alone.
+    assert!(said.out.contains("clap_unfused (0.5 MB)"), "{}", said.out);
     assert!(said.out.contains("1 thread of libtorch for each job"), "{}", said.out);
     let towers =
         "encoder={kind='towers',towers={audio={kind='aisfx',path='nowhere.pth'}},heads={}}";

@@ -45,6 +45,8 @@ fn every_table_has_its_forms_and_t1_its_figure() {
         ("t1", "t1"),
         ("t2", "t2_zero_shot"),
         ("t2", "t2_supervised"),
+        ("t2", "t2_zero_shot_hardened"),
+        ("t2", "t2_supervised_hardened"),
         ("recognition", "recognition"),
     ] {
         let folder = run_directory(trained(), experiment).join("tables");

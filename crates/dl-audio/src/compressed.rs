@@ -32,16 +32,12 @@ use crate::{AudioError, Waveform, down_mix::DownMix, guard, vorbis};
 /// Samples per channel in one MP3 frame.
 const MP3_FRAME: u64 = 1152;
 
-/// Decodes what `source` holds. A decoder that panics has met a file that it does not
-/// understand: that is an error of this file.
+/// Decodes what `source` holds.
 pub(crate) fn decode(
     path: &Path,
     source: Box<dyn MediaSource + '_>,
 ) -> Result<Waveform, AudioError> {
-    guard::quietly(|| decode_packets(path, source)).unwrap_or_else(|panic| {
-        let problem = format!("its decoder gave up with \"{panic}\"");
-        Err(damaged(path, &problem))
-    })
+    guard::decoder(path, || decode_packets(path, source))
 }
 
 fn decode_packets(path: &Path, source: Box<dyn MediaSource + '_>) -> Result<Waveform, AudioError> {

@@ -5,16 +5,31 @@ use std::{
     any::Any,
     cell::Cell,
     panic::{self, AssertUnwindSafe},
+    path::Path,
     sync::Once,
 };
+
+use crate::{AudioError, Waveform};
 
 thread_local! {
     /// Whether this thread is within [`quietly`].
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
+/// What a decoder of somebody else's makes of the file `path`. One that panics has met a file
+/// that it does not understand.
+pub(crate) fn decoder(
+    path: &Path,
+    work: impl FnOnce() -> Result<Waveform, AudioError>,
+) -> Result<Waveform, AudioError> {
+    quietly(work).unwrap_or_else(|panic| {
+        let problem = format!("its decoder gave up with \"{panic}\"");
+        Err(AudioError::Damaged { path: path.into(), problem })
+    })
+}
+
 /// Runs `work`; a panic in it is returned as its message.
-pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     // The hook is one for the whole process: it is put before the one that is there, once,
     // and passes on whatever other threads have to say.
     static HOOK: Once = Once::new();
@@ -42,6 +57,14 @@ fn message(payload: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_of_a_decoder_is_an_error_of_the_file() {
+        let error = decoder(Path::new("a.wav"), || panic!("no room")).unwrap_err();
+        assert!(matches!(error, AudioError::Damaged { .. }));
+        assert!(error.to_string().starts_with("a.wav: "), "{error}");
+        assert!(error.to_string().contains("its decoder gave up with \"no room\""), "{error}");
+    }
 
     #[test]
     fn a_panic_becomes_its_message() {

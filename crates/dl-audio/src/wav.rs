@@ -14,7 +14,7 @@ use std::{
     path::Path,
 };
 
-use crate::{AudioError, Waveform, down_mix::DownMix, mp3};
+use crate::{AudioError, Waveform, down_mix::DownMix, guard, mp3};
 
 const PCM: u16 = 1;
 const IEEE_FLOAT: u16 = 3;
@@ -44,24 +44,30 @@ impl Format {
 
 pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Waveform, AudioError> {
     let (format, data) = find_data(path, bytes)?;
+    if format.tag == MP3 {
+        return mp3::decode(path, &bytes[..data.end], data);
+    }
+    guard::decoder(path, || samples(path, format, &bytes[data]))
+}
+
+fn samples(path: &Path, format: Format, data: &[u8]) -> Result<Waveform, AudioError> {
     let mut mix = DownMix::new(path, format.sample_rate, usize::from(format.channels))?;
     match (format.tag, format.bytes_per_sample()) {
-        (MP3, _) => return mp3::decode(path, &bytes[..data.end], data),
         (PCM, width @ 1..=4) => {
             let scale = 0.5_f64.powi(8 * i32::from(width) - 1);
-            for sample in hound_reader(path, format, &bytes[data])?.into_samples::<i32>() {
+            for sample in hound_reader(path, format, data)?.into_samples::<i32>() {
                 let sample = sample.map_err(|error| damaged(path, error))?;
                 mix.push((f64::from(sample) * scale) as f32)?;
             }
         }
         (IEEE_FLOAT, 4) => {
-            for sample in hound_reader(path, format, &bytes[data])?.into_samples::<f32>() {
+            for sample in hound_reader(path, format, data)?.into_samples::<f32>() {
                 mix.push(sample.map_err(|error| damaged(path, error))?)?;
             }
         }
         // hound stops at 32 bits, but numerical tools write doubles by default.
         (IEEE_FLOAT, 8) => {
-            for &sample in bytes[data].as_chunks::<8>().0 {
+            for &sample in data.as_chunks::<8>().0 {
                 mix.push(f64::from_le_bytes(sample) as f32)?;
             }
         }

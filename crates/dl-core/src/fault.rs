@@ -59,19 +59,29 @@ impl<T> Under for Result<T, ConfigError> {
     }
 }
 
-/// Joins the place where a reader met a fault (`bridges.mine`; `.` is the top) with the key
-/// that the fault's own message begins with, where it begins with one (`train.steps: ...`):
-/// the whole dotted key, and the message without it. Sections that are read in two passes,
-/// first their `kind` and then the rest by it, tell the inner key in this way.
-pub fn at<'m>(place: &str, message: &'m str) -> (String, &'m str) {
+/// What a reader of configurations met: the whole dotted key (`None` at the top), and what
+/// is wrong with it. Sections that are read in two passes ([`crate::tagged`]) tell the inner
+/// key at the beginning of their message (`train.steps: ...`); it is joined to the place of
+/// the section.
+pub fn located(error: &serde_path_to_error::Error<impl Display>) -> (Option<String>, String) {
+    let message = error.inner().to_string();
+    // TOML says on further lines where; the path of the error says it already.
+    joined(&error.path().to_string(), message.lines().next().unwrap_or_default())
+}
+
+/// `place` is `.` at the top.
+fn joined(place: &str, message: &str) -> (Option<String>, String) {
     let is_key = |text: &str| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
         !text.is_empty() && text.chars().all(plain)
     };
+    let place = Some(place).filter(|place| *place != ".");
     match message.split_once(": ") {
-        Some((key, rest)) if is_key(key) && place == "." => (key.to_owned(), rest),
-        Some((key, rest)) if is_key(key) => (format!("{place}.{key}"), rest),
-        _ => (place.to_owned(), message),
+        Some((key, rest)) if is_key(key) => {
+            let whole = place.map_or_else(|| key.to_owned(), |place| format!("{place}.{key}"));
+            (Some(whole), rest.to_owned())
+        }
+        _ => (place.map(str::to_owned), message.to_owned()),
     }
 }
 
@@ -129,13 +139,13 @@ mod tests {
 
     #[test]
     fn a_key_of_two_passes_is_one() {
-        let joined = |place, message| at(place, message).0 + " | " + at(place, message).1;
+        let at = |key: &str, rest: &str| (Some(key.to_owned()), rest.to_owned());
         let inner = "train.steps: invalid type: string \"9\", expected u64";
         let rest = "invalid type: string \"9\", expected u64";
-        assert_eq!(joined("bridges.mine", inner), format!("bridges.mine.train.steps | {rest}"));
-        assert_eq!(joined(".", inner), format!("train.steps | {rest}"));
-        assert_eq!(joined("seeds[1]", rest), format!("seeds[1] | {rest}"));
-        assert_eq!(joined(".", rest), format!(". | {rest}"));
+        assert_eq!(joined("bridges.mine", inner), at("bridges.mine.train.steps", rest));
+        assert_eq!(joined(".", inner), at("train.steps", rest));
+        assert_eq!(joined("seeds[1]", rest), at("seeds[1]", rest));
+        assert_eq!(joined(".", rest), (None, rest.to_owned()));
     }
 
     #[test]

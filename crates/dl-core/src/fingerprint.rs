@@ -4,7 +4,7 @@
 //! in a configuration or a changed byte in a weight file makes a new entry.
 
 use std::{
-    fmt,
+    fmt, fs,
     io::{self, Read},
     path::Path,
 };
@@ -76,6 +76,31 @@ impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Name and content of every file in a folder but hidden ones, in the order of their names,
+/// which have `/` between the parts; of a file its content alone, for its name is the user's
+/// own.
+///
+/// # Errors
+/// What the system says of the first that cannot be read.
+pub fn contents(path: &Path) -> io::Result<Vec<(String, Fingerprint)>> {
+    if !path.is_dir() {
+        return Ok(vec![(String::new(), Fingerprint::of_file(path)?)]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_file() && !name.starts_with('.') {
+            files.push((name, Fingerprint::of_file(&path)?));
+        } else if path.is_dir() && !name.starts_with('.') {
+            let inner = contents(&path)?;
+            files.extend(inner.into_iter().map(|(file, print)| (format!("{name}/{file}"), print)));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -14,6 +14,7 @@ pub mod regular;
 pub mod run;
 pub mod stable;
 pub mod stage;
+pub mod tagged;
 pub mod text;
 pub mod unit;
 

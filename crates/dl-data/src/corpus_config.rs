@@ -1,13 +1,12 @@
 //! Any corpus in a configuration, by its `kind`: the built-in kinds, and those that other
 //! crates register.
 //!
-//! A table is read in two steps, first its `kind` and then the rest by it. The message of a
-//! fault in the second begins with the key, which [`dl_core::fault::at`] joins to the place
-//! of the table.
+//! Tables are read as [`dl_core::tagged`] says. They stay TOML between the two passes and are
+//! written as their own types, so that NaN is seen and a share of 0.1 is written as 0.1.
 
 use std::{fmt::Debug, path::Path, sync::Arc};
 
-use dl_core::{ConfigError, fault};
+use dl_core::{ConfigError, tagged};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{corpus::Corpus, error::DataError, kind::CorpusKind};
@@ -46,7 +45,7 @@ inventory::collect!(CorpusEntry);
 impl CorpusEntry {
     /// The entry of the kind `T`.
     pub const fn of<T: CorpusKind>() -> Self {
-        Self { kind: T::KIND, read: |table| settings::<T>(table).map(CorpusConfig::from) }
+        Self { kind: T::KIND, read: |table| tagged::fields::<T>(table).map(CorpusConfig::from) }
     }
 }
 
@@ -57,17 +56,6 @@ macro_rules! register_corpus {
     ($kind:ty) => {
         $crate::inventory::submit! { $crate::CorpusEntry::of::<$kind>() }
     };
-}
-
-/// The table beside `kind` as its type. The message begins with the key at fault.
-fn settings<T: CorpusKind>(table: toml::Table) -> Result<T, String> {
-    serde_path_to_error::deserialize(table).map_err(|error| {
-        let place = error.path().to_string();
-        match fault::at(&place, error.inner().message()) {
-            (key, problem) if key == "." => problem.to_owned(),
-            (key, problem) => format!("{key}: {problem}"),
-        }
-    })
 }
 
 /// A data set, by kind: `kind = "recorded"` and the settings of that kind beside it.
@@ -111,24 +99,18 @@ impl CorpusConfig {
         kinds.sort_unstable();
         kinds
     }
-
-    fn read(mut table: toml::Table) -> Result<Self, String> {
-        let kind = table.remove("kind").ok_or("missing field `kind`")?;
-        let kind = kind.as_str().map_or_else(|| kind.to_string(), Into::into);
-        let mut entries = inventory::iter::<CorpusEntry>.into_iter();
-        let Some(entry) = entries.find(|entry| entry.kind == kind) else {
-            let known: Vec<String> =
-                Self::kinds().iter().map(|known| format!("`{known}`")).collect();
-            let known = known.join(", ");
-            return Err(format!("kind: unknown variant `{kind}`, expected one of {known}"));
-        };
-        (entry.read)(table)
-    }
 }
 
 impl<'de> Deserialize<'de> for CorpusConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(toml::Table::deserialize(deserializer)?).map_err(D::Error::custom)
+        let mut table = toml::Table::deserialize(deserializer)?;
+        let kind = table.remove("kind").ok_or_else(tagged::missing::<D::Error>)?;
+        let kind = kind.as_str().map_or_else(|| kind.to_string(), Into::into);
+        let mut entries = inventory::iter::<CorpusEntry>.into_iter();
+        match entries.find(|entry| entry.kind == kind) {
+            Some(entry) => (entry.read)(table).map_err(D::Error::custom),
+            None => Err(tagged::unknown(&kind, &Self::kinds())),
+        }
     }
 }
 

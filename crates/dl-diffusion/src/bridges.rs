@@ -1,6 +1,6 @@
 //! One file per method.
 
-mod affine;
+pub mod affine;
 mod brownian_bridge;
 mod c3;
 mod centring;

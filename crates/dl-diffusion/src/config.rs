@@ -1,6 +1,6 @@
 //! A bridge's configuration, of any registered method, and the registration.
 
-use dl_core::ConfigError;
+use dl_core::{ConfigError, tagged, tagged_config};
 use dl_torch::TrainContext;
 use serde_json::Value;
 
@@ -8,7 +8,6 @@ use crate::{
     data::Pairs,
     error::BridgeError,
     method::{BridgeMethod, Family, FittedMethod, Stored},
-    tagged::{self, tagged},
 };
 
 /// The configuration of a bridge of any kind: what stands under `[bridges.NAME]` in a
@@ -23,7 +22,7 @@ use crate::{
 /// ```
 pub struct BridgeConfig(Box<dyn AnyMethod>);
 
-tagged!(BridgeConfig, BridgeKind);
+tagged_config!(BridgeConfig, BridgeKind);
 
 impl<M: BridgeMethod> From<M> for BridgeConfig {
     fn from(method: M) -> Self {
@@ -71,7 +70,8 @@ impl BridgeConfig {
     /// data, seed and kind of device, nothing else decides the result.
     pub fn version(&self) -> String {
         let (training, scores) = (dl_torch::train::VERSION, crate::scores::VERSION);
-        format!("{}, training {training}, scores {scores}", self.0.version())
+        let gap = dl_eval::gap::VERSION;
+        format!("{}, training {training}, scores {scores}, gap {gap}", self.0.version())
     }
 
     /// Method and its version, without what all methods share.

@@ -1,14 +1,16 @@
 //! The network of Diffusion Bridge: its own U-Net, or the residual MLP of
 //! Diffusion-Link in its place.
 
-use dl_core::ConfigError;
+use dl_core::{
+    ConfigError,
+    tagged::{self, Tagged},
+};
 use dl_torch::Path;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use tch::Tensor;
 
 use crate::{
     network::{Network, NetworkConfig},
-    tagged::{self, Tagged},
     unet::{Unet, UnetConfig},
 };
 

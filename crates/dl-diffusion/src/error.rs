@@ -1,6 +1,7 @@
 //! The error of this crate.
 
 use dl_core::{ConfigError, FileError};
+use dl_eval::EvalError;
 use dl_torch::TorchError;
 
 /// What can go wrong between a user's embeddings, files or configuration and a bridge.
@@ -12,6 +13,9 @@ pub enum BridgeError {
     /// An embedding set that cannot be used, or a bridge file that is not what it should be.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Validation pairs that cannot be chosen by.
+    #[error("the validation set: {0}; give other pairs to choose by")]
+    Scores(#[from] EvalError),
     /// A configuration value is out of range.
     #[error(transparent)]
     Config(#[from] ConfigError),

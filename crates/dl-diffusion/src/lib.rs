@@ -16,7 +16,6 @@ pub mod samplers;
 pub mod schedule;
 pub mod scores;
 pub mod space;
-mod tagged;
 pub mod unet;
 
 // The registration macros name it.

@@ -12,7 +12,7 @@ use dl_diffusion::{Bridge, BridgeConfig, BridgeData, Mismatch};
 use dl_torch::tensor_file;
 use ndarray::{Array2, Axis, s};
 use tch::{Device, Tensor};
-use toy::{context, set};
+use toy::{context, five_times, set};
 
 /// Those that train a network of their own.
 const LEARNED: [&str; 5] =
@@ -98,14 +98,15 @@ fn a_shift_by_hand() {
         owners: vec![0, 1],
         provenance: Default::default(),
     };
-    let data = BridgeData::new(&set, &set).insist();
+    // Chosen by the second clip alone: the shift takes the first to the origin.
+    let validation = five_times(&set.select(&[1, 1]));
+    let data = BridgeData::new(&set, &validation);
     let bridge = config("embedding_shift").fit(&data, &context(0)).unwrap();
     // The means are (1/2, 1/2) and (-1/2, 1/2): the shift is (-1, 0).
     let second = set.audio.slice(s![1..2, ..]).to_owned();
     let got = bridge.apply(&second, &set.ids[1..2], 0).unwrap();
     let root = 0.5_f32.sqrt();
     assert!((got[[0, 0]] + root).abs() < 1e-6 && (got[[0, 1]] - root).abs() < 1e-6, "{got}");
-    // It takes the first clip to the origin.
     let error = fault(bridge.apply(&set.audio, &set.ids, 0));
     assert!(error.contains("embedding_shift leaves the embedding of 'a' without a dir"), "{error}");
 }
@@ -317,12 +318,17 @@ fn a_set_goes_through_with_its_captions_and_its_history() {
 fn every_loss_and_prediction_trains() {
     let test = set("test", 50, 1);
     let none = paired_cosine(&test.audio, &test);
+    // An option that did nothing would give the rows of another one, or of none.
+    let mut seen: Vec<Array2<f32>> = Vec::new();
     for options in [
+        "",
         "prediction = \"eps\"\nmax_level = 300\n[[candidates]]\nkind = \"one_step\"\nlevel = 50",
         "prediction = \"v\"\njitter = 0.0",
         "ema = 0.9\nscale = { factor = 3.0 }",
         "[loss]\ndistance = \"huber\"\ntext_identity = 0.0",
         "[loss.topology]\nweight = 0.1\ngated = true\nneighbours = 4\nbranch = \"both\"",
+        "[loss.topology]\nweight = 0.1\ngated = false\nneighbours = 4\nbranch = \"both\"",
+        "[loss.topology]\nweight = 0.1\ngated = true\nneighbours = 0\nbranch = \"both\"",
         "[[candidates]]\nkind = \"dpm_solver_pp_2m\"\nlevel = 99\nsteps = 4",
     ] {
         let text = format!(
@@ -330,8 +336,11 @@ fn every_loss_and_prediction_trains() {
              }}\nnetwork = {{ hidden = 48 }}\n{options}"
         );
         let bridge = fit(&toml::from_str(&text).unwrap());
-        let cosine = paired_cosine(&bridge.apply(&test.audio, &test.ids, 0).unwrap(), &test);
+        let rows = bridge.apply(&test.audio, &test.ids, 0).unwrap();
+        let cosine = paired_cosine(&rows, &test);
         assert!(cosine > none + 0.2, "{options}: {cosine}, none: {none}");
+        assert!(!seen.contains(&rows), "{options}: changes nothing");
+        seen.push(rows);
         let file = tempfile::NamedTempFile::new().unwrap();
         bridge.save(file.path()).unwrap();
         let again = Bridge::load(file.path(), Device::Cpu).unwrap();

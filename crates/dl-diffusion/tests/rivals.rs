@@ -8,11 +8,12 @@ use dl_diffusion::{Bridge, BridgeConfig, BridgeData};
 use ndarray::Array2;
 use serde_json::Value;
 use tch::Device;
-use toy::{context, set};
+use toy::{context, five_times, set};
 
 fn fit(text: &str, set: &EmbeddingSet) -> Bridge {
     let config: BridgeConfig = toml::from_str(text).expect("a configuration");
-    config.fit(&BridgeData::new(set, set).insist(), &context(0)).expect("a fit")
+    let validation = if set.len() < 10 { five_times(set) } else { set.clone() };
+    config.fit(&BridgeData::new(set, &validation).insist(), &context(0)).expect("a fit")
 }
 
 fn largest(difference: &Array2<f32>) -> f32 {

@@ -12,6 +12,7 @@ pub mod encoder;
 pub mod error;
 pub mod features;
 pub mod fluency;
+pub mod functions;
 pub mod heads;
 pub mod minilm;
 pub mod pairs;
@@ -28,6 +29,7 @@ pub use encoder::{AudioEncoder, Encoder, FrontEnd, HeadedEncoder};
 pub use error::EncoderError;
 pub use features::{Extracted, Extraction, Fault, extract};
 pub use fluency::FluencyClassifier;
+pub use functions::FunctionEncoder;
 pub use heads::{Heads, HeadsConfig};
 #[doc(hidden)]
 pub use inventory;

@@ -2,15 +2,11 @@
 //! `kind`, checked, keyed and loaded without knowing which it is. A crate outside of this
 //! workspace adds its own with [`register_encoder!`](crate::register_encoder).
 
-use std::fmt;
+use std::path::PathBuf;
 
-use dl_core::{ConfigError, Fingerprint};
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error as _},
-    ser::SerializeMap,
-};
-use serde_json::{Map, Value};
+use dl_core::{ConfigError, FileError, Fingerprint, fingerprint::contents, tagged, tagged_config};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tch::Device;
 
 use crate::{Encoder, EncoderError};
@@ -19,22 +15,40 @@ use crate::{Encoder, EncoderError};
 pub trait EncoderMethod: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What `kind` says in a configuration.
     const KIND: &'static str;
+    /// Changes whenever the same configuration and files give other embeddings.
+    const VERSION: u32;
 
     /// Checks every range.
     ///
     /// # Errors
     /// [`ConfigError`] for the first value out of range, with its dotted key.
-    fn validate(&self) -> Result<(), ConfigError>;
+    fn validate(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    /// The entries that are paths of files or folders that it reads. The program makes them
+    /// relative to its repository.
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        Vec::new()
+    }
 
     /// Digest of all that embeddings depend on, from the files alone: it is asked for long
     /// before, and often without, loading. [`AudioEncoder::fingerprint`] of the loaded
-    /// encoder is the same.
+    /// encoder is the same. By default it is of kind, version, every entry and the content of
+    /// every file of [`Self::paths_mut`], wherever they lie.
     ///
     /// # Errors
     /// [`EncoderError`] for a file that is missing.
     ///
     /// [`AudioEncoder::fingerprint`]: crate::AudioEncoder::fingerprint
-    fn fingerprint(&self) -> Result<Fingerprint, EncoderError>;
+    fn fingerprint(&self) -> Result<Fingerprint, EncoderError> {
+        let (mut plain, mut files) = (self.clone(), Vec::new());
+        for path in plain.paths_mut() {
+            files.extend(contents(path).map_err(|source| FileError::io(path, source))?);
+            *path = PathBuf::new();
+        }
+        Ok(Fingerprint::of(&(Self::KIND, Self::VERSION, tagged::value(&plain), files)))
+    }
 
     /// Loads the encoder.
     ///
@@ -45,6 +59,8 @@ pub trait EncoderMethod: Clone + Serialize + DeserializeOwned + Send + Sync + 's
 
 /// The configuration of an encoder of any registered kind.
 pub struct EncoderConfig(Box<dyn Any>);
+
+tagged_config!(EncoderConfig, EncoderKind);
 
 impl<M: EncoderMethod> From<M> for EncoderConfig {
     fn from(method: M) -> Self {
@@ -62,6 +78,15 @@ impl EncoderConfig {
         kinds
     }
 
+    /// The configuration of `kind` with the entries beside it; `None` where nobody has
+    /// registered such a kind.
+    ///
+    /// # Errors
+    /// A message that begins with the key at fault.
+    pub fn of(kind: &str, fields: Value) -> Option<Result<Self, String>> {
+        EncoderKind::find(kind).map(|entry| (entry.read)(fields))
+    }
+
     /// What `kind` says.
     pub fn kind(&self) -> &'static str {
         self.0.kind()
@@ -73,6 +98,11 @@ impl EncoderConfig {
     /// As there.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.0.validate()
+    }
+
+    /// See [`EncoderMethod::paths_mut`].
+    pub fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        self.0.paths_mut()
     }
 
     /// See [`EncoderMethod::fingerprint`].
@@ -103,17 +133,12 @@ inventory::collect!(EncoderKind);
 impl EncoderKind {
     /// The entry of `M`.
     pub const fn of<M: EncoderMethod>() -> Self {
-        Self { kind: M::KIND, read: read::<M> }
+        Self { kind: M::KIND, read: |fields| tagged::fields::<M>(fields).map(EncoderConfig::from) }
     }
-}
 
-/// The entries beside `kind`. A message begins with the key at fault.
-fn read<M: EncoderMethod>(fields: Value) -> Result<EncoderConfig, String> {
-    let read: Result<M, _> = serde_path_to_error::deserialize(fields);
-    read.map(EncoderConfig::from).map_err(|error| match error.path().to_string().as_str() {
-        "." => error.inner().to_string(),
-        key => format!("{key}: {}", error.inner()),
-    })
+    fn find(kind: &str) -> Option<&'static Self> {
+        inventory::iter::<Self>.into_iter().find(|entry| entry.kind == kind)
+    }
 }
 
 /// Registers an [`EncoderMethod`]: from then on its `kind` is read wherever an
@@ -139,13 +164,10 @@ fn read<M: EncoderMethod>(fields: Value) -> Result<EncoderConfig, String> {
 ///
 /// impl EncoderMethod for Loudness {
 ///     const KIND: &'static str = "loudness";
+///     const VERSION: u32 = 1;
 ///
 ///     fn validate(&self) -> Result<(), ConfigError> {
 ///         dl_core::fault::check(self.scale > 0.0, "scale", self.scale, "above 0")
-///     }
-///
-///     fn fingerprint(&self) -> Result<Fingerprint, EncoderError> {
-///         Ok(Fingerprint::of(&("loudness", 1, self.scale)))
 ///     }
 ///
 ///     fn load(&self, _: tch::Device) -> Result<Box<dyn Encoder>, EncoderError> {
@@ -209,6 +231,7 @@ trait Any: Send + Sync {
     fn fields(&self) -> Value;
     fn boxed(&self) -> Box<dyn Any>;
     fn validate(&self) -> Result<(), ConfigError>;
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf>;
     fn fingerprint(&self) -> Result<Fingerprint, EncoderError>;
     fn load(&self, device: Device) -> Result<Box<dyn Encoder>, EncoderError>;
 }
@@ -219,8 +242,7 @@ impl<M: EncoderMethod> Any for M {
     }
 
     fn fields(&self) -> Value {
-        // Configurations are plain data.
-        serde_json::to_value(self).unwrap_or_default()
+        tagged::value(self)
     }
 
     fn boxed(&self) -> Box<dyn Any> {
@@ -231,68 +253,16 @@ impl<M: EncoderMethod> Any for M {
         M::validate(self)
     }
 
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        M::paths_mut(self)
+    }
+
     fn fingerprint(&self) -> Result<Fingerprint, EncoderError> {
         M::fingerprint(self)
     }
 
     fn load(&self, device: Device) -> Result<Box<dyn Encoder>, EncoderError> {
         M::load(self, device)
-    }
-}
-
-impl Clone for EncoderConfig {
-    fn clone(&self) -> Self {
-        Self(self.0.boxed())
-    }
-}
-
-impl fmt::Debug for EncoderConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0.kind(), self.0.fields())
-    }
-}
-
-impl PartialEq for EncoderConfig {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.kind() == other.0.kind() && self.0.fields() == other.0.fields()
-    }
-}
-
-impl Serialize for EncoderConfig {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.0.fields();
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", self.0.kind())?;
-        for (key, value) in fields.as_object().into_iter().flatten() {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for EncoderConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // In two passes: the tagged enums of serde lose the key at fault.
-        let mut fields = Map::deserialize(deserializer)?;
-        let kind = match fields.remove("kind") {
-            None => return Err(D::Error::missing_field("kind")),
-            Some(Value::String(kind)) => kind,
-            Some(other) => {
-                let problem = format!("kind: invalid type: {other}, expected a string");
-                return Err(D::Error::custom(problem));
-            }
-        };
-        let mut entries = inventory::iter::<EncoderKind>.into_iter();
-        match entries.find(|entry| entry.kind == kind) {
-            Some(entry) => (entry.read)(Value::Object(fields)).map_err(D::Error::custom),
-            None => {
-                let known: Vec<String> =
-                    Self::kinds().iter().map(|kind| format!("`{kind}`")).collect();
-                let known = known.join(", ");
-                let problem = format!("kind: unknown variant `{kind}`, expected one of {known}");
-                Err(D::Error::custom(problem))
-            }
-        }
     }
 }
 

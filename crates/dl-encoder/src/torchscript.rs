@@ -13,7 +13,7 @@ use std::{
 };
 
 use dl_audio::{AudioFeatures, ClapFrontEnd, ClapFrontEndConfig};
-use dl_core::{ConfigError, FileError, Fingerprint, text};
+use dl_core::{FileError, Fingerprint, text};
 use dl_torch::{TorchError, layers::l2_normalise};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -52,9 +52,10 @@ crate::register_encoder!(TorchScriptConfig);
 
 impl EncoderMethod for TorchScriptConfig {
     const KIND: &'static str = "torchscript";
+    const VERSION: u32 = FORMAT;
 
-    fn validate(&self) -> Result<(), ConfigError> {
-        Ok(())
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        vec![&mut self.path]
     }
 
     fn fingerprint(&self) -> Result<Fingerprint, EncoderError> {

@@ -6,4 +6,8 @@ pub mod error;
 pub mod gap;
 pub mod stats;
 
+// The registration macro names it.
+#[doc(hidden)]
+pub use inventory;
+
 pub use error::EvalError;

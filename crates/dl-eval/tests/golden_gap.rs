@@ -56,6 +56,32 @@ fn distances_and_probe_decisions_are_those_of_scipy_with_and_without_full_rank()
 }
 
 #[test]
+fn the_size_of_rows_changes_nothing() {
+    let (audio, text, owners, _) = captioned();
+    let figures = |audio: &Array2<f32>, text: &Array2<f32>| {
+        let report = evaluate(&GapInput::new(audio.view(), text.view(), &owners)).unwrap();
+        let cosine = stats::mean(&report.per_clip.paired_cosine);
+        [report.frechet, report.centroid_distance, report.separability, cosine]
+    };
+    let expected = figures(&audio, &text);
+    // Squares of 1e20 and of 1e-30 are beyond f32.
+    for size in [1e20_f32, 1e-30] {
+        for got in [figures(&(&audio * size), &text), figures(&audio, &(&text * size))] {
+            for (got, expected) in got.iter().zip(expected) {
+                assert!((got - expected).abs() < 1e-6, "{size}: {got} {expected}");
+            }
+        }
+    }
+    for (bad, norm) in [(0.0, "0"), (f32::INFINITY, "inf")] {
+        let mut audio = audio.clone();
+        audio.row_mut(7).fill(bad);
+        let fault = evaluate(&GapInput::new(audio.view(), text.view(), &owners)).unwrap_err();
+        let expected = format!("row 7 of audio has no direction (its norm is {norm})");
+        assert!(fault.to_string().contains(&expected), "{fault}");
+    }
+}
+
+#[test]
 fn a_resample_is_measured_as_the_same_clips_written_out_would_be() {
     for set in golden().sets {
         let (audio, text) = (rows(&set.audio), rows(&set.text));

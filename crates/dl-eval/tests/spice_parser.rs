@@ -109,6 +109,6 @@ thread_local! {
 
 /// Plain trees, binary trees, tags: measured with the weights in the repository, less
 /// one in a hundred.
-const FLOOR: [usize; 3] = [246, 246, 2_242];
+const FLOOR: [usize; 3] = [247, 247, 2_241];
 /// Measured likewise, one more.
-const LOST: usize = 3;
+const LOST: usize = 5;

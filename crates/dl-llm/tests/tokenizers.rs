@@ -1,12 +1,14 @@
-//! SentencePiece models against the reference implementation (`golden/pieces.py`).
+//! Tokenizers against the reference implementations (`golden/pieces.py` and, on all captions of
+//! AudioCaps where they lie beside the repository, `golden/caption_tokens.py`).
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails")]
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+use dl_core::Fingerprint;
 use dl_llm::{CaptionTokenizer, LlamaConfig, LlmError, ModelFiles};
 use dl_torch::tensor_file;
 use serde_json::{Value, json};
@@ -75,4 +77,52 @@ fn a_tokenizer_of_another_model_is_refused() {
     fs::remove_file(&path).unwrap();
     let error = open(&directory).unwrap_err().to_string();
     assert!(error.contains("tokenizer.json"), "{error}");
+}
+
+fn captions(folder: &Path) -> Vec<String> {
+    let mut captions = Vec::new();
+    for split in ["test", "train", "val"] {
+        let path = folder.join(format!("audiocaps_{split}.csv"));
+        let mut reader = csv::Reader::from_path(path).unwrap();
+        let column = reader.headers().unwrap().iter().position(|name| name == "caption").unwrap();
+        captions.extend(reader.records().map(|row| row.unwrap()[column].to_owned()));
+    }
+    captions
+}
+
+#[test]
+fn every_caption_of_audiocaps_has_the_tokens_of_the_reference() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = root.join("../shared/data/captions");
+    if !folder.is_dir() {
+        println!("skipped: ../shared/data/captions is not beside this repository");
+        return;
+    }
+    let captions = captions(&folder);
+    let expected = fs::read(golden("caption_tokens.json")).unwrap();
+    let expected: Value = serde_json::from_slice(&expected).unwrap();
+    assert_eq!(expected["captions"], captions.len());
+    let mut tokenizers = Vec::new();
+    for name in ["sentencepiece_bpe", "sentencepiece_unigram"] {
+        tokenizers.push((name, open(&directory(name, 420)).unwrap()));
+    }
+    let smollm2 = root.join(".setup/models/smollm2");
+    if smollm2.exists() {
+        let files = ModelFiles::open(&smollm2).unwrap();
+        tokenizers.push(("smollm2", CaptionTokenizer::of_model(&files).unwrap()));
+    } else {
+        println!("without SmolLM2, which is not set up (cargo setup --models)");
+    }
+    for (name, tokenizer) in tokenizers {
+        let (mut lines, mut count) = (String::new(), 0);
+        for caption in &captions {
+            let tokens = tokenizer.encode(caption).unwrap();
+            count += tokens.len();
+            let tokens: Vec<String> = tokens.iter().map(u32::to_string).collect();
+            lines.push_str(&(tokens.join(" ") + "\n"));
+        }
+        assert_eq!(expected[name]["tokens"], count, "{name}");
+        let digest = Fingerprint::of_bytes(lines.as_bytes());
+        assert_eq!(expected[name]["sha256"], digest.as_str(), "{name}");
+    }
 }

@@ -7,6 +7,7 @@ use dl_eval::caption::{
     diversity::{Diversity, diversity, novel},
     meteor::Matchers,
     metric::{BuiltIn, Column, Metric, NotComputed, Scores, evaluate, spider, spider_fl},
+    registry::registered,
 };
 use serde_json::{Map, Value, json};
 
@@ -62,6 +63,9 @@ impl Sheet {
         let mut columns = columns?;
         columns.push(spider(&columns));
         for metric in more {
+            columns.extend(metric.columns(items)?);
+        }
+        for metric in registered() {
             columns.extend(metric.columns(items)?);
         }
         if columns.iter().any(|column| column.key == "fluency_error") {

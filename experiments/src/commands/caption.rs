@@ -1,4 +1,4 @@
-//! `caption FILE...`: a sentence for any sound file by the trained default, with
+//! `caption FILE...`: captions any sound file with the suite's default captioner, and shows
 //! the nearest training captions beside it.
 
 use std::{
@@ -16,7 +16,7 @@ use dl_llm::Captioner;
 use ndarray::ArrayView1;
 
 use crate::{
-    config::CaptionConfig,
+    config::{CaptionConfig, Decoder},
     console::{Output, note},
     stages::{Suite, Work},
 };
@@ -69,7 +69,8 @@ impl<'a> Tool<'a> {
         let remedy = format!("cargo run -p experiments -- run t2 --config {}", suite.config.name);
         let embeddings = suite.finished_embeddings(&remedy)?;
         let settings = &suite.config.captioner;
-        let captioner = suite.captioner(config.protocol, &config.bridge, seed, settings)?;
+        let captioner =
+            suite.captioner(config.protocol, &config.bridge, seed, settings, Decoder::Plain)?;
         captioner.stage().require(&remedy)?;
         let bridge = suite.bridge(&config.bridge, seed)?;
         suite.lab.make(&[Arc::clone(&bridge) as Arc<dyn Work>])?;

@@ -1,11 +1,11 @@
-//! `doctor`: is everything there that the suite needs? One line for each part,
-//! one remedy for each fault; exit code 2 when there is any.
+//! `doctor`: is everything there that the suite needs? One line for each part, a remedy for
+//! each fault; exit code 2 when there is a fault.
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{fs, io, path::Path, process::ExitCode};
 
 use anyhow::Result;
 
-use dl_encoder::{AudioTowerConfig, TextTowerConfig};
+use dl_encoder::{AudioTowerConfig, EncoderMethod, TextTowerConfig};
 
 use crate::{
     config::{self, EncoderConfig, SuiteConfig},
@@ -73,27 +73,42 @@ fn data(config: &SuiteConfig) -> Result<String, String> {
     Ok(format!("{}: {sizes} clips{warnings}", corpus.name()))
 }
 
+/// The models behind the encoder. The digest of an encoder's files is taken, so that a file
+/// that is missing or spoilt is named.
 fn encoder(config: &EncoderConfig) -> Vec<Finding> {
     match config {
-        EncoderConfig::Clap(clap) if clap.path.is_dir() => {
-            vec![("CLAP", model(&clap.path.join("config.json")))]
-        }
-        EncoderConfig::Clap(clap) => vec![("CLAP", model(&clap.path))],
-        EncoderConfig::Torchscript(bundle) => {
-            vec![("encoder", model(&bundle.path.join("bundle.json")))]
-        }
+        EncoderConfig::Clap(clap) => vec![("CLAP", whole(clap, &clap.path))],
+        EncoderConfig::Torchscript(bundle) => vec![("encoder", whole(bundle, &bundle.path))],
         EncoderConfig::Towers(parts) => {
             let AudioTowerConfig::Aisfx(audio) = &parts.towers.audio;
             let TextTowerConfig::Minilm(text) = &parts.towers.text;
             let text = model(&text.path.join("model.safetensors"));
             vec![("aiSFX", model(&audio.path)), ("MiniLM", text)]
         }
+        EncoderConfig::Registered(other) => {
+            let found = other.fingerprint().map_err(|error| error.to_string());
+            vec![("encoder", found.map(|print| format!("{}, {}", other.kind(), print.short())))]
+        }
     }
 }
 
+fn whole(encoder: &impl EncoderMethod, path: &Path) -> Result<String, String> {
+    encoder.fingerprint().map_err(|error| format!("{error}; {REMEDY}"))?;
+    model(path)
+}
+
+const REMEDY: &str = "run `cargo setup --models`";
+
+/// A file of weights, or a folder with them.
 fn model(path: &Path) -> Result<String, String> {
-    match fs::metadata(path) {
-        Ok(file) => Ok(format!("{} ({:.1} MB)", path.display(), file.len() as f64 / 1e6)),
-        Err(error) => Err(format!("{}: {error}; run `cargo setup --models`", path.display())),
+    let size = size(path).map_err(|error| format!("{}: {error}; {REMEDY}", path.display()))?;
+    Ok(format!("{} ({:.1} MB)", path.display(), size as f64 / 1e6))
+}
+
+/// Bytes of a file, or of the files of a folder.
+fn size(path: &Path) -> io::Result<u64> {
+    if !path.is_dir() {
+        return Ok(fs::metadata(path)?.len());
     }
+    fs::read_dir(path)?.map(|entry| size(&entry?.path())).sum()
 }

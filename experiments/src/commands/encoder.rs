@@ -6,11 +6,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use dl_audio::{ChunkPolicy, ClipConfig, Crop};
 use dl_core::Fingerprint;
-use dl_encoder::{ClapConfig, Encoder, Heads, TorchScriptEncoder};
+use dl_encoder::{ClapConfig, Encoder, Heads, TorchScriptConfig, TorchScriptEncoder};
 use tch::Device;
 
 use crate::{
-    config::{EncoderConfig, SuiteConfig, TorchScriptConfig, paths},
+    config::{EncoderConfig, SuiteConfig, paths},
     stages::{Frozen, Lab, Services, Suite},
 };
 

@@ -1,4 +1,4 @@
-//! `merge`: the shards of one manifest to the file that one run would have written.
+//! `merge`: joins the shards of one manifest to the file that one run would have written.
 
 use std::path::{Path, PathBuf};
 

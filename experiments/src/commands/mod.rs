@@ -1,4 +1,4 @@
-//! The command line: what can be typed, and which file answers it.
+//! The command line: every command and option, and the file that does the work.
 
 #![allow(unreachable_pub, reason = "the files of commands are private to the program")]
 
@@ -7,6 +7,7 @@ mod caption;
 mod doctor;
 mod embed;
 mod encoder;
+mod lm;
 mod manifest;
 mod merge;
 mod output;
@@ -31,6 +32,7 @@ use crate::{
 use bridge::BridgeCommand;
 use embed::Shard;
 use encoder::ClapChoices;
+use lm::LmOptions;
 use score::SentenceOptions;
 
 /// Every table of Diffusion-Link, from sound to score. Without a command: the
@@ -104,6 +106,7 @@ impl Cli {
                 Command::List
                 | Command::Bridge { .. }
                 | Command::Manifest { .. }
+                | Command::Lm { .. }
                 | Command::Merge { .. }
                 | Command::Score { .. }
                 | Command::PretrainClap { .. },
@@ -202,6 +205,8 @@ pub enum Command {
         #[command(subcommand)]
         command: BridgeCommand,
     },
+    /// Continues texts with any language model that loads, to try one before tuning it.
+    Lm(LmOptions),
     /// Scores captions against references: BLEU, METEOR, ROUGE-L, CIDEr-D and variety.
     Score {
         /// Files and metrics.
@@ -332,6 +337,7 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
             let encoder = encoder::Named::find(encoder.as_deref(), *choices, load()?, &services)?;
             return embed::run(&manifest, &output, &encoder, &services, out);
         }
+        Some(Command::Lm(options)) => lm::run(options, cli.jobs, out)?,
         Some(Command::Score { options, sentences }) => score::run(options, sentences)?,
         Some(Command::Merge { shards, output, npy }) => merge::run(shards, output, *npy, out)?,
         Some(Command::Scenes { split, output, count, .. }) => {

@@ -1,4 +1,4 @@
-//! Places that a command will write to, looked at before the work and not after it.
+//! Places that a command will write to, checked before the work begins.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
 //! `pretrain-clap`: a small CLAP from a recipe, on scenes of the training split;
-//! what it writes is a model directory with a card that says how it came about.
+//! it writes a model directory with a card that says how the model was made.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,22 +1,26 @@
 //! The encoders that a configuration can name.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use dl_core::Fingerprint;
-use dl_encoder::{AudioTowerConfig, ClapConfig, HeadsConfig, TextTowerConfig, TowerPairConfig};
-use serde::{Deserialize, Serialize};
+use dl_core::{
+    Fingerprint, Under,
+    fingerprint::contents,
+    tagged::{self, Tagged},
+};
+use dl_encoder::{
+    AudioTowerConfig, ClapConfig, HeadsConfig, TextTowerConfig, TorchScriptConfig, TowerPairConfig,
+};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::paths;
 
 /// Beside a checkpoint of LAION's.
 const TOKENIZER: &str = "tokenizer.json";
 
-/// The frozen encoder.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The frozen encoder. A kind that is none of these is looked for among those that crates
+/// from outside have registered (`dl_encoder::register_encoder!`).
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EncoderConfig {
     /// A CLAP model directory or file.
@@ -25,14 +29,9 @@ pub enum EncoderConfig {
     Torchscript(TorchScriptConfig),
     /// Pretrained towers and the heads trained over them.
     Towers(TowersConfig),
-}
-
-/// Where a TorchScript bundle lies.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TorchScriptConfig {
-    /// Its directory.
-    pub path: PathBuf,
+    /// Of another crate.
+    #[serde(untagged)]
+    Registered(dl_encoder::EncoderConfig),
 }
 
 /// Pretrained towers and the heads trained over them.
@@ -45,6 +44,30 @@ pub struct TowersConfig {
     pub heads: HeadsConfig,
 }
 
+/// What `kind` says where the encoder is towers, which no registry holds: alone they are no
+/// encoder, heads are trained over them first.
+const TOWERS: &str = "towers";
+
+impl<'de> Deserialize<'de> for EncoderConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Tagged { kind, fields } = Tagged::read(deserializer)?;
+        let kind = kind.ok_or_else(tagged::missing::<D::Error>)?;
+        let read = match kind.as_str() {
+            "clap" => tagged::fields(fields).map(Self::Clap),
+            "torchscript" => tagged::fields(fields).map(Self::Torchscript),
+            TOWERS => tagged::fields(fields).map(Self::Towers),
+            other => match dl_encoder::EncoderConfig::of(other, fields) {
+                Some(read) => read.map(Self::Registered),
+                None => {
+                    let kinds = [&dl_encoder::EncoderConfig::kinds()[..], &[TOWERS]].concat();
+                    return Err(tagged::unknown(other, &kinds));
+                }
+            },
+        };
+        read.map_err(D::Error::custom)
+    }
+}
+
 impl EncoderConfig {
     /// Checks every range; faults begin with `key`, this encoder's place in the file.
     pub(super) fn validate(&self, key: &str) -> Result<()> {
@@ -55,6 +78,7 @@ impl EncoderConfig {
                 parts.towers.validate().with_context(|| format!("{key}.towers"))?;
                 parts.heads.validate().with_context(|| format!("{key}.heads"))?;
             }
+            Self::Registered(other) => other.validate().under(key)?,
         }
         Ok(())
     }
@@ -64,7 +88,8 @@ impl EncoderConfig {
         match self {
             Self::Clap(_) => "clap",
             Self::Torchscript(_) => "torchscript",
-            Self::Towers(_) => "towers",
+            Self::Towers(_) => TOWERS,
+            Self::Registered(other) => other.kind(),
         }
     }
 
@@ -86,6 +111,7 @@ impl EncoderConfig {
                 let TextTowerConfig::Minilm(text) = &mut towers.text;
                 vec![&mut audio.path, &mut text.path]
             }
+            Self::Registered(other) => other.paths_mut(),
         }
     }
 
@@ -93,7 +119,7 @@ impl EncoderConfig {
     pub fn heads(&self) -> Option<&HeadsConfig> {
         match self {
             Self::Towers(parts) => Some(&parts.heads),
-            Self::Clap(_) | Self::Torchscript(_) => None,
+            Self::Clap(_) | Self::Torchscript(_) | Self::Registered(_) => None,
         }
     }
 
@@ -105,54 +131,50 @@ impl EncoderConfig {
             *path = PathBuf::new();
         }
         match &plain {
-            Self::Towers(parts) => serde_json::json!(["towers", parts.towers]),
+            Self::Towers(parts) => serde_json::json!([TOWERS, parts.towers]),
             other => serde_json::json!(other),
         }
     }
 
-    /// Digest of the files of the frozen model, in their order: of every file of a folder,
-    /// but hidden ones, by name and content. A checkpoint that is one file counts with the
-    /// tokenizer beside it. Nothing is loaded.
+    /// Digest of the files of the frozen model, in their order, by [`contents`]. A checkpoint
+    /// of CLAP that is one file counts with the tokenizer beside it. An encoder of another
+    /// crate gives its own fingerprint, with its version. Nothing is loaded.
     pub fn files_fingerprint(&self) -> Result<Fingerprint> {
+        if let Self::Registered(other) = self {
+            return Ok(other.fingerprint()?);
+        }
         let mut config = self.clone();
         let mut parts = Vec::new();
         for path in config.paths_mut() {
-            let of_clap = matches!(self, Self::Clap(_));
-            parts.extend(content(path, of_clap).with_context(|| path.display().to_string())?);
+            parts.extend(contents(path).with_context(|| path.display().to_string())?);
+            let tokenizer = path.with_file_name(TOKENIZER);
+            if matches!(self, Self::Clap(_)) && path.is_file() && tokenizer.is_file() {
+                parts.push((TOKENIZER.into(), Fingerprint::of_file(&tokenizer)?));
+            }
         }
         Ok(Fingerprint::of(&parts))
     }
 }
 
-/// Name and content of the file `path`, or of every file in the folder `path`.
-fn content(path: &Path, with_tokenizer: bool) -> io::Result<Vec<(String, Fingerprint)>> {
-    if !path.is_dir() {
-        // The name is the user's own.
-        let mut files = vec![(String::new(), Fingerprint::of_file(path)?)];
-        let tokenizer = path.with_file_name(TOKENIZER);
-        if with_tokenizer && tokenizer.is_file() {
-            files.push((TOKENIZER.into(), Fingerprint::of_file(&tokenizer)?));
-        }
-        return Ok(files);
-    }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_file() && !name.starts_with('.') {
-            files.push((name, Fingerprint::of_file(&path)?));
-        } else if path.is_dir() && !name.starts_with('.') {
-            let inner = content(&path, false)?;
-            files.extend(inner.into_iter().map(|(file, print)| (format!("{name}/{file}"), print)));
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
+
+    #[test]
+    fn faults_of_a_kind_name_it_and_the_key() {
+        let fault = |text| serde_json::from_str::<EncoderConfig>(text).unwrap_err().to_string();
+        let known = "`clap`, `torchscript`, `towers`";
+        let text = fault(r#"{"kind": "clop"}"#);
+        assert!(text.starts_with("kind: unknown variant `clop`, expected one of"), "{text}");
+        assert!(text.contains(known), "{text}");
+        assert!(fault(r#"{"path": "x"}"#).contains("missing field `kind`"));
+        let text = fault(r#"{"kind": "clap", "path": "x", "batch": "many"}"#);
+        assert!(text.starts_with("batch: invalid type"), "{text}");
+        let text = fault(r#"{"kind": "torchscript", "paths": "x"}"#);
+        assert!(text.contains("unknown field `paths`"), "{text}");
+    }
 
     #[test]
     fn the_fingerprint_is_of_every_file_and_not_of_its_place() {

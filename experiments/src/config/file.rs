@@ -86,11 +86,12 @@ fn resolve<T: DeserializeOwned>(
 
 /// The whole path of the key at fault, and what is wrong with it.
 fn explained(error: serde_path_to_error::Error<toml::de::Error>) -> String {
-    let path = error.path().to_string();
-    let problem = error.into_inner();
-    let (key, problem) = fault::at(&path, problem.message());
-    let problem = with_suggestion(problem);
-    if key == "." { problem } else { format!("{key}: {problem}") }
+    let (key, problem) = fault::located(&error);
+    let problem = with_suggestion(&problem);
+    match key {
+        Some(key) => format!("{key}: {problem}"),
+        None => problem,
+    }
 }
 
 /// Puts one `key=value` into the document. A value that is not TOML is a string,

@@ -4,21 +4,23 @@
 mod ablation;
 mod encoder;
 mod file;
+mod language_model;
 pub mod paths;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use dl_core::Under;
+use dl_core::{Under, fault::check};
 use dl_data::{Corpus, CorpusConfig};
 use dl_diffusion::BridgeConfig;
-use dl_llm::{DecodeConfig, LmTrainConfig, PrefixConfig};
+use dl_llm::{DecodeConfig, PrefixConfig};
 use dl_torch::DeviceChoice;
 use serde::{Deserialize, Serialize};
 
 pub use ablation::{AblationConfig, Change, SweepConfig, Variant, VariantConfig, Vary, variants};
-pub use encoder::{EncoderConfig, TorchScriptConfig, TowersConfig};
+pub use encoder::{EncoderConfig, TowersConfig};
 pub use file::{nearest, read_over_base, read_toml, variant_of};
+pub use language_model::LanguageModelConfig;
 
 /// Everything that a suite of experiments depends on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,7 +54,7 @@ pub struct SuiteConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<TransferConfig>,
     /// The decoder, before any prefix.
-    pub language_model: LmTrainConfig,
+    pub language_model: LanguageModelConfig,
     /// The prefix mapper and how captions are decoded.
     pub captioner: CaptionerConfig,
     /// Rows of the tables.
@@ -82,15 +84,56 @@ pub struct CaptionerConfig {
     pub prefix: PrefixConfig,
     /// Greedy or beam search.
     pub decode: DecodeConfig,
+    /// What a zero-shot decoder learns from where the bridge knows what to do with text.
+    #[serde(default)]
+    pub text: DecoderText,
+    /// Standard deviation, per dimension of the unit vector, of the noise in the training of
+    /// a second decoder for each row, the same for all of them: T2 has its tables once
+    /// more. None: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardened: Option<f64>,
     /// Train supervised decoders on embeddings from bridges that did not see the clip
     /// (two bridges, each fitted on half of the training clips).
     #[serde(default)]
     pub out_of_fold: bool,
 }
 
+/// What a zero-shot decoder learns from behind a bridge that takes text as well as audio
+/// (Diffusion-Link's text identity, and whatever stands on it). Behind other bridges it
+/// learns from the captions' embeddings as they are, or as the method's own source says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecoderText {
+    /// The captions' embeddings through the frozen bridge, as in the overview figure of
+    /// Diffusion-Link.
+    #[default]
+    Bridged,
+    /// The captions' embeddings as they are.
+    Raw,
+}
+
+/// Which decoder of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Decoder {
+    /// With the noise of the method's own source in its training, where that names one for
+    /// a zero-shot decoder, else of `captioner.prefix`.
+    Plain,
+    /// With this noise in its training, whatever the row.
+    Hardened(f64),
+}
+
 impl CaptionerConfig {
+    /// The decoders of each row, the plain one first.
+    pub fn decoders(&self) -> Vec<Decoder> {
+        std::iter::once(Decoder::Plain).chain(self.hardened.map(Decoder::Hardened)).collect()
+    }
+
     /// Checks every range.
     pub fn validate(&self) -> Result<()> {
+        if let Some(noise) = self.hardened {
+            let good = noise > 0.0 && noise.is_finite();
+            check(good, "hardened", noise, "above 0; without a second decoder leave it out")?;
+        }
         self.prefix.validate().context("prefix")?;
         self.decode.validate().context("decode")
     }
@@ -215,7 +258,7 @@ impl SuiteConfig {
         for (name, encoder) in &self.encoders {
             encoder.validate(&format!("encoders.{name}"))?;
         }
-        self.language_model.validate().context("language_model")?;
+        self.language_model.validate()?;
         self.captioner.validate().context("captioner")?;
         self.caption.clip.validate().context("caption.clip")
     }

@@ -2,7 +2,9 @@
 //! standard error.
 
 mod output;
+mod pace;
 mod progress;
 
 pub use output::{Output, note};
+pub use pace::Ahead;
 pub use progress::{Reporter, Task};

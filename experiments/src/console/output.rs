@@ -1,6 +1,6 @@
-//! One way of printing for all commands. What is printed stands on disk already, so a
-//! reader that has closed its end of a pipe is no fault: the command goes on in silence.
-//! A disk that is full is one.
+//! How all commands print. Results are on disk before they are printed, so a reader that
+//! closes its end of a pipe is no error: the command goes on without printing. A full disk
+//! is an error.
 
 use std::{
     fmt::Display,

@@ -12,7 +12,7 @@ use std::{
 use dl_core::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::note;
+use super::{note, pace::Pace};
 
 /// How soon the first line appears where there is no terminal, and how often others do.
 const FIRST_LINE: Duration = Duration::from_secs(2);
@@ -39,15 +39,19 @@ struct Running {
     done: u64,
     total: u64,
     note: String,
+    pace: Pace,
+    /// What it says of the time that is left.
+    left: Option<String>,
     bar: Option<ProgressBar>,
 }
 
 impl Running {
-    /// `title: 3/10 note`.
+    /// `title: 3/10 note, about 7 min left`.
     fn in_words(&self) -> String {
-        let Self { title, done, total, note, .. } = self;
+        let Self { title, done, total, note, left, .. } = self;
         let place = if *total == 0 { String::new() } else { format!(": {done}/{total} {note}") };
-        format!("{title}{}", place.trim_end())
+        let left = left.as_ref().map(|left| format!(", {left}")).unwrap_or_default();
+        format!("{title}{}{left}", place.trim_end())
     }
 }
 
@@ -107,8 +111,8 @@ impl Progress for Task<'_> {
             bars.add(ProgressBar::new(total).with_style(style).with_message(title.to_owned()))
         });
         let started = Instant::now();
-        let running =
-            Running { title: title.into(), started, done: 0, total, note: String::new(), bar };
+        let (title, note, pace) = (title.into(), String::new(), Pace::default());
+        let running = Running { title, started, done: 0, total, note, pace, left: None, bar };
         let mut state = self.reporter.state();
         state.next_line.get_or_insert(started + FIRST_LINE);
         state.running.insert(self.number, running);
@@ -124,6 +128,7 @@ impl Progress for Task<'_> {
             return;
         }
         let now = Instant::now();
+        running.left = running.pace.left(now, done, running.total);
         if state.next_line.is_some_and(|line| line <= now) {
             state.next_line = Some(now + LINE_EVERY);
             let all: Vec<String> = state.running.values().map(Running::in_words).collect();
@@ -160,6 +165,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_says_what_is_left_where_it_is_known() {
+        let mut running = Running {
+            title: "features of birds".into(),
+            started: Instant::now(),
+            done: 30,
+            total: 100,
+            note: String::new(),
+            pace: Pace::default(),
+            left: None,
+            bar: None,
+        };
+        assert_eq!(running.in_words(), "features of birds: 30/100");
+        running.left = Some("about 7 min left".into());
+        assert_eq!(running.in_words(), "features of birds: 30/100, about 7 min left");
+    }
+
+    #[test]
     fn tasks_side_by_side_have_one_line_and_keep_apart() {
         let reporter = Reporter { bars: None, ..Reporter::new() };
         let (a, b) = (reporter.task("bridge ridge, seed 0"), reporter.task(""));
@@ -167,6 +189,7 @@ mod tests {
         b.begin("language model", 0);
         a.update(3, "loss 0.5");
         let words: Vec<String> = reporter.state().running.values().map(Running::in_words).collect();
+        // One report alone says nothing of the pace.
         assert_eq!(words, ["bridge ridge, seed 0: 3/10 loss 0.5", "language model"]);
         a.end();
         drop(b);

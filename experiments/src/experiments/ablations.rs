@@ -1,6 +1,6 @@
 //! Ablations: variants of a bridge, of the number of its pairs, or of the captioner,
-//! told by what they set and measured as T1 or T2 on the **validation** split, because
-//! defaults follow from them. The test split is not looked at.
+//! named by what they set and measured as T1 or T2 on the **validation** split, because
+//! defaults are chosen by them. The test split plays no part.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{
     t1, t2,
 };
 use crate::{
-    config::{AblationConfig, Change, Protocol, Variant, Vary, variants},
+    config::{AblationConfig, Change, Decoder, Protocol, Variant, Vary, variants},
     report::{Record, RunInfo, figure},
     stages::{Captions, Gap, Part, Suite, Work},
 };
@@ -107,7 +107,8 @@ fn captions(
         Change::Bridge(_) | Change::Pairs(_) => &suite.config.captioner,
     };
     let of = |&seed: &u64| {
-        suite.captions(Protocol::ZeroShot, &ablation.of, seed, config, Split::Validation)
+        let (zero_shot, plain) = (Protocol::ZeroShot, Decoder::Plain);
+        suite.captions(zero_shot, &ablation.of, seed, config, plain, Split::Validation)
     };
     suite.config.seeds.iter().map(of).collect()
 }

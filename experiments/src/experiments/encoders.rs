@@ -1,5 +1,5 @@
-//! T1 of several encoders on the same scenes: what of a gap, and of a bridge's
-//! work, belongs to the encoder.
+//! T1 of several encoders on the same scenes: how much of a gap, and of what a bridge does
+//! about it, depends on the encoder.
 
 use std::sync::Arc;
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use dl_core::{RunDir, Store};
+use dl_eval::caption::registry;
 
 pub use outcome::Outcome;
 pub use sentences::Sentences;
@@ -132,14 +133,21 @@ pub fn run(names: &[String], suite: &Suite<'_>) -> Result<Vec<RunDir>> {
 }
 
 /// The run directory of an experiment under the present configuration. The same
-/// configuration over other recordings or weights is another run.
+/// configuration over other recordings or weights is another run, and so is one with other
+/// metrics beside the built-in ones.
 fn run_dir(suite: &Suite<'_>, experiment: &str) -> Result<RunDir> {
-    let stage = Store::new(suite.config.runs_dir()?)
+    let mut draft = Store::new(suite.config.runs_dir()?)
         .stage(experiment, VERSION)
         .device(&suite.lab.device_kind())
         .input("embeddings", suite.embeddings()?.stage().key())
         .config("suite", suite.config)
-        .config("program", &env!("CARGO_PKG_VERSION"))
-        .open();
-    Ok(RunDir::open(stage.dir()))
+        .config("program", &env!("CARGO_PKG_VERSION"));
+    let metrics: Vec<_> = registry::registered()
+        .into_iter()
+        .map(|metric| format!("{} {}", metric.key, metric.version))
+        .collect();
+    if !metrics.is_empty() {
+        draft = draft.config("metrics", &metrics);
+    }
+    Ok(RunDir::open(draft.open().dir()))
 }

@@ -30,6 +30,7 @@ pub(super) fn info(suite: &Suite<'_>, experiment: &str, set: &EmbeddingSet) -> R
         seeds: config.seeds.clone(),
         resamples: config.evaluation.resamples,
         compare: Some(config.rows.compare.replace('_', " ")),
+        prior_diffusion: Vec::new(),
         sentences: None,
         corpus: short(&set.provenance.corpus),
         encoder: short(&set.provenance.encoder),

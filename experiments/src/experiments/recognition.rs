@@ -1,5 +1,5 @@
 //! How often the caption of an unmixed recording of the test split names its
-//! class: the plainest test of a captioner on sounds that it has never met.
+//! class: a simple test of a captioner on sounds that it was never trained on.
 
 use std::{collections::BTreeMap, sync::Arc};
 

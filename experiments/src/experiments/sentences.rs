@@ -1,5 +1,5 @@
-//! Sentence similarity and FENSE with models on disk, for `score` and T2: what `dl-eval`
-//! asks for, answered by `dl-encoder`.
+//! Sentence similarity and FENSE with models on disk, for `score` and T2: `dl-eval` has the
+//! metrics, `dl-encoder` the models.
 
 use std::{cell::RefCell, collections::HashMap, path::Path};
 

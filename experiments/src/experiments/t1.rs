@@ -1,11 +1,12 @@
 //! T1: the modality gap on the test split, before and after every bridge, and
-//! which rows can be told from the row that the configuration compares with.
+//! which rows differ significantly from the row that the configuration compares with.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Result;
 use dl_core::{EmbeddingSet, RunDir};
 use dl_data::Split;
+use dl_diffusion::BridgeConfig;
 use dl_eval::{
     gap::{self, GapInput, GapReport, PerClip, Resampled},
     stats,
@@ -13,7 +14,7 @@ use dl_eval::{
 
 use super::outcome::{Outcome, info};
 use crate::{
-    report::{Estimate, FIGURE_FILE, Record, Versus, figure},
+    report::{Estimate, FIGURE_FILE, Record, RunInfo, Versus, figure},
     stages::{Gap, Measured, Suite, Work},
 };
 
@@ -42,15 +43,23 @@ const RESAMPLED: [(&str, Whole, OnResamples); 2] = [
     ("frechet", |report| report.frechet, |on| &on.frechet),
 ];
 
-/// Figures that have none: a clip drawn twice is its own nearest neighbour.
-const WHOLE: [(&str, Whole); 2] =
-    [("knn_mixing", |report| report.knn_mixing), ("relative_gap", |report| report.relative_gap)];
+/// Figures that have none: a clip drawn twice is its own nearest neighbour, and narrows the
+/// cloud.
+const WHOLE: [(&str, Whole); 4] = [
+    ("knn_mixing", |report| report.knn_mixing),
+    ("relative_gap", |report| report.relative_gap),
+    ("effective_dim_audio", |report| report.effective_dim_audio),
+    ("effective_dim_text", |report| report.effective_dim_text),
+];
 
 /// Tested by clip; whether more is better.
 const TESTED: [(&str, ByClip, bool); 2] = [
     ("paired_cosine", |clips| &clips.paired_cosine, true),
     ("separability", |clips| &clips.probe_correct, false),
 ];
+
+/// Kinds of bridges.
+const PRIOR_DIFFUSION: [&str; 2] = ["diffusion_bridge", "seed_style"];
 
 /// A row of the table: its name and one entry for each seed.
 pub type Row = (String, Vec<Arc<Measured>>);
@@ -68,7 +77,21 @@ pub fn wanted(suite: &Suite<'_>) -> Result<Vec<Arc<dyn Work>>> {
 pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
     let records = records(suite)?;
     draw(suite, run)?;
-    Ok(Outcome { info: info(suite, "t1", &suite.sets()?.test), records })
+    let config = suite.config;
+    let rows = config.rows.t1.iter().map(|row| Ok((row.as_str(), config.bridge(row)?)));
+    let prior_diffusion = prior_diffusion(rows.collect::<Result<Vec<_>>>()?);
+    let info = RunInfo { prior_diffusion, ..info(suite, "t1", &suite.sets()?.test) };
+    Ok(Outcome { info, records })
+}
+
+/// Of some rows those that the paper's claim is about: methods that bridge by diffusion,
+/// too, and are older than Diffusion-Link.
+pub fn prior_diffusion<'a>(
+    rows: impl IntoIterator<Item = (&'a str, &'a BridgeConfig)>,
+) -> Vec<String> {
+    let is_prior = |config: &BridgeConfig| PRIOR_DIFFUSION.contains(&config.name());
+    let prior = rows.into_iter().filter(|(_, config)| is_prior(config));
+    prior.map(|(row, _)| row.replace('_', " ")).collect()
 }
 
 /// Measures every row for every seed.

@@ -4,14 +4,14 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use anyhow::{Result, anyhow};
-use dl_core::{EmbeddingSet, RunDir};
+use dl_core::{EmbeddingSet, Progress, RunDir};
 use dl_data::{Clip, Corpus, Split};
 use dl_eval::{
     caption::{
         Item, diversity,
         meteor::{Matchers, MeteorData},
         metric::{self, BuiltIn, Column, Metric},
-        spice,
+        registry, spice,
     },
     stats,
 };
@@ -21,7 +21,7 @@ use super::{
     sentences::Sentences,
 };
 use crate::{
-    config::{EvaluationConfig, Protocol, SuiteConfig, paths},
+    config::{Decoder, EvaluationConfig, Protocol, SuiteConfig, paths},
     report::{Estimate, Record, Versus},
     stages::{Captions, Prediction, Suite, Work},
 };
@@ -35,8 +35,23 @@ const CIDER_D: &str = "cider_d";
 /// The metric of the other gain, as the field ranks by it.
 const SPIDER: &str = "spider";
 
-const TABLES: [(Protocol, &str); 2] =
+const PROTOCOLS: [(Protocol, &str); 2] =
     [(Protocol::ZeroShot, "t2_zero_shot"), (Protocol::Supervised, "t2_supervised")];
+
+/// Every table: its protocol, its decoder, its name.
+fn tables(config: &SuiteConfig) -> Vec<(Protocol, Decoder, String)> {
+    let mut tables = Vec::new();
+    for (protocol, name) in PROTOCOLS {
+        for decoder in config.captioner.decoders() {
+            let hardened = match decoder {
+                Decoder::Plain => "",
+                Decoder::Hardened(_) => "_hardened",
+            };
+            tables.push((protocol, decoder, format!("{name}{hardened}")));
+        }
+    }
+    tables
+}
 
 /// The scores of one row under one seed.
 pub struct Scores {
@@ -55,7 +70,7 @@ pub type Row = (String, Vec<Scores>);
 
 /// One row of one table: its captions, for each seed.
 struct Said {
-    table: &'static str,
+    table: String,
     row: String,
     seeds: Vec<Arc<Captions>>,
 }
@@ -64,18 +79,21 @@ struct Said {
 fn said(suite: &Suite<'_>) -> Result<Vec<Said>> {
     let config = suite.config;
     let mut all = Vec::new();
-    for (protocol, table) in TABLES {
+    for (protocol, decoder, table) in tables(config) {
         let (rows, ceiling) = match protocol {
             Protocol::ZeroShot => (&config.rows.zero_shot, true),
             Protocol::Supervised => (&config.rows.supervised, false),
         };
         for row in rows.iter().map(String::as_str).chain(ceiling.then_some(CEILING)) {
             let of = |&seed: &u64| match row {
-                CEILING => suite.captions_of_text(seed, Split::Test),
-                _ => suite.captions(protocol, row, seed, &config.captioner, Split::Test),
+                CEILING => suite.captions_of_text(seed, decoder, Split::Test),
+                _ => {
+                    let own = &config.captioner;
+                    suite.captions(protocol, row, seed, own, decoder, Split::Test)
+                }
             };
             let seeds = config.seeds.iter().map(of).collect::<Result<_>>()?;
-            all.push(Said { table, row: row.into(), seeds });
+            all.push(Said { table: table.clone(), row: row.into(), seeds });
         }
     }
     Ok(all)
@@ -93,25 +111,36 @@ pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
     suite.lab.make(&wanted(suite)?)?;
     let test = &suite.sets()?.test;
     let scorer = Scorer::new(&config.evaluation)?;
-    let mut tables: Vec<(&str, Vec<Row>)> =
-        TABLES.iter().map(|&(_, table)| (table, Vec::new())).collect();
-    for said in said(suite)? {
+    let mut tables: Vec<(Decoder, String, Vec<Row>)> = tables(config)
+        .into_iter()
+        .map(|(_, decoder, table)| (decoder, table, Vec::new()))
+        .collect();
+    let said = said(suite)?;
+    let progress = suite.lab.reporter.task("scores of captions");
+    progress.begin("", (said.len() * config.seeds.len()) as u64);
+    let mut scored = 0;
+    for said in said {
         let mut seeds = Vec::new();
         for (captions, seed) in said.seeds.iter().zip(&config.seeds) {
             let predictions = captions.read()?;
             let file = format!("predictions/{}-{}-{seed}.csv", said.table, file_name(&said.row));
             write_predictions(run, &file, &predictions, test)?;
             seeds.push(scorer.score(suite.corpus(), Split::Test, test, &predictions)?);
+            scored += 1;
+            progress.update(scored, "");
         }
-        let mut own = tables.iter_mut().filter(|(table, _)| *table == said.table);
-        if let Some((_, rows)) = own.next() {
+        let mut own = tables.iter_mut().filter(|(_, table, _)| *table == said.table);
+        if let Some((.., rows)) = own.next() {
             rows.push((said.row, seeds));
         }
     }
-    let all_rows = || tables.iter().flat_map(|(_, rows)| rows);
-    let ceiling = all_rows().find(|(row, _)| row == CEILING).map(|(_, seeds)| seeds.as_slice());
+    progress.end();
     let mut records = Vec::new();
-    for (table, rows) in &tables {
+    for (decoder, table, rows) in &tables {
+        // The ceiling of a decoder is in the zero-shot table, and counts for both protocols.
+        let same = tables.iter().filter(|(other, ..)| other == decoder);
+        let ceiling = same.flat_map(|(.., rows)| rows).find(|(row, _)| row == CEILING);
+        let ceiling = ceiling.map(|(_, seeds)| seeds.as_slice());
         records.extend(tabulate(table, rows, ceiling, config)?);
     }
     let mut facts = info(suite, "t2", test);
@@ -223,6 +252,8 @@ impl Scorer {
         let mut metrics: Vec<&dyn Metric> =
             vec![&BuiltIn::Bleu, &BuiltIn::RougeL, &BuiltIn::CiderD, &spice];
         metrics.extend(meteor.iter().map(|meteor| meteor as &dyn Metric));
+        let registered = registry::registered();
+        metrics.extend(registered.iter().map(|&metric| metric as &dyn Metric));
         let mut columns = metric::evaluate(&metrics, &items)?;
         // SPICE's sub-scores leave out the clips whose references have no such tuple. A
         // resample may have none of the others, so they have no interval and no place here.

@@ -1,6 +1,6 @@
 //! Bridges fitted on one corpus and applied to another, in the space of one encoder:
-//! T1 on the other corpus's test split, beside the same bridges fitted there. Says how
-//! much of a bridge's work belongs to the sounds and captions that it was fitted on.
+//! T1 on the other corpus's test split, beside the same bridges fitted there. Shows how much
+//! a bridge depends on the sounds and captions that it was fitted to.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! Figures. The migration: where audio points stand before and after a
-//! bridge. Across: the direction in which a linear probe, fitted on the
-//! validation split, tells audio from text. Up: the direction in which text and
-//! audio together vary most beside it. The sweep: the measures of the gap over the
+//! Figures. The migration: where audio points stand before and after a bridge. Horizontal
+//! axis: the direction in which a linear probe, fitted on the validation split, separates
+//! audio from text. Vertical axis: the direction, orthogonal to it, in which text and audio
+//! together vary most. The sweep: the measures of the gap over the
 //! values of an ablation.
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Records of figures, the tables and figures that show them, and the results that are
 //! kept. Knows nothing of where records come from.
 
+mod claim;
 pub mod figure;
 mod finish;
 mod kept;

@@ -40,6 +40,9 @@ pub struct RunInfo {
     /// The row that the others are tested against; `None` in runs without tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare: Option<String>,
+    /// Rows of earlier diffusion-based methods: what `compare` claims to be ahead of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prior_diffusion: Vec<String>,
     /// The models behind sentence similarity and FENSE, where they are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentences: Option<String>,

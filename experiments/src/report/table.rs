@@ -48,11 +48,17 @@ impl Versus {
             .collect()
     }
 
+    /// Whether the figure is better or worse than the other row's; `None` where the test
+    /// cannot tell.
+    pub fn verdict(self) -> Option<bool> {
+        (self.p <= 0.05).then_some(self.better)
+    }
+
     fn mark(self) -> &'static str {
-        match (self.p <= 0.05, self.better) {
-            (true, true) => "▲",
-            (true, false) => "▼",
-            (false, _) => " ",
+        match self.verdict() {
+            Some(true) => "▲",
+            Some(false) => "▼",
+            None => " ",
         }
     }
 }

@@ -3,9 +3,10 @@
 
 use anyhow::{Result, bail};
 
-use dl_eval::stats;
+use dl_eval::{caption::registry, stats};
 
 use super::{
+    claim,
     record::{Record, RunInfo},
     table::{Column, Row, Table},
 };
@@ -21,6 +22,8 @@ const T1: &[Head] = &[
     ("separability", "separability ↓", 3),
     ("knn_mixing", "kNN mixing ↑", 3),
     ("relative_gap", "relative gap ↓", 3),
+    ("effective_dim_audio", "dims of audio", 1),
+    ("effective_dim_text", "dims of text", 1),
     ("a2t_r1", "A→T R@1", 3),
     ("a2t_r10", "A→T R@10", 3),
     ("a2t_map10", "A→T mAP@10", 3),
@@ -59,6 +62,13 @@ const T2: &[Head] = &[
     ("own_label", "names a sound", 3),
 ];
 
+const T2_TABLES: [(&str, &str); 4] = [
+    ("t2_zero_shot", "T2: captioning, zero-shot"),
+    ("t2_zero_shot_hardened", "T2: captioning, zero-shot, hardened decoder"),
+    ("t2_supervised", "T2: captioning, fully supervised"),
+    ("t2_supervised_hardened", "T2: captioning, fully supervised, hardened decoder"),
+];
+
 const RECOGNITION: &[Head] = &[
     ("top1", "names the class", 3),
     ("wrong", "names another", 3),
@@ -73,10 +83,11 @@ const RECOGNITION: &[Head] = &[
 pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
     let specifications: Vec<(&str, String, &[Head], &[&str])> = match info.experiment.as_str() {
         "t1" => vec![("t1", "T1: modality gap".into(), T1, T1_NOTES)],
-        "t2" => vec![
-            ("t2_zero_shot", "T2: captioning, zero-shot".into(), T2, T2_NOTES),
-            ("t2_supervised", "T2: captioning, fully supervised".into(), T2, T2_NOTES),
-        ],
+        "t2" => T2_TABLES
+            .iter()
+            .filter(|(name, _)| records.iter().any(|record| record.table == *name))
+            .map(|&(name, title)| (name, title.into(), T2, T2_NOTES))
+            .collect(),
         "encoders" => {
             vec![("encoders", "T1 over several encoders on the same scenes".into(), T1, T1_NOTES)]
         }
@@ -116,10 +127,13 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
             records.iter().filter(|record| record.table == name && record.seed.is_none()).collect();
         // A column that no row has a figure for is left out.
         let has = |key: &str| shown.iter().any(|record| record.metrics.contains_key(key));
-        let heads: Vec<&Head> = heads.iter().filter(|(key, ..)| has(key)).collect();
+        let others = registry::registered();
+        let others = others.iter().map(|other| (other.key, other.title, other.decimals));
+        let heads: Vec<Head> =
+            heads.iter().copied().chain(others).filter(|(key, ..)| has(key)).collect();
         let columns = heads
             .iter()
-            .map(|&&(key, title, decimals)| Column {
+            .map(|&(key, title, decimals)| Column {
                 key: key.into(),
                 title: title.into(),
                 decimals,
@@ -135,9 +149,11 @@ pub fn build(info: &RunInfo, records: &[Record]) -> Result<Vec<Table>> {
         let title = format!("{title} ({})", info.suite);
         let notes = info.notes().into_iter().chain(notes.iter().map(|&n| n.into())).collect();
         let mut table = Table { name: name.into(), title, columns, rows, notes };
+        table.notes.extend(dimensions_note(&table));
         table.notes.extend(sentences_note(info, &table));
         table.notes.extend(absent_note(&table));
         table.notes.extend(test_note(info, &table));
+        table.notes.extend(claim::note(info, &table));
         table
     });
     Ok(tables.collect())
@@ -159,6 +175,17 @@ const T2_NOTES: &[&str] =
 
 const CAPTION_ABLATION_NOTES: &[&str] = &["Zero-shot captions. Gain: relative to the first \
      row. Distinct: share of captions that are unlike all others."];
+
+/// What the numbers of dimensions say, where a table has them.
+fn dimensions_note(table: &Table) -> Option<String> {
+    let shown = table.columns.iter().any(|column| column.key == "effective_dim_audio");
+    shown.then(|| {
+        "Dims: the effective number of dimensions of a side, the participation ratio of its \
+         covariance over the whole set (interval over seeds alone); behind a bridge that \
+         collapses, audio has far fewer than text."
+            .into()
+    })
+}
 
 /// Which model's similarity a table shows.
 fn sentences_note(info: &RunInfo, table: &Table) -> Option<String> {

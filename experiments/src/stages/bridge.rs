@@ -1,4 +1,4 @@
-//! Bridges: fitted to the training pairs, and what sets are behind them.
+//! Bridges fitted to the training pairs, and sets of embeddings after them.
 
 use std::sync::Arc;
 

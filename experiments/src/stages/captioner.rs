@@ -8,7 +8,7 @@ use dl_core::{EmbeddingSet, Stage};
 use dl_llm::{CaptionPairs, Captioner, PrefixConfig};
 use ndarray::{Array2, Axis};
 
-use super::{Bridged, Desk, Embeddings, Fit, Lab, Made, OutOfFold, TrainedLm, Work};
+use super::{Bridged, Desk, Embeddings, Fit, FrozenLm, Lab, Made, OutOfFold, Work};
 
 /// Changes whenever the same inputs give another captioner.
 const VERSION: u32 = 1;
@@ -20,7 +20,10 @@ pub enum DecoderInputs {
     /// The captions' embeddings. One decoder serves every bridge that leaves them where
     /// they are: it never sees what a bridge makes.
     Text(Arc<Embeddings>),
-    /// The captions' embeddings in the space of a bridge that moves them.
+    /// The captions' embeddings in the space of a bridge that moves them, as the method's
+    /// source trains its decoder.
+    MovedText(Arc<Fit>),
+    /// The captions' embeddings through the frozen bridge, as audio goes.
     BridgedText(Arc<Fit>),
     /// The (bridged) audio embeddings.
     Audio {
@@ -46,7 +49,7 @@ impl DecoderInputs {
     fn pairs(&self) -> &Arc<Embeddings> {
         match self {
             Self::Text(pairs) | Self::Audio { pairs, .. } | Self::OutOfFold { pairs, .. } => pairs,
-            Self::BridgedText(bridge) => bridge.pairs(),
+            Self::MovedText(bridge) | Self::BridgedText(bridge) => bridge.pairs(),
         }
     }
 
@@ -55,8 +58,11 @@ impl DecoderInputs {
         let pairs = ("pairs", Arc::clone(self.pairs()) as Arc<dyn Work>);
         match self {
             Self::Text(_) => vec![pairs],
-            Self::BridgedText(bridge) => {
+            Self::MovedText(bridge) => {
                 vec![pairs, ("bridge", Arc::clone(bridge) as Arc<dyn Work>)]
+            }
+            Self::BridgedText(bridge) => {
+                vec![pairs, ("text_through", Arc::clone(bridge) as Arc<dyn Work>)]
             }
             Self::Audio { train, validation, .. } => vec![
                 pairs,
@@ -79,13 +85,16 @@ impl DecoderInputs {
                 let sets = pairs.sets()?;
                 (sets.train.text.clone(), sets.validation.text.clone())
             }
-            Self::BridgedText(fit) => {
+            Self::MovedText(fit) | Self::BridgedText(fit) => {
                 let (bridge, sets) = (fit.load(lab)?, fit.pairs().sets()?);
                 let text = |set: &EmbeddingSet| {
                     let captions = 0..set.captions.len();
                     let ids: Vec<String> =
                         captions.map(|row| format!("{} {row}", set.ids[set.owners[row]])).collect();
-                    bridge.decoder_text(&set.text, &ids, fit.seed())
+                    match self {
+                        Self::BridgedText(_) => bridge.text_through(&set.text, &ids, fit.seed()),
+                        _ => bridge.decoder_text(&set.text, &ids, fit.seed()),
+                    }
                 };
                 (text(&sets.train)?, text(&sets.validation)?)
             }
@@ -101,37 +110,41 @@ impl DecoderInputs {
     fn title(&self) -> String {
         match self {
             Self::Text(_) => "zero-shot decoder".into(),
-            Self::BridgedText(fit) => format!("zero-shot decoder of {}", fit.name()),
+            Self::MovedText(fit) => format!("zero-shot decoder of {}", fit.name()),
+            Self::BridgedText(fit) => format!("zero-shot decoder on text through {}", fit.name()),
             Self::Audio { train, .. } => format!("supervised decoder on {}", train.title()),
             Self::OutOfFold { train, .. } => format!("supervised decoder on {}", train.title()),
         }
     }
 }
 
-/// A captioner over a trained language model.
+/// A captioner over a frozen language model.
 pub struct TrainedCaptioner {
     stage: Stage,
-    lm: Arc<TrainedLm>,
+    lm: FrozenLm,
     inputs: DecoderInputs,
     prefix: PrefixConfig,
     seed: u64,
+    /// As its title tells it from the other decoders of a row.
+    called: &'static str,
 }
 
 impl TrainedCaptioner {
-    /// Trained on `inputs` under `seed`.
+    /// Trained on `inputs` under `seed`; `called` stands before its title.
     pub fn new(
         lab: &Lab<'_>,
-        lm: &Arc<TrainedLm>,
+        lm: &FrozenLm,
         inputs: DecoderInputs,
         prefix: &PrefixConfig,
         seed: u64,
+        called: &'static str,
     ) -> Arc<Self> {
-        let mut draft = lab.stage("captioner", VERSION).input("language_model", lm.stage().key());
+        let mut draft = lm.enter(lab.stage("captioner", VERSION));
         for (role, stage) in inputs.stages() {
             draft = draft.input(role, stage.stage().key());
         }
         let stage = draft.config("prefix", prefix).config("seed", &seed).open();
-        Arc::new(Self { stage, lm: Arc::clone(lm), inputs, prefix: prefix.clone(), seed })
+        Arc::new(Self { stage, lm: lm.clone(), inputs, prefix: prefix.clone(), seed, called })
     }
 
     /// The captioner, from its file.
@@ -149,11 +162,11 @@ impl Work for TrainedCaptioner {
     }
 
     fn title(&self) -> String {
-        format!("{}, seed {}", self.inputs.title(), self.seed)
+        format!("{}{}, seed {}", self.called, self.inputs.title(), self.seed)
     }
 
     fn needs(&self) -> Vec<Arc<dyn Work>> {
-        let mut needs = vec![Arc::clone(&self.lm) as Arc<dyn Work>];
+        let mut needs: Vec<_> = self.lm.work().into_iter().collect();
         needs.extend(self.inputs.stages().into_iter().map(|(_, stage)| stage));
         needs
     }

@@ -1,10 +1,11 @@
 //! What a frozen model makes of a whole corpus: the expensive stage. It is cut into
 //! pieces that are embedded side by side and kept on disk as they come, so that an
-//! interruption loses little. The cut looks at the clips alone: what stands beside a clip
-//! in a batch moves its last bit, and results shall not depend on the number of jobs.
+//! interruption loses little. Pieces are cut by the clips alone, never by the number of jobs:
+//! the other clips of a batch change the last bit of an embedding, and results must not
+//! depend on the number of jobs.
 //!
-//! A clip that cannot be read is left out, said, and tried again by the next run: until
-//! all are there the stage is not done.
+//! A clip that cannot be read is left out with a warning, and the next run tries it again:
+//! the stage is done only when all clips are there.
 
 use std::{
     collections::HashMap,

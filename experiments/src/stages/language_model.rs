@@ -1,16 +1,103 @@
-//! The decoder before any prefix: trained on caption text alone, then frozen.
+//! The decoder before any prefix, frozen: trained on caption text alone, or a published
+//! model as it is.
 
 use std::{rc::Rc, sync::Arc};
 
-use anyhow::Result;
-use dl_core::Stage;
+use anyhow::{Context, Result};
+use dl_core::{Draft, Fingerprint, Stage};
 use dl_data::Split;
-use dl_llm::{LanguageModel, LmTrainConfig};
+use dl_llm::{LanguageModel, LmTrainConfig, PretrainedConfig};
 
 use super::{Desk, Lab, Made, Source, Work, models::kept};
+use crate::config::LanguageModelConfig;
 
 /// Changes whenever the same captions give another model.
 const VERSION: u32 = 1;
+
+/// A frozen language model.
+#[derive(Clone)]
+pub enum FrozenLm {
+    /// Trained here.
+    Trained(Arc<TrainedLm>),
+    /// Published.
+    Pretrained(Arc<PretrainedLm>),
+}
+
+impl FrozenLm {
+    /// As `config` says; a training is over the captions of `source`.
+    ///
+    /// # Errors
+    /// When a file of a published model is missing or of another model.
+    pub fn new(
+        lab: &Lab<'_>,
+        source: &Arc<Source>,
+        config: &LanguageModelConfig,
+        seed: u64,
+    ) -> Result<Self> {
+        Ok(match config {
+            LanguageModelConfig::Train(config) => {
+                Self::Trained(TrainedLm::new(lab, source, config, seed))
+            }
+            LanguageModelConfig::Pretrained(config) => {
+                Self::Pretrained(PretrainedLm::find(lab, config)?)
+            }
+        })
+    }
+
+    /// Makes the model part of the key of a stage that reads it.
+    pub(super) fn enter(&self, draft: Draft) -> Draft {
+        match self {
+            Self::Trained(lm) => draft.input("language_model", lm.stage.key()),
+            Self::Pretrained(lm) => draft
+                .source("language_model", &lm.fingerprint)
+                .config("precision", &lm.config.precision),
+        }
+    }
+
+    /// The stage that makes it, where one does.
+    pub(super) fn work(&self) -> Option<Arc<dyn Work>> {
+        match self {
+            Self::Trained(lm) => Some(Arc::clone(lm) as Arc<dyn Work>),
+            Self::Pretrained(_) => None,
+        }
+    }
+
+    /// This thread's copy of the model.
+    ///
+    /// # Errors
+    /// When a file is spoilt.
+    pub fn load(&self, lab: &Lab<'_>) -> Result<Rc<LanguageModel>> {
+        let key = match self {
+            Self::Trained(lm) => lm.stage.key().to_string(),
+            Self::Pretrained(lm) => format!("{} {:?}", lm.fingerprint, lm.config.precision),
+        };
+        let model = kept("language model", &key, || {
+            Ok(Rc::new(match self {
+                Self::Trained(lm) => LanguageModel::load(lm.stage.dir(), lab.device)?,
+                Self::Pretrained(lm) => lm.config.load(lab.device)?,
+            }))
+        })?;
+        Ok(Rc::clone(&model))
+    }
+}
+
+/// A published model, found but not loaded.
+pub struct PretrainedLm {
+    config: PretrainedConfig,
+    fingerprint: Fingerprint,
+}
+
+impl PretrainedLm {
+    /// Its files are read for their digest, once in this process.
+    fn find(lab: &Lab<'_>, config: &PretrainedConfig) -> Result<Arc<Self>> {
+        let config = LanguageModelConfig::located(config)?;
+        let place = Fingerprint::of(&("pretrained language model", &config));
+        lab.once.get(place, || {
+            let fingerprint = config.fingerprint().context("language_model.path")?;
+            Ok(Self { config: config.clone(), fingerprint })
+        })
+    }
+}
 
 /// A language model trained on the captions of a corpus.
 pub struct TrainedLm {
@@ -22,12 +109,7 @@ pub struct TrainedLm {
 
 impl TrainedLm {
     /// Over the captions of a source.
-    pub fn new(
-        lab: &Lab<'_>,
-        source: &Arc<Source>,
-        config: &LmTrainConfig,
-        seed: u64,
-    ) -> Arc<Self> {
+    fn new(lab: &Lab<'_>, source: &Arc<Source>, config: &LmTrainConfig, seed: u64) -> Arc<Self> {
         let stage = lab
             .stage("language_model", VERSION)
             .source("corpus", &source.corpus.fingerprint())
@@ -35,15 +117,6 @@ impl TrainedLm {
             .config("seed", &seed)
             .open();
         Arc::new(Self { stage, source: Arc::clone(source), config: config.clone(), seed })
-    }
-
-    /// This thread's copy of the model.
-    ///
-    /// # Errors
-    /// When a file is spoilt.
-    pub fn load(&self, lab: &Lab<'_>) -> Result<Rc<LanguageModel>> {
-        let load = || Ok(Rc::new(LanguageModel::load(self.stage.dir(), lab.device)?));
-        Ok(Rc::clone(&*kept("language model", self.stage.key().as_str(), load)?))
     }
 }
 

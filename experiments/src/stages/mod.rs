@@ -30,7 +30,7 @@ pub use embeddings::Embeddings;
 pub use features::{Features, LeftOut};
 pub use gap::{Gap, Measured};
 pub use lab::{Lab, Services};
-pub use language_model::TrainedLm;
+pub use language_model::FrozenLm;
 pub use models::{Frozen, kept};
 pub use once::Once;
 pub use parallel::side_by_side;

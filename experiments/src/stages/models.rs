@@ -1,5 +1,5 @@
-//! Frozen models. A model is no thing that threads can share, so each thread that needs
-//! one loads a copy and keeps it as long as it lives.
+//! Frozen models. Threads cannot share one, so each thread that needs a model loads a copy
+//! and keeps it.
 
 use std::{any::Any, cell::RefCell, collections::HashMap, rc::Rc};
 
@@ -34,6 +34,7 @@ impl Frozen {
             EncoderConfig::Towers(parts) => {
                 Self::Towers(Box::new(TowerPair::load(&parts.towers, device)?))
             }
+            EncoderConfig::Registered(other) => Self::Encoder(other.load(device)?),
         })
     }
 

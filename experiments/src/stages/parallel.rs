@@ -1,6 +1,6 @@
-//! Work side by side on the cores, each piece on one thread. What comes out does not
-//! depend on the number of threads: pieces are cut without looking at it, and results
-//! stand in the order of the pieces.
+//! Work side by side on the cores, each piece on one thread. Results do not depend on the
+//! number of threads: it does not decide how work is cut, and results keep the order of the
+//! pieces.
 
 use std::{
     panic::resume_unwind,

@@ -1,4 +1,4 @@
-//! The stages of one suite by the names that its configuration gives them.
+//! The stages of one suite, by the names in its configuration.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 use dl_core::EmbeddingSet;
 use dl_data::{Corpus, CorpusConfig, SceneCorpus, Split};
 use dl_diffusion::BridgeConfig;
+use dl_llm::PrefixConfig;
 
 use super::{
-    Bridged, Captions, Clips, DecoderInputs, Embeddings, Features, Fit, Gap, Lab, OutOfFold, Part,
-    Recognised, Singles, Source, Splits, TrainedCaptioner, TrainedLm, Work, source,
+    Bridged, Captions, Clips, DecoderInputs, Embeddings, Features, Fit, FrozenLm, Gap, Lab,
+    OutOfFold, Part, Recognised, Singles, Source, Splits, TrainedCaptioner, Work, source,
 };
-use crate::config::{CaptionerConfig, EncoderConfig, Protocol, SuiteConfig};
+use crate::config::{CaptionerConfig, Decoder, DecoderText, EncoderConfig, Protocol, SuiteConfig};
 
 /// A suite: its configuration, its corpus and its encoder. Variants of it share what they
 /// have in common.
@@ -188,9 +189,12 @@ impl<'l> Suite<'l> {
     }
 
     /// The decoder before any prefix.
-    pub fn language_model(&self) -> Arc<TrainedLm> {
+    ///
+    /// # Errors
+    /// When a file of a published model is missing or of another model.
+    pub fn language_model(&self) -> Result<FrozenLm> {
         let (config, seed) = (&self.config.language_model, self.config.seed);
-        TrainedLm::new(self.lab, &self.source, config, seed)
+        FrozenLm::new(self.lab, &self.source, config, seed)
     }
 
     /// The captioner of a bridge.
@@ -203,17 +207,24 @@ impl<'l> Suite<'l> {
         bridge: &str,
         seed: u64,
         config: &CaptionerConfig,
+        decoder: Decoder,
     ) -> Result<Arc<TrainedCaptioner>> {
         let method = self.config.bridge(bridge)?;
         let pairs = || Ok::<_, anyhow::Error>(Arc::clone(self.embeddings()?));
-        let mut prefix = config.prefix.clone();
+        let called = if decoder == Decoder::Plain { "" } else { "hardened " };
+        let noise = match (decoder, protocol) {
+            (Decoder::Hardened(noise), _) => noise,
+            (Decoder::Plain, Protocol::Supervised) => config.prefix.noise,
+            (Decoder::Plain, Protocol::ZeroShot) => {
+                method.decoder_noise().unwrap_or(config.prefix.noise)
+            }
+        };
+        let prefix = PrefixConfig { noise, ..config.prefix.clone() };
         let inputs = match protocol {
             Protocol::ZeroShot => {
-                // The noise that the method's source puts on its decoder's inputs.
-                if let Some(noise) = method.decoder_noise() {
-                    prefix.noise = noise;
-                }
                 if method.moves_text() {
+                    DecoderInputs::MovedText(self.bridge(bridge, seed)?)
+                } else if method.bridges_text() && config.text == DecoderText::Bridged {
                     DecoderInputs::BridgedText(self.bridge(bridge, seed)?)
                 } else {
                     DecoderInputs::Text(pairs()?)
@@ -232,7 +243,8 @@ impl<'l> Suite<'l> {
                 }
             }
         };
-        Ok(TrainedCaptioner::new(self.lab, &self.language_model(), inputs, &prefix, seed))
+        let lm = self.language_model()?;
+        Ok(TrainedCaptioner::new(self.lab, &lm, inputs, &prefix, seed, called))
     }
 
     /// What the captioner of a bridge says of the clips of a split.
@@ -245,9 +257,10 @@ impl<'l> Suite<'l> {
         bridge: &str,
         seed: u64,
         config: &CaptionerConfig,
+        decoder: Decoder,
         split: Split,
     ) -> Result<Arc<Captions>> {
-        let captioner = self.captioner(protocol, bridge, seed, config)?;
+        let captioner = self.captioner(protocol, bridge, seed, config, decoder)?;
         let clips = Clips::Bridged(self.bridged(&self.bridge(bridge, seed)?, split)?);
         Ok(Captions::new(self.lab, &captioner, clips, &config.decode))
     }
@@ -256,9 +269,14 @@ impl<'l> Suite<'l> {
     ///
     /// # Errors
     /// As [`Suite::bridge`].
-    pub fn captions_of_text(&self, seed: u64, split: Split) -> Result<Arc<Captions>> {
+    pub fn captions_of_text(
+        &self,
+        seed: u64,
+        decoder: Decoder,
+        split: Split,
+    ) -> Result<Arc<Captions>> {
         let config = &self.config.captioner;
-        let captioner = self.captioner(Protocol::ZeroShot, "none", seed, config)?;
+        let captioner = self.captioner(Protocol::ZeroShot, "none", seed, config, decoder)?;
         let clips = Clips::FirstCaptions(Arc::clone(self.embeddings()?), split);
         Ok(Captions::new(self.lab, &captioner, clips, &config.decode))
     }
@@ -271,7 +289,8 @@ impl<'l> Suite<'l> {
         let (settings, config) = (&self.config.caption, &self.config.captioner);
         let singles = Singles::new(self.lab, &self.source, self.embeddings()?, &settings.clip);
         let bridge = self.bridge(&settings.bridge, seed)?;
-        let captioner = self.captioner(settings.protocol, &settings.bridge, seed, config)?;
+        let captioner =
+            self.captioner(settings.protocol, &settings.bridge, seed, config, Decoder::Plain)?;
         Ok(Recognised::new(self.lab, &singles, &bridge, &captioner, &config.decode))
     }
 }

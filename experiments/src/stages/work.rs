@@ -1,13 +1,14 @@
-//! What a stage is to the program, and making many of them: those that are ready run
-//! side by side, each on one thread.
+//! What the program knows of a stage, and how many of them are made: those whose inputs are
+//! there run side by side, each on one thread.
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Instant,
 };
 
 use anyhow::{Context, Error, Result};
@@ -17,7 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Lab;
-use crate::console::Task;
+use crate::console::{Ahead, Task};
 
 /// What interrupted trainings go on from; of no use once the stage is done.
 const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -96,6 +97,8 @@ pub struct Planned {
 struct Graph {
     jobs: Vec<Job>,
     places: HashMap<StageKey, usize>,
+    /// Those that were left out because they are done.
+    finished: HashSet<StageKey>,
 }
 
 struct Job {
@@ -114,6 +117,7 @@ impl Graph {
         }
         let done = work.stage().is_done()?;
         if done && missing_only {
+            self.finished.insert(key.clone());
             return Ok(None);
         }
         let mut needs = Vec::new();
@@ -174,8 +178,9 @@ impl Lab<'_> {
         Ok(graph.jobs.into_iter().map(planned).collect())
     }
 
-    /// Makes what is missing of `wanted`, side by side on the cores. After a failure
-    /// nothing new is begun; what is done stays done.
+    /// Makes what is missing of `wanted`, side by side on the cores. Of several stages it is
+    /// said first how many there are, and as they come how long the rest will take. After a
+    /// failure nothing new is begun; what is done stays done.
     ///
     /// # Errors
     /// That of the first stage that failed.
@@ -185,6 +190,13 @@ impl Lab<'_> {
             graph.add(work, true)?;
         }
         let jobs = &graph.jobs;
+        if jobs.len() > 1 {
+            let (missing, finished) = (jobs.len(), graph.finished.len());
+            let line = format!("{missing} stages to compute; {finished} found finished");
+            self.reporter.say(&line);
+        }
+        let kind = |job: &Job| job.work.stage().name().to_owned();
+        let ahead = Mutex::new(Ahead::of(jobs.iter().map(kind), self.jobs));
         let board = Mutex::new(Board {
             state: vec![State::Waiting; jobs.len()],
             errors: Vec::new(),
@@ -207,8 +219,17 @@ impl Lab<'_> {
         };
         let hand = || {
             while let Some(job) = take() {
+                let begun = Instant::now();
                 let made =
                     catch_unwind(AssertUnwindSafe(|| self.make_one(jobs[job].work.as_ref())));
+                let line = ahead.lock().unwrap_or_else(PoisonError::into_inner).finished(
+                    &kind(&jobs[job]),
+                    begun.elapsed(),
+                    Instant::now(),
+                );
+                if let Some(line) = line {
+                    self.reporter.say(&line);
+                }
                 let mut board = lock();
                 board.state[job] = State::Over;
                 match made {

@@ -1,5 +1,5 @@
 //! The affine bridges (embedding shift, Procrustes, ridge, partial least squares) once they
-//! are fitted: a matrix and a bias.
+//! are fitted: a matrix and a bias. Any method that fits such a map can use it.
 
 use dl_torch::tensor_file::Tensors;
 use tch::{Device, Kind, Tensor};
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A row times `weight`, plus `bias`.
-pub(super) struct AffineMap {
+pub struct AffineMap {
     /// `[dim, dim]`.
     weight: Tensor,
     /// `[dim]`.
@@ -24,24 +24,19 @@ impl AffineMap {
     /// The map around two means (`[dim]`): what is left of x without the first goes
     /// through `weight`, then the second is added. All in f64 on the CPU; kept as f32 on
     /// `device`.
-    pub(super) fn around(
-        weight: &Tensor,
-        x_mean: &Tensor,
-        y_mean: &Tensor,
-        device: Device,
-    ) -> Self {
+    pub fn around(weight: &Tensor, x_mean: &Tensor, y_mean: &Tensor, device: Device) -> Self {
         let bias = y_mean - x_mean.unsqueeze(0).matmul(weight).squeeze_dim(0);
         let kept = |tensor: &Tensor| tensor.to_kind(Kind::Float).to_device(device);
         Self { weight: kept(weight), bias: kept(&bias) }
     }
 
     /// `[rows, dim]` to `[rows, dim]`.
-    pub(super) fn apply(&self, rows: &Tensor) -> Tensor {
+    pub fn apply(&self, rows: &Tensor) -> Tensor {
         rows.matmul(&self.weight) + &self.bias
     }
 
-    /// The fitted method.
-    pub(super) fn fitted(self, report: MethodReport) -> Box<dyn FittedMethod> {
+    /// The fitted method; [`load`] reads it back.
+    pub fn fitted(self, report: MethodReport) -> Box<dyn FittedMethod> {
         Box::new(Affine { map: self, report })
     }
 }
@@ -53,7 +48,10 @@ struct Affine {
 }
 
 /// Any of the affine bridges from its file.
-pub(super) fn load(mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
+///
+/// # Errors
+/// [`BridgeError::File`] for a tensor that is missing or of another shape.
+pub fn load(mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
     let dim = stored.dim as i64;
     let map = AffineMap {
         weight: stored.take("weight", &[dim, dim])?,
@@ -80,19 +78,20 @@ impl FittedMethod for Affine {
 }
 
 /// The pairs of a split in f64 on the CPU, each side without its mean.
-pub(super) struct CentredPairs {
+pub struct CentredPairs {
     /// Audio, `[pairs, dim]`.
-    pub(super) x: Tensor,
+    pub x: Tensor,
     /// Text, `[pairs, dim]`.
-    pub(super) y: Tensor,
+    pub y: Tensor,
     /// `[dim]`.
-    pub(super) x_mean: Tensor,
+    pub x_mean: Tensor,
     /// `[dim]`.
-    pub(super) y_mean: Tensor,
+    pub y_mean: Tensor,
 }
 
 impl CentredPairs {
-    pub(super) fn of(split: &Split) -> Self {
+    /// Of all pairs of a split; a clip counts once for each of its captions.
+    pub fn of(split: &Split) -> Self {
         let exact = |rows: &Tensor| rows.to_device(Device::Cpu).to_kind(Kind::Double);
         let (x, y) = (exact(&split.paired_audio()), exact(&split.text));
         let (x_mean, y_mean) = (moments::mean(&x), moments::mean(&y));

@@ -12,13 +12,14 @@
 
 use dl_core::{ConfigError, Under, fault::check, noise::Noise};
 use dl_torch::{
-    Params, Subject, TrainConfig, TrainContext, convert::indices, layers::l2_normalise,
-    tensor_file::Tensors, train,
+    Params, TrainConfig, TrainContext, convert::indices, layers::l2_normalise, tensor_file::Tensors,
 };
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::common::{JITTER, augment, check_all, check_jitter, default_training, items_of, origin};
+use super::common::{
+    JITTER, Learning, augment, check_all, check_jitter, default_training, items_of,
+};
 use crate::{
     data::Pairs,
     error::BridgeError,
@@ -127,21 +128,13 @@ impl BridgeMethod for BrownianBridgeConfig {
             Ok(best)
         };
         let loss = |step: u64, batch: &[usize]| Ok(model.loss(pairs, &noise, step, batch));
-        let (configuration, data) = origin(self, pairs);
-        let subject = Subject {
+        let learning = Learning {
             stream: "bridge/brownian_bridge",
-            items: pairs.train.pairs(),
-            configuration: &configuration,
-            data: &data,
+            configuration: self,
+            train: &self.train,
+            pairs,
         };
-        let training = train::fit::<BridgeError>(
-            &model.params,
-            &self.train,
-            context,
-            &subject,
-            loss,
-            validate,
-        )?;
+        let training = learning.fit(&model.params, context, loss, validate)?;
         model.params.freeze();
         model.network.freeze();
         let candidates = self.steps.iter().map(|&steps| Ok(tch::no_grad(|| rows(steps))));

@@ -1,14 +1,17 @@
 //! What the learned bridges share: the length of their training, noise augmentation of the
-//! audio side, the subject of a training, and checks.
+//! audio side, the training itself, and checks.
 
 use dl_core::{ConfigError, Fingerprint, fault::check};
 use dl_torch::{
-    TorchError, TrainConfig, layers::l2_normalise, optim::AdamWConfig, train::RateSchedule,
+    Params, Subject, TrainConfig, TrainContext, TrainReport,
+    layers::l2_normalise,
+    optim::AdamWConfig,
+    train::{self, RateSchedule},
 };
 use serde::Serialize;
 use tch::Tensor;
 
-use crate::data::Pairs;
+use crate::{data::Pairs, error::BridgeError};
 
 /// Standard deviation, per dimension of the unit vector, of the noise augmentation of the
 /// audio side, where the configuration does not say: one default for all who learn from
@@ -60,10 +63,33 @@ pub(super) fn items_of(batch: &[usize]) -> Vec<u64> {
     batch.iter().map(|&pair| pair as u64).collect()
 }
 
-/// The two halves of a [`dl_torch::Subject`] that are asked for when there is a checkpoint.
-pub(super) fn origin<'a>(
-    config: &'a impl Serialize,
-    pairs: &'a Pairs,
-) -> (impl Fn() -> Fingerprint + 'a, impl Fn() -> Result<Fingerprint, TorchError> + 'a) {
-    (move || Fingerprint::of(config), move || Ok(pairs.fingerprint()))
+/// A training of a bridge on its pairs.
+pub(super) struct Learning<'a, C> {
+    /// Of this kind of bridge, see [`Subject::stream`].
+    pub(super) stream: &'static str,
+    /// All of the bridge's configuration.
+    pub(super) configuration: &'a C,
+    /// The part of it that is the training's.
+    pub(super) train: &'a TrainConfig,
+    pub(super) pairs: &'a Pairs,
+}
+
+impl<C: Serialize> Learning<'_, C> {
+    /// Trains `params` on the pairs and leaves them at their best validation, see
+    /// [`train::fit`].
+    pub(super) fn fit(
+        &self,
+        params: &Params,
+        context: &TrainContext<'_>,
+        loss: impl FnMut(u64, &[usize]) -> Result<Tensor, BridgeError>,
+        validate: impl FnMut() -> Result<f64, BridgeError>,
+    ) -> Result<TrainReport, BridgeError> {
+        let subject = Subject {
+            stream: self.stream,
+            items: self.pairs.train.pairs(),
+            configuration: &|| Fingerprint::of(self.configuration),
+            data: &|| Ok(self.pairs.fingerprint()),
+        };
+        train::fit(params, self.train, context, &subject, loss, validate)
+    }
 }

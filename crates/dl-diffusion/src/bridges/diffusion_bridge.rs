@@ -11,15 +11,15 @@
 
 use dl_core::{ConfigError, Under, fault::check, noise::Noise};
 use dl_torch::{
-    Params, Subject, TrainConfig, TrainContext, convert::indices, layers::l2_normalise,
-    optim::AdamWConfig, tensor_file::Tensors, train, train::RateSchedule,
+    Params, TrainConfig, TrainContext, convert::indices, layers::l2_normalise, optim::AdamWConfig,
+    tensor_file::Tensors, train::RateSchedule,
 };
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::{
     centring::Centring,
-    common::{check_all, default_training, items_of, origin},
+    common::{Learning, check_all, default_training, items_of},
 };
 use crate::{
     data::Pairs,
@@ -161,21 +161,13 @@ impl BridgeMethod for DiffusionBridgeConfig {
         let everything: Vec<usize> = (0..pairs.validation.pairs()).collect();
         let validate =
             || Ok(model.loss(&held_out, &validation_noise, 0, &everything).double_value(&[]));
-        let (configuration, data) = origin(self, pairs);
-        let subject = Subject {
+        let learning = Learning {
             stream: "bridge/diffusion_bridge",
-            items: pairs.train.pairs(),
-            configuration: &configuration,
-            data: &data,
+            configuration: self,
+            train: &self.train,
+            pairs,
         };
-        let training = train::fit::<BridgeError>(
-            &model.params,
-            &self.train,
-            context,
-            &subject,
-            loss,
-            validate,
-        )?;
+        let training = learning.fit(&model.params, context, loss, validate)?;
         model.params.freeze();
         model.network.freeze();
         let split = pairs.validation.with_text(model.centring.text(&pairs.validation.text));

@@ -3,13 +3,13 @@
 
 use dl_core::{ConfigError, Under, noise::Noise};
 use dl_torch::{
-    Params, Subject, TrainConfig, TrainContext, TrainReport, convert::indices,
-    layers::l2_normalise, tensor_file::Tensors, train,
+    Params, TrainConfig, TrainContext, TrainReport, convert::indices, layers::l2_normalise,
+    tensor_file::Tensors,
 };
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::common::{JITTER, augment, check_jitter, default_training, items_of, origin};
+use super::common::{JITTER, Learning, augment, check_jitter, default_training, items_of};
 use crate::{
     data::Pairs,
     error::BridgeError,
@@ -107,21 +107,13 @@ impl BridgeMethod for MlpRegressionConfig {
             let bridged = l2_normalise(&model.predict(&validation.audio));
             Ok(self.select.value(&Scores::of(&bridged, validation)?, &unbridged))
         };
-        let (configuration, data) = origin(self, pairs);
-        let subject = Subject {
+        let learning = Learning {
             stream: "bridge/mlp_regression",
-            items: train.pairs(),
-            configuration: &configuration,
-            data: &data,
+            configuration: self,
+            train: &self.train,
+            pairs,
         };
-        let training = train::fit::<BridgeError>(
-            &model.params,
-            &self.train,
-            context,
-            &subject,
-            loss,
-            validate,
-        )?;
+        let training = learning.fit(&model.params, context, loss, validate)?;
         model.training = training;
         model.params.freeze();
         Ok(Box::new(model))

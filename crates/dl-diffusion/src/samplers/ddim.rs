@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::sampler::{Denoiser, Sampler, check_span, noised};
-use crate::{error::BridgeError, process::Process, register_sampler};
+use crate::{error::BridgeError, register_sampler};
 
 /// DDIM from t* in equal strides.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,30 +53,13 @@ impl Ddim {
         noise: &dyn Fn(u64) -> Tensor,
     ) -> Result<Tensor, BridgeError> {
         let kept = denoiser.process.respaced(self.level, self.steps)?;
-        Ok(denoise(&kept, denoiser, x_t, self.eta, noise))
+        Ok(denoiser.walk(&kept, x_t, |step, seen, x0| {
+            let (now, before) = (kept.alpha_bar(step), kept.alpha_bar_before(step));
+            let fresh = ((1.0 - before) / (1.0 - now)).sqrt() * (1.0 - now / before).sqrt();
+            let sigma = self.eta * fresh;
+            let eps = kept.predict_eps(&seen, step, &x0);
+            let x = x0 * before.sqrt() + eps * (1.0 - before - sigma * sigma).max(0.0).sqrt();
+            if sigma > 0.0 { x + noise((kept.len() - step) as u64) * sigma } else { x }
+        }))
     }
-}
-
-/// From x at the last step of `kept` down to clean.
-fn denoise(
-    kept: &Process,
-    denoiser: &Denoiser<'_>,
-    mut x: Tensor,
-    eta: f64,
-    noise: &dyn Fn(u64) -> Tensor,
-) -> Tensor {
-    for (done, step) in (0..kept.len()).rev().enumerate() {
-        let (seen, x0) = denoiser.predict(kept, x, step);
-        if step == 0 {
-            return x0;
-        }
-        let (now, before) = (kept.alpha_bar(step), kept.alpha_bar_before(step));
-        let sigma = eta * ((1.0 - before) / (1.0 - now)).sqrt() * (1.0 - now / before).sqrt();
-        let eps = kept.predict_eps(&seen, step, &x0);
-        x = x0 * before.sqrt() + eps * (1.0 - before - sigma * sigma).max(0.0).sqrt();
-        if sigma > 0.0 {
-            x += noise(done as u64 + 1) * sigma;
-        }
-    }
-    x
 }

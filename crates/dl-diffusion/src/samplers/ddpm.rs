@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::sampler::{Denoiser, Sampler, check_span, noised};
-use crate::{error::BridgeError, process::Process, register_sampler};
+use crate::{error::BridgeError, register_sampler};
 
 /// Ancestral sampling over the kept timesteps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,26 +36,12 @@ impl Sampler for Ddpm {
     ) -> Result<Tensor, BridgeError> {
         let x_t = noised(denoiser, start, self.level, &noise(0))?;
         let kept = denoiser.process.respaced(self.level, self.steps)?;
-        Ok(denoise(&kept, denoiser, x_t, noise))
+        Ok(denoiser.walk(&kept, x_t, |step, seen, x0| {
+            let (of_x0, of_x, variance) =
+                posterior(kept.alpha_bar(step), kept.alpha_bar_before(step));
+            x0 * of_x0 + seen * of_x + noise((kept.len() - step) as u64) * variance.sqrt()
+        }))
     }
-}
-
-/// From x at the last step of `kept` down to clean.
-fn denoise(
-    kept: &Process,
-    denoiser: &Denoiser<'_>,
-    mut x: Tensor,
-    noise: &dyn Fn(u64) -> Tensor,
-) -> Tensor {
-    for (done, step) in (0..kept.len()).rev().enumerate() {
-        let (seen, x0) = denoiser.predict(kept, x, step);
-        if step == 0 {
-            return x0;
-        }
-        let (of_x0, of_x, variance) = posterior(kept.alpha_bar(step), kept.alpha_bar_before(step));
-        x = x0 * of_x0 + seen * of_x + noise(done as u64 + 1) * variance.sqrt();
-    }
-    x
 }
 
 /// Weights of x_0 and x_t in the posterior's mean, and its variance.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::sampler::{Denoiser, Sampler, check_span, noised};
-use crate::{error::BridgeError, process::Process, register_sampler};
+use crate::{error::BridgeError, register_sampler};
 
 /// DPM-Solver++ (2M) from t* in equal strides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,33 +40,23 @@ impl Sampler for DpmSolverPp2m {
     ) -> Result<Tensor, BridgeError> {
         let x_t = noised(denoiser, start, self.level, &noise(0))?;
         let kept = denoiser.process.respaced(self.level, self.steps)?;
-        Ok(denoise(&kept, denoiser, x_t))
-    }
-}
-
-/// From x at the last step of `kept` down to clean.
-fn denoise(kept: &Process, denoiser: &Denoiser<'_>, mut x: Tensor) -> Tensor {
-    let lambda = |step: usize| {
-        let (signal, spread) = kept.factors(step);
-        (signal / spread).ln()
-    };
-    let mut before: Option<(Tensor, f64)> = None;
-    for step in (0..kept.len()).rev() {
-        let (seen, x0) = denoiser.predict(kept, x, step);
-        if step == 0 {
-            return x0;
-        }
-        let h = lambda(step - 1) - lambda(step);
-        let direction = match &before {
-            Some((x0_before, h_before)) => {
-                let half = h / (2.0 * h_before);
-                &x0 * (1.0 + half) - x0_before * half
-            }
-            None => x0.shallow_clone(),
+        let lambda = |step: usize| {
+            let (signal, spread) = kept.factors(step);
+            (signal / spread).ln()
         };
-        let (signal, spread) = kept.factors(step - 1);
-        x = seen * (spread / kept.factors(step).1) - direction * (signal * (-h).exp_m1());
-        before = Some((x0, h));
+        let mut before: Option<(Tensor, f64)> = None;
+        Ok(denoiser.walk(&kept, x_t, |step, seen, x0| {
+            let h = lambda(step - 1) - lambda(step);
+            let direction = match &before {
+                Some((x0_before, h_before)) => {
+                    let half = h / (2.0 * h_before);
+                    &x0 * (1.0 + half) - x0_before * half
+                }
+                None => x0.shallow_clone(),
+            };
+            before = Some((x0, h));
+            let (signal, spread) = kept.factors(step - 1);
+            seen * (spread / kept.factors(step).1) - direction * (signal * (-h).exp_m1())
+        }))
     }
-    x
 }

@@ -1,6 +1,6 @@
 //! What a sampler is, and the registration.
 
-use dl_core::{ConfigError, fault::check};
+use dl_core::{ConfigError, fault::check, tagged, tagged_config};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tch::{Kind, Tensor};
@@ -8,7 +8,6 @@ use tch::{Kind, Tensor};
 use crate::{
     error::BridgeError,
     process::{Prediction, Process},
-    tagged::{self, tagged},
 };
 
 /// A way of sampling and where it starts: plain data, as a configuration file has it.
@@ -65,6 +64,22 @@ impl Denoiser<'_> {
         let x0 = kept.predict_x0(self.prediction, &x, step, &output);
         (x, x0)
     }
+
+    /// From x at the last step of a respaced process down to clean. `next` makes the x of
+    /// the step before out of a step, the rows that the network saw and the x_0 that it
+    /// predicted; the last x_0 is the answer.
+    pub fn walk(
+        &self,
+        kept: &Process,
+        mut x: Tensor,
+        mut next: impl FnMut(usize, Tensor, Tensor) -> Tensor,
+    ) -> Tensor {
+        for step in (1..kept.len()).rev() {
+            let (seen, x0) = self.predict(kept, x, step);
+            x = next(step, seen, x0);
+        }
+        self.predict(kept, x, 0).1
+    }
 }
 
 /// Clean rows noised up to timestep `level` with draw `draw`: `[rows, dim]`.
@@ -95,7 +110,7 @@ pub fn check_span(level: usize, steps: usize, timesteps: usize) -> Result<(), Co
 /// A sampler of any registered kind.
 pub struct SamplerConfig(Box<dyn AnySampler>);
 
-tagged!(SamplerConfig, SamplerKind);
+tagged_config!(SamplerConfig, SamplerKind);
 
 impl<S: Sampler> From<S> for SamplerConfig {
     fn from(sampler: S) -> Self {

@@ -45,6 +45,13 @@ pub(crate) fn set(split: &str, clips: usize, captions: usize) -> EmbeddingSet {
     }
 }
 
+/// The clips of a small set five times over, under other names: enough to choose by.
+pub(crate) fn five_times(set: &EmbeddingSet) -> EmbeddingSet {
+    let mut all = EmbeddingSet::concat(&vec![set.clone(); 5]);
+    all.ids = (0..all.len()).map(|clip| format!("copy {clip}")).collect();
+    all
+}
+
 pub(crate) fn context(seed: u64) -> TrainContext<'static> {
     // Tests run side by side, each on one thread of libtorch.
     tch::set_num_threads(1);

@@ -94,9 +94,14 @@ crate::register_encoder!(ClapConfig);
 
 impl EncoderMethod for ClapConfig {
     const KIND: &'static str = "clap";
+    const VERSION: u32 = 1;
 
     fn validate(&self) -> Result<(), ConfigError> {
         Self::validate(self)
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        vec![&mut self.path]
     }
 
     fn fingerprint(&self) -> Result<Fingerprint, EncoderError> {
@@ -271,7 +276,10 @@ impl Clap {
 /// The digest of a model's files, and of what they leave to the user.
 fn under_policies(files: &Fingerprint, config: &ClapConfig) -> Fingerprint {
     let policies = (config.crop, config.chunks, config.int16, config.max_tokens);
-    Fingerprint::combine([files, &Fingerprint::of(&("clap", 1, policies))])
+    Fingerprint::combine([
+        files,
+        &Fingerprint::of(&(ClapConfig::KIND, ClapConfig::VERSION, policies)),
+    ])
 }
 
 /// The front end of a model under the user's policies.

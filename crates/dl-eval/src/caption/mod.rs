@@ -9,6 +9,7 @@ pub mod metric;
 mod morph;
 mod ngrams;
 mod ptb;
+pub mod registry;
 pub mod rouge_l;
 pub mod similarity;
 pub mod spice;

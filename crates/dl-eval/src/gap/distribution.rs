@@ -73,6 +73,16 @@ impl Clouds {
         Distances { centroid, frechet: (centroid * centroid + covariances).max(0.0) }
     }
 
+    /// See [`super::Summary::spherical_frechet`].
+    pub(super) fn spherical_frechet(&self) -> f64 {
+        // All rows have the mean of all taken off.
+        let spread = |cloud: &Cloud| {
+            (cloud.squares.iter().sum::<f64>() / (cloud.squares.len() - 1) as f64).sqrt()
+        };
+        let centroid: f64 = self.between.iter().map(|x| x * x).sum();
+        centroid + (spread(&self.audio) - spread(&self.text)).powi(2)
+    }
+
     /// Participation ratios of both covariances, audio's first.
     pub(super) fn effective_dimensions(&self) -> (f64, f64) {
         let of = |cloud: &Cloud| matrix::participation_ratio(&cloud.rows);
@@ -266,6 +276,29 @@ mod tests {
             let (got, want) = (clouds.distances(), by_definition(&audio, &text, &every));
             assert!((got.frechet - want.frechet).abs() < 1e-10, "{got:?} {want:?}");
         }
+    }
+
+    #[test]
+    fn the_spherical_distance_by_hand() {
+        // Along the axes: mean 1/4 in each, total variance (4 - 1) / 3 = 1. In two opposite
+        // places: mean 0, total variance 4 / 3. The centroids are 1/2 apart.
+        let audio = Array2::eye(4);
+        let text = Array2::from_shape_fn((4, 4), |(row, axis)| {
+            if axis > 0 {
+                0.0
+            } else if row % 2 == 0 {
+                1.0
+            } else {
+                -1.0
+            }
+        });
+        let want = 0.25 + ((4.0_f64 / 3.0).sqrt() - 1.0).powi(2);
+        assert!((Clouds::of(&audio, &text).spherical_frechet() - want).abs() < 1e-12);
+        assert_eq!(Clouds::of(&audio, &audio).spherical_frechet(), 0.0);
+        // A lower bound of the distance of full fits.
+        let [audio, text] = clouds(90, 33, 8.0);
+        let clouds = Clouds::of(&audio, &text);
+        assert!(clouds.spherical_frechet() <= clouds.distances().frechet);
     }
 
     #[test]

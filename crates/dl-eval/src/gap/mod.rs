@@ -10,7 +10,8 @@ mod nuclear_norm;
 mod probe;
 mod retrieval;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use dl_core::unit;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +23,11 @@ use distribution::Clouds;
 
 /// Changes whenever a definition does, so that figures kept under an older one are
 /// not taken for new.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Neighbours looked at for mixing.
 const NEIGHBOURS: usize = 10;
 /// Clips below which a distribution says nothing; also two per fold of the probe.
-const FEWEST: usize = 10;
+pub const FEWEST: usize = 10;
 
 /// Folds of the probe.
 const FOLDS: usize = 5;
@@ -94,7 +95,8 @@ pub struct Resampled {
     pub frechet: Vec<f64>,
 }
 
-/// What a training chooses by: four of the figures of [`GapReport`], by the same definitions.
+/// What a training chooses by: figures of [`GapReport`], by the same definitions, and one for
+/// few clips.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The mean of [`PerClip::paired_cosine`].
@@ -103,6 +105,12 @@ pub struct Summary {
     pub centroid_distance: f64,
     /// [`GapReport::frechet`].
     pub frechet: f64,
+    /// The Fréchet distance of spherical Gaussians, whose only parameter beside the mean is
+    /// the total variance: `centroid^2 + (sqrt(tr A) - sqrt(tr B))^2`, a lower bound of
+    /// [`Self::frechet`]. For few clips: with as many dimensions as clips, or more, a covariance
+    /// has directions that no clip shows, and the distance of full fits says more of the number
+    /// of clips than of the gap.
+    pub spherical_frechet: f64,
     /// [`GapReport::separability`].
     pub separability: f64,
 }
@@ -148,7 +156,7 @@ pub fn evaluate(input: &GapInput<'_>) -> Result<GapReport, EvalError> {
     let similarity = matrix::similarity(&audio, &text);
     let retrieval::Ranks { a2t, t2a } = retrieval::rank(similarity.view(), &captions, input.owners);
     let per_clip = PerClip {
-        paired_cosine: paired_cosine(&similarity, &captions),
+        paired_cosine: paired_cosine(&audio, &text, &captions),
         text_ceiling: ceiling(&text, &captions),
         a2t_r1: a2t.iter().map(|found| found.within(1)).collect(),
         a2t_r10: a2t.iter().map(|found| found.within(10)).collect(),
@@ -173,19 +181,19 @@ pub fn evaluate(input: &GapInput<'_>) -> Result<GapReport, EvalError> {
     })
 }
 
-/// The four figures of [`Summary`] alone, equal to those of [`evaluate`]: no ranks and no
-/// neighbours.
+/// The figures of [`Summary`] alone, equal to those of [`evaluate`]: no ranks and no neighbours.
 ///
 /// # Errors
 /// As [`evaluate`].
 pub fn summary(input: &GapInput<'_>) -> Result<Summary, EvalError> {
     let Checked { captions, clusters, audio, text, first_text } = Checked::of(input)?;
-    let similarity = matrix::similarity(&audio, &text);
-    let distances = Clouds::of(&audio, &first_text).distances();
+    let clouds = Clouds::of(&audio, &first_text);
+    let distances = clouds.distances();
     Ok(Summary {
-        paired_cosine: stats::mean(&paired_cosine(&similarity, &captions)),
+        paired_cosine: stats::mean(&paired_cosine(&audio, &text, &captions)),
         centroid_distance: distances.centroid,
         frechet: distances.frechet,
+        spherical_frechet: clouds.spherical_frechet(),
         separability: stats::mean(&probe::correct(&audio, &first_text, &clusters.folds(FOLDS))),
     })
 }
@@ -286,23 +294,25 @@ fn clusters_of(input: &GapInput<'_>) -> Result<Clusters, EvalError> {
 }
 
 /// See [`PerClip::paired_cosine`].
-fn paired_cosine(similarity: &Array2<f32>, captions: &[Vec<usize>]) -> Vec<f64> {
-    let of_clip = |(clip, list): (usize, &Vec<usize>)| {
-        let sum: f64 = list.iter().map(|&caption| f64::from(similarity[[clip, caption]])).sum();
-        sum / list.len() as f64
+fn paired_cosine(audio: &Array2<f32>, text: &Array2<f32>, captions: &[Vec<usize>]) -> Vec<f64> {
+    let of_clip = |(clip, list): (ArrayView1<'_, f32>, &Vec<usize>)| {
+        let cosine = |&caption: &usize| -> f64 {
+            clip.iter().zip(text.row(caption)).map(|(a, t)| f64::from(*a) * f64::from(*t)).sum()
+        };
+        list.iter().map(cosine).sum::<f64>() / list.len() as f64
     };
-    captions.iter().enumerate().map(of_clip).collect()
+    audio.outer_iter().zip(captions).map(of_clip).collect()
 }
 
-/// Rows scaled to unit norm.
+/// Rows scaled to unit norm, whatever their size.
 fn unit_rows(side: &'static str, rows: ArrayView2<'_, f32>) -> Result<Array2<f32>, EvalError> {
-    let mut rows = rows.to_owned();
-    for (index, mut row) in rows.rows_mut().into_iter().enumerate() {
-        let norm = row.dot(&row).sqrt();
-        if !norm.is_finite() || norm < 1e-12 {
+    // In standard layout, whatever that of the given rows.
+    let mut rows = rows.as_standard_layout().into_owned();
+    for (index, row) in rows.outer_iter_mut().enumerate() {
+        let norm = unit::scale(row);
+        if !(norm > 0.0 && norm.is_finite()) {
             return Err(EvalError::NoDirection { side, row: index, norm: norm.to_string() });
         }
-        row /= norm;
     }
     Ok(rows)
 }

@@ -1,12 +1,18 @@
 //! `bridge compare`: every method fitted to one part of the pairs and measured on the
 //! rest, as T1. The fits are given the training and validation parts alone.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use dl_core::{EmbeddingSet, Fingerprint, RunDir};
 use dl_diffusion::BridgeConfig;
+use dl_eval::gap;
 use serde::Serialize;
 
 use super::{
@@ -17,7 +23,7 @@ use super::{
 use crate::{
     commands::{output::check_folder, report::print},
     config,
-    console::Output,
+    console::{Ahead, Output},
     experiments::t1::{self, Row},
     report::{self, RunInfo},
     stages::{Measured, Once, Services, side_by_side},
@@ -66,9 +72,6 @@ pub struct CompareArgs {
     device: DeviceArgs,
 }
 
-/// Clips below which the measures say nothing.
-const FEWEST_TO_MEASURE: usize = 10;
-
 /// What a comparison depends on beside its files: `config.toml` of the run.
 #[derive(Serialize)]
 struct Settings<'a> {
@@ -109,13 +112,24 @@ pub fn run(args: &CompareArgs, services: &Services<'_>, out: &mut Output) -> Res
     run.write_text("config.toml", &toml::to_string_pretty(&settings)?)?;
     let data = args.pairs.data(&train, &validation);
     let (once, seeds) = (Once::default(), args.seeds.len());
-    let measured = side_by_side(services.jobs_on(device), bridges.len() * seeds, |job| {
+    let (jobs, pieces) = (services.jobs_on(device), bridges.len() * seeds);
+    if pieces > 1 {
+        say(&format!("{pieces} bridges to fit and to measure"));
+    }
+    let kinds = (0..pieces).map(|job| bridges[job / seeds].0.clone());
+    let ahead = Mutex::new(Ahead::of(kinds, jobs));
+    let measured = side_by_side(jobs, pieces, |job| {
         let ((name, config), seed) = (&bridges[job / seeds], args.seeds[job % seeds]);
+        let begun = Instant::now();
         let file = run.file(&format!("bridges/{name}-{seed}.safetensors"));
         let bridge = fit::fit(config, &data, seed, device, &file, services.reporter)?;
         let bridged = bridge.apply_set(&test, seed)?;
         let measured = Measured::once(&once, &bridged, args.resamples)?;
         say(&format!("measured {name}, seed {seed}"));
+        let mut ahead = ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = ahead.finished(name, begun.elapsed(), Instant::now()) {
+            say(&line);
+        }
         Ok(measured)
     })?;
     let rows: Vec<Row> = bridges
@@ -124,7 +138,9 @@ pub fn run(args: &CompareArgs, services: &Services<'_>, out: &mut Output) -> Res
         .map(|((name, _), own)| (name.clone(), own.to_vec()))
         .collect();
     let records = t1::tabulate(&rows, &args.seeds, &against, args.resamples)?;
-    let info = info(args, &test, content, &against, device);
+    let of_rows = bridges.iter().map(|(name, config)| (name.as_str(), config));
+    let prior_diffusion = t1::prior_diffusion(of_rows);
+    let info = RunInfo { prior_diffusion, ..info(args, &test, content, &against, device) };
     report::finish(&run, &info, &records)?;
     print(&run, &info, &records, out)
 }
@@ -143,8 +159,7 @@ fn parts(args: &CompareArgs) -> Result<Parts> {
         Pairs::Whole(all) => {
             let content = fit::content(&all);
             let (stream, option) = ("bridge/test", "test-share");
-            let (test, rest) =
-                pairs::split(&all, args.test_share, FEWEST_TO_MEASURE, stream, option)?;
+            let (test, rest) = pairs::split(&all, args.test_share, gap::FEWEST, stream, option)?;
             let (validation, train) = fit::cut_validation(&rest, args.validation_share)?;
             Ok(Parts { train, validation, test, content })
         }
@@ -155,9 +170,9 @@ fn parts(args: &CompareArgs) -> Result<Parts> {
             let test = args.pairs.read_set(path)?;
             args.pairs.belong(&train, &test).context("--train and --test")?;
             args.pairs.belong(&validation, &test).context("--validation and --test")?;
-            if test.len() < FEWEST_TO_MEASURE {
+            if test.len() < gap::FEWEST {
                 let clips = test.len();
-                bail!("{}: {clips} clips, but measuring needs {FEWEST_TO_MEASURE}", path.display());
+                bail!("{}: {clips} clips, but measuring needs {}", path.display(), gap::FEWEST);
             }
             let content =
                 Fingerprint::combine([&train, &validation, &test].map(fit::content).iter());
@@ -197,6 +212,7 @@ fn info(
         seeds: args.seeds.clone(),
         resamples: args.resamples,
         compare: Some(against.replace('_', " ")),
+        prior_diffusion: Vec::new(),
         sentences: None,
         corpus: content.short().into(),
         encoder: if of_set.is_empty() { "unnamed".into() } else { of_set },

@@ -1,4 +1,4 @@
-//! `bridge fit`: one method on the user's pairs, to one file.
+//! `bridge fit`: fits one method to the user's pairs and writes one file.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use dl_core::{EmbeddingSet, Fingerprint};
 use dl_diffusion::{Bridge, BridgeConfig, BridgeData};
+use dl_eval::gap;
 use dl_torch::TrainContext;
 use tch::Device;
 
@@ -19,9 +20,6 @@ use crate::{
     console::{Output, Reporter},
     stages::Services,
 };
-
-/// Clips below which nothing can be chosen.
-pub const FEWEST_TO_CHOOSE_BY: usize = 2;
 
 /// Options of `bridge fit`.
 #[derive(Debug, Args)]
@@ -82,7 +80,7 @@ pub fn run(args: &FitArgs, services: &Services<'_>, out: &mut Output) -> Result<
 /// The clips to choose by, and those to fit to.
 pub fn cut_validation(pairs: &EmbeddingSet, share: f64) -> Result<(EmbeddingSet, EmbeddingSet)> {
     let (stream, option) = ("bridge/validation", "validation-share");
-    pairs::split(pairs, share, FEWEST_TO_CHOOSE_BY, stream, option)
+    pairs::split(pairs, share, gap::FEWEST, stream, option)
 }
 
 /// Fits a bridge and saves it as `output`. What an interruption left beside it is gone on

@@ -1,9 +1,9 @@
-//! `embed`: what a manifest lists through any encoder, whole or one shard of it.
+//! `embed`: the clips and captions of a manifest through any encoder, all or one shard.
 //!
 //! The work is done in pieces, which are kept beside the output until it is
-//! whole: an interrupted run goes on from them, and one that had to leave clips
-//! out does their pieces alone once they are mended. A piece is computed alike
-//! whoever does it, so the bytes of the output do not depend on its history.
+//! whole: a run after an interruption goes on from them, and a run after clips were left out
+//! computes only the pieces of these clips. A piece is always computed in the same way, so
+//! the bytes of the output do not depend on how many runs it took.
 
 mod captions;
 mod manifest;

@@ -1,6 +1,6 @@
-//! One slice of a manifest. Slices are cut between pieces, never inside of one:
-//! what stands beside a clip in a batch moves its last bit, and merged shards
-//! shall be the file that one run would have written.
+//! One slice of a manifest. Slices are cut between pieces, never inside of one: the other
+//! clips of a batch change the last bit of an embedding, and merged shards must equal the
+//! file that one run would have written.
 
 use std::{fmt, ops::Range, str::FromStr};
 

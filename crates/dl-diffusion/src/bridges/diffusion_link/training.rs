@@ -3,14 +3,13 @@
 
 use dl_core::noise::Noise;
 use dl_torch::{
-    Params, Subject, TrainContext, TrainReport, convert::indices, layers::l2_normalise,
-    tensor_file::Tensors, train,
+    Params, TrainContext, TrainReport, convert::indices, layers::l2_normalise, tensor_file::Tensors,
 };
 use tch::{Kind, Tensor};
 
 use super::{config::DiffusionLinkConfig, sampling::Sampling};
 use crate::{
-    bridges::common::{augment, items_of, origin},
+    bridges::common::{Learning, augment, items_of},
     data::Pairs,
     error::BridgeError,
     loss::{Branch, topology},
@@ -63,15 +62,13 @@ pub(super) fn train(
         Ok(trainer.loss(&network, step, batch))
     };
     let validate = || best_candidate(&sampling, pairs, &unbridged, context.seed);
-    let (configuration, data) = origin(config, pairs);
-    let subject = Subject {
+    let learning = Learning {
         stream: "bridge/diffusion_link",
-        items: pairs.train.pairs(),
-        configuration: &configuration,
-        data: &data,
+        configuration: config,
+        train: &config.train,
+        pairs,
     };
-    let report =
-        train::fit::<BridgeError>(&params, &config.train, context, &subject, loss, validate)?;
+    let report = learning.fit(&params, context, loss, validate)?;
     params.freeze();
     let kept = if mean.is_some() { MEAN } else { TRAINED };
     let weights = params

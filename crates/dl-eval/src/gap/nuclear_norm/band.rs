@@ -8,7 +8,7 @@
 use faer::Mat;
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::gap::matrix::{take_off, times, times_transposed};
+use crate::gap::matrix::{dot, take_off, times, times_transposed};
 
 /// Diagonals above the main one. Wider makes the reduction faster and the determinants
 /// slower, with the square.
@@ -161,19 +161,4 @@ fn reflect(
             products[earlier][index] = vector[index] + dot(&vector[index + 1..], v);
         }
     }
-}
-
-/// In as many sums as make the processor's vectors full.
-#[inline(always)]
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    const SUMS: usize = 16;
-    let mut sums = [0.0_f64; SUMS];
-    let (a, b) = (a.chunks_exact(SUMS), b.chunks_exact(SUMS));
-    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a.zip(b) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum = a.mul_add(*b, *sum);
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }

@@ -1,12 +1,14 @@
 //! Configurations of an open set of kinds: a table whose `kind` says which type the other
-//! entries belong to. Kinds are registered where they are defined, in this crate or outside.
+//! entries belong to. Kinds are registered where they are defined, in the crate that has the
+//! set or outside.
 //!
 //! A table is read in two passes, first `kind`, then the rest by its type, because the tagged
 //! enums of serde lose the key at fault: a rate written as text in `train` was "`.`: invalid
 //! type". Here a message begins with the inner key, `train.learning_rate: invalid type`,
-//! which [`dl_core::fault::at`] joins to the place of the table.
+//! which [`fault::located`] joins to the place of the table.
 
-use dl_core::fault;
+use std::fmt::Display;
+
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, Error},
@@ -14,17 +16,22 @@ use serde::{
 };
 use serde_json::Value;
 
+use crate::fault;
+
 /// A table in two parts.
-pub(crate) struct Tagged {
+pub struct Tagged {
     /// What `kind` says, if it is there.
-    pub(crate) kind: Option<String>,
+    pub kind: Option<String>,
     /// The other entries.
-    pub(crate) fields: Value,
+    pub fields: Value,
 }
 
 impl Tagged {
     /// Takes a table apart.
-    pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    ///
+    /// # Errors
+    /// When it is no table, or its `kind` no string.
+    pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut fields = serde_json::Map::deserialize(deserializer)?;
         let kind = match fields.remove("kind") {
             None => None,
@@ -39,33 +46,34 @@ impl Tagged {
 }
 
 /// What a table without a `kind` gets.
-pub(crate) fn missing<E: Error>() -> E {
+pub fn missing<E: Error>() -> E {
     E::missing_field("kind")
 }
 
 /// What a table with a `kind` that nobody registered gets.
-pub(crate) fn unknown<E: Error>(kind: &str, kinds: &[&str]) -> E {
+pub fn unknown<E: Error>(kind: &str, kinds: &[&str]) -> E {
     let known: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
     E::custom(format!("kind: unknown variant `{kind}`, expected one of {}", known.join(", ")))
 }
 
-/// The entries beside `kind` as their type. The message begins with the key at fault.
-pub(crate) fn fields<T: DeserializeOwned>(fields: Value) -> Result<T, String> {
-    serde_path_to_error::deserialize(fields).map_err(|error| {
-        let (place, problem) = (error.path().to_string(), error.inner().to_string());
-        match fault::at(&place, &problem) {
-            (key, rest) if key == "." => rest.to_owned(),
-            (key, rest) => format!("{key}: {rest}"),
-        }
+/// The entries beside `kind` as their type.
+///
+/// # Errors
+/// A message that begins with the key at fault.
+pub fn fields<'de, T: DeserializeOwned>(
+    fields: impl Deserializer<'de, Error: Display>,
+) -> Result<T, String> {
+    serde_path_to_error::deserialize(fields).map_err(|error| match fault::located(&error) {
+        (Some(key), problem) => format!("{key}: {problem}"),
+        (None, problem) => problem,
     })
 }
 
 /// Writes `kind`, then the entries of `fields`.
-pub(crate) fn write<S: Serializer>(
-    kind: &str,
-    fields: &Value,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+///
+/// # Errors
+/// Those of the serializer.
+pub fn write<S: Serializer>(kind: &str, fields: &Value, serializer: S) -> Result<S::Ok, S::Error> {
     let entries = fields.as_object();
     let mut map = serializer.serialize_map(Some(1 + entries.map_or(0, serde_json::Map::len)))?;
     map.serialize_entry("kind", kind)?;
@@ -76,13 +84,15 @@ pub(crate) fn write<S: Serializer>(
 }
 
 /// A configuration's entries. Configurations are plain data, so they all have this form.
-pub(crate) fn value(config: &impl Serialize) -> Value {
+pub fn value(config: &impl Serialize) -> Value {
     serde_json::to_value(config).unwrap_or_default()
 }
 
-/// What a configuration type over a boxed trait object has from its registered kinds. The
-/// trait has `kind`, `fields` and `boxed`; `$entry` has `kind` and `read`.
-macro_rules! tagged {
+/// Gives a configuration type over a boxed trait object what it has from its registered
+/// kinds: clone, equality, words, and to and from a table. The trait has `kind`, `fields` and
+/// `boxed`; `$entry` has `find` and `read`, and `$config` has `kinds`.
+#[macro_export]
+macro_rules! tagged_config {
     ($config:ident, $entry:ident) => {
         impl Clone for $config {
             fn clone(&self) -> Self {
@@ -121,5 +131,3 @@ macro_rules! tagged {
         }
     };
 }
-
-pub(crate) use tagged;
