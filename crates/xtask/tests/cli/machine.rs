@@ -128,12 +128,14 @@ impl Machine {
         (requirement.into(), path)
     }
 
-    /// Puts a `python3` on PATH: its pip does `download`, its torch is at `torch`.
+    /// Puts a `python3` on PATH: its pip does `download`, its torch is at `torch`. It has no
+    /// virtual environments.
     pub(crate) fn python(&self, download: &str, torch: Option<&Path>) {
         let (index, calls) = (self.path("index"), self.path("calls"));
         let torch = torch.map_or(":".into(), |path| format!("echo '{}'", path.display()));
         let body = format!(
             r#"index='{}'
+            case "$2" in *ensurepip*) exit 1;; esac
             case "$1" in -c) {torch}; exit 0;; esac
             case "$3" in --version) echo pip 99; exit 0;; esac
             while [ $# -gt 0 ]; do
