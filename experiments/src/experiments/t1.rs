@@ -58,7 +58,7 @@ const TESTED: [(&str, ByClip, bool); 2] = [
     ("separability", |clips| &clips.probe_correct, false),
 ];
 
-/// Kinds of bridges.
+/// Kinds of bridges that are older than Diffusion-Link and bridge by diffusion, too.
 const PRIOR_DIFFUSION: [&str; 2] = ["diffusion_bridge", "seed_style"];
 
 /// A row of the table: its name and one entry for each seed.
