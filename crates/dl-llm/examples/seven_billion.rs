@@ -1,6 +1,7 @@
 //! What a captioner on a model of the shape of Vicuna-7B costs: seconds a step and memory of
 //! tuning at batch 16 (projector of one vector, low-rank matrices on queries and values), then
-//! seconds of greedy captions of 30 tokens at batch 1 and 64, with and without the matrices.
+//! seconds of greedy captions of 30 tokens at batch 1 and 64, with the matrices kept apart and
+//! merged.
 //! Prints one JSON object a line; `benches/side_by_side/seven_billion.py` runs it beside
 //! transformers.
 //!
@@ -128,24 +129,21 @@ fn embeddings(items: usize) -> Array2<f32> {
     Array2::from_shape_fn((items, DIM), |(row, column)| rows[row * DIM + column] * scale)
 }
 
-fn tune(
-    lm: &Rc<LanguageModel>,
-    steps: u64,
-    lora: Option<LoraConfig>,
-) -> Outcome<(Captioner, Vec<f64>)> {
+fn tune(lm: &Rc<LanguageModel>) -> Outcome<(Captioner, Vec<f64>)> {
     let captions = vec![CAPTION.to_owned(); 16];
     let embeddings = embeddings(16);
     let pairs = |rows| CaptionPairs {
         embeddings: embeddings.slice(ndarray::s![..rows, ..]),
         captions: &captions[..rows],
     };
-    let train = TrainConfig { steps, batch: 16, validate_every: steps, ..TrainConfig::default() };
+    let train =
+        TrainConfig { steps: STEPS, batch: 16, validate_every: STEPS, ..TrainConfig::default() };
     let config = PrefixConfig {
         kind: PrefixKind::Input,
         length: 1,
         prompt: PromptConfig { form: PromptForm::UserAssistant, ..PromptConfig::default() },
         max_tokens: 96,
-        lora,
+        lora: Some(LoraConfig { dropout: 0.05, ..LoraConfig::default() }),
         train,
         ..PrefixConfig::default()
     };
@@ -229,16 +227,20 @@ fn main() -> Outcome<()> {
             "caption_tokens": 1 + tokenizer.encode(CAPTION)?.len(),
         })
     );
-    let (adapted, seconds) =
-        tune(&lm, STEPS, Some(LoraConfig { dropout: 0.05, ..LoraConfig::default() }))?;
+    let (mut captioner, seconds) = tune(&lm)?;
     println!("{}", json!({"case": "tuning_16", "seconds": seconds, "device_mib": device_mib()}));
-    let (plain, _) = tune(&lm, 1, None)?;
-    for (name, captioner) in [("adapted", &adapted), ("plain", &plain)] {
+    for name in ["apart", "merged"] {
+        if name == "merged" {
+            let begin = Instant::now();
+            captioner.merge()?;
+            println!("{}", json!({"merge_seconds": begin.elapsed().as_secs_f64()}));
+        }
         for batch in [1, 64] {
-            let seconds = captions(captioner, batch)?;
+            let seconds = captions(&captioner, batch)?;
             println!("{}", json!({"case": format!("{name}_{batch}"), "seconds": seconds}));
         }
     }
     println!("{}", json!({"resident_mib": resident_mib(), "device_mib": device_mib()}));
-    if directory { saved_and_loaded(&lm, &adapted) } else { Ok(()) }
+    captioner.unmerge();
+    if directory { saved_and_loaded(&lm, &captioner) } else { Ok(()) }
 }

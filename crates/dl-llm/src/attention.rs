@@ -12,10 +12,10 @@ use crate::{
 /// The attention half of a block.
 #[derive(Debug)]
 pub(crate) struct Attention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
+    pub(crate) query: Linear,
+    pub(crate) key: Linear,
+    pub(crate) value: Linear,
+    pub(crate) output: Linear,
     heads: i64,
     kv_heads: i64,
     head_dim: i64,

@@ -40,7 +40,7 @@ impl LanguageModel {
                 }
             };
             let found = tch::no_grad(|| {
-                let mut steps = Starts::new(Steps::of_prompts(self.llama(), starts)?, starts);
+                let mut steps = Steps::of_prompts(self.llama(), starts)?;
                 let vocabulary = Vocabulary { bos: 0, eos: marks.eos, banned };
                 let items = starts.len();
                 decode::search_from(&mut steps, first, items, &vocabulary, config, &mut hear)
@@ -75,31 +75,5 @@ impl Heard {
         }
         self.told = text.len();
         Some(part)
-    }
-}
-
-/// A decoder behind prompts, whose first step reads the last token of each.
-struct Starts<'a> {
-    steps: Steps<'a>,
-    last: Option<Vec<u32>>,
-}
-
-impl<'a> Starts<'a> {
-    fn new(steps: Steps<'a>, prompts: &[Vec<u32>]) -> Self {
-        let last = prompts.iter().filter_map(|prompt| prompt.last().copied()).collect();
-        Self { steps, last: Some(last) }
-    }
-}
-
-impl crate::StepModel for Starts<'_> {
-    fn step(
-        &mut self,
-        parents: &[usize],
-        tokens: &[u32],
-    ) -> Result<ndarray::Array2<f32>, LlmError> {
-        match self.last.take() {
-            Some(last) => self.steps.step(parents, &last),
-            None => self.steps.step(parents, tokens),
-        }
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{LlmError, SampleConfig};
 
+mod greedy;
 mod refill;
 
 /// What becomes of a beam in which a hypothesis ends.
@@ -102,6 +103,41 @@ pub trait StepModel {
     /// # Errors
     /// Those of the model.
     fn step(&mut self, parents: &[usize], tokens: &[u32]) -> Result<Array2<f32>, LlmError>;
+
+    /// As [`StepModel::step`], of each row the best token alone, of equals the one with the
+    /// smallest id; `None` where everything is forbidden or impossible. A model that computes
+    /// elsewhere can choose there, so that no scores have to be copied.
+    ///
+    /// # Errors
+    /// Those of the model.
+    fn best(
+        &mut self,
+        parents: &[usize],
+        tokens: &[u32],
+        forbidden: &Forbidden<'_>,
+    ) -> Result<Vec<Option<u32>>, LlmError> {
+        let scores = self.step(parents, tokens)?;
+        let best = |(row, scores): (usize, ArrayView1<'_, f32>)| {
+            let best = best_allowed(scores, 1, |token| !forbidden.holds(row, token));
+            best.first().map(|&(token, _)| token)
+        };
+        Ok(scores.rows().into_iter().enumerate().map(best).collect())
+    }
+}
+
+/// The tokens that may not come next.
+#[derive(Clone, Copy, Debug)]
+pub struct Forbidden<'a> {
+    /// In any row.
+    pub always: &'a [u32],
+    /// In single rows: the row and the token.
+    pub places: &'a [(usize, u32)],
+}
+
+impl Forbidden<'_> {
+    fn holds(&self, row: usize, token: u32) -> bool {
+        self.always.contains(&token) || self.places.contains(&(row, token))
+    }
 }
 
 /// The tokens that mean something to the search.
@@ -161,9 +197,24 @@ pub(crate) fn search_from(
     told: &mut dyn FnMut(usize, u32),
 ) -> Result<Vec<Vec<u32>>, LlmError> {
     config.validate()?;
+    if config.beams == 1 && config.sample.is_none() {
+        return greedy::search(model, items, vocabulary, config, told);
+    }
     if config.beam_rule != BeamRule::Shrink && config.beams > 1 {
         return refill::search(model, items, vocabulary, config);
     }
+    shrinking(model, first, items, vocabulary, config, told)
+}
+
+/// Search in which a finished hypothesis gives up its place, and sampling.
+fn shrinking(
+    model: &mut impl StepModel,
+    first: usize,
+    items: usize,
+    vocabulary: &Vocabulary<'_>,
+    config: &DecodeConfig,
+    told: &mut dyn FnMut(usize, u32),
+) -> Result<Vec<Vec<u32>>, LlmError> {
     let start = |row| Hypothesis { tokens: Vec::new(), log_probability: 0.0, row };
     let mut states: Vec<Item> =
         (0..items).map(|row| Item { live: vec![start(row)], ..Item::default() }).collect();
@@ -308,7 +359,15 @@ fn best_tokens(
     config: &DecodeConfig,
     count: usize,
 ) -> Vec<(u32, f32)> {
-    let allowed = allowance(before, words, config);
+    best_allowed(row, count, allowance(before, words, config))
+}
+
+/// The same of the tokens for which `allowed` holds.
+fn best_allowed(
+    row: ArrayView1<'_, f32>,
+    count: usize,
+    allowed: impl Fn(u32) -> bool,
+) -> Vec<(u32, f32)> {
     let mut best: Vec<(u32, f32)> = Vec::with_capacity(count + 1);
     for (token, &score) in row.iter().enumerate() {
         let beaten = best.len() == count && best.last().is_none_or(|(_, worst)| score <= *worst);

@@ -28,7 +28,7 @@ mod warning;
 pub use cache::KvCache;
 pub use captioner::{CaptionPairs, Captioner, PrefixSensitivity};
 pub use config::LlamaConfig;
-pub use decode::{BeamRule, DecodeConfig, StepModel, Vocabulary, search};
+pub use decode::{BeamRule, DecodeConfig, Forbidden, StepModel, Vocabulary, search};
 pub use error::LlmError;
 pub use files::{ModelFiles, WeightKind};
 pub use language_model::{LanguageModel, LmReport, LmTrainConfig};

@@ -53,6 +53,18 @@ impl Block {
         }
     }
 
+    fn projection(&self, target: LoraTarget) -> &Linear {
+        match target {
+            LoraTarget::Query => &self.attention.query,
+            LoraTarget::Key => &self.attention.key,
+            LoraTarget::Value => &self.attention.value,
+            LoraTarget::Output => &self.attention.output,
+            LoraTarget::Gate => &self.gate,
+            LoraTarget::Up => &self.up,
+            LoraTarget::Down => &self.down,
+        }
+    }
+
     fn feed_forward(&self, x: &Tensor, adapters: Option<&Adapters<'_>>) -> Tensor {
         let x = self.output_norm.forward(x);
         let gate = project(&self.gate, adapters, LoraTarget::Gate, &x);
@@ -130,6 +142,11 @@ impl Llama {
         let mut loader = files.loader(files.kind(wish, device)?, device)?;
         let llama = Self::from_source(&mut loader, files.config())?;
         Ok((llama, loader.finish()?))
+    }
+
+    /// A projection of block `layer`.
+    pub(crate) fn projection(&self, layer: usize, target: LoraTarget) -> &Linear {
+        self.blocks[layer].projection(target)
     }
 
     /// Its shape.

@@ -2,7 +2,8 @@
 //! a projection with weights W there stand two thin matrices, and `y = W x +
 //! alpha / rank * B A x`. Only A and B are trained. They belong to whoever trains
 //! them and are handed to the decoder at each forward pass, so that one decoder
-//! serves many.
+//! serves many. For use they can be added to copies of the projections, which are handed
+//! to the decoder in the same way: the decoder itself is never changed.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use dl_torch::{
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::{LlamaConfig, LlmError, dropout::Dropout};
+use crate::{Llama, LlamaConfig, LlmError, dropout::Dropout};
 
 /// A projection that can be adapted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -130,34 +131,48 @@ struct Adapter {
 
 /// The matrices of one block.
 #[derive(Debug)]
-struct LayerLora {
+pub(crate) struct LayerLora {
     adapters: BTreeMap<LoraTarget, Adapter>,
     scale: f64,
 }
 
-/// The matrices of one block for one forward pass.
-#[derive(Debug)]
-pub(crate) struct Adapters<'a> {
-    lora: &'a LayerLora,
-    /// The number of the block.
-    layer: u32,
-    dropout: Option<&'a Dropout>,
-}
-
-impl Adapters<'_> {
-    /// What the projection `target` gives for `x`, `[batch, len, in]`, on top of its own
-    /// output: `[batch, len, out]`, or nothing where it is not adapted. The matrices are f32,
-    /// and so is what passes between them.
-    fn delta(&self, target: LoraTarget, x: &Tensor) -> Option<Tensor> {
-        let adapter = self.lora.adapters.get(&target)?;
+impl LayerLora {
+    /// What the projection `target` of block `layer` gives for `x`, `[batch, len, in]`, on top
+    /// of its own output: `[batch, len, out]`, or nothing where it is not adapted. The matrices
+    /// are f32, and so is what passes between them.
+    fn delta(
+        &self,
+        layer: u32,
+        target: LoraTarget,
+        x: &Tensor,
+        dropout: Option<&Dropout>,
+    ) -> Option<Tensor> {
+        let adapter = self.adapters.get(&target)?;
         let mut wide = x.to_kind(Kind::Float);
-        if let Some(dropout) = self.dropout {
-            wide = dropout.apply(self.layer * 8 + target as u32, &wide);
+        if let Some(dropout) = dropout {
+            wide = dropout.apply(layer * 8 + target as u32, &wide);
         }
         // Scaled where it is thin.
-        let delta = adapter.up.forward(&(adapter.down.forward(&wide) * self.lora.scale));
+        let delta = adapter.up.forward(&(adapter.down.forward(&wide) * self.scale));
         Some(delta.to_kind(x.kind()))
     }
+}
+
+/// Copies of the adapted projections of one block, with the matrices added.
+pub(crate) type Merged = BTreeMap<LoraTarget, Linear>;
+
+/// What stands beside or in place of the projections of one block in one forward pass.
+#[derive(Debug)]
+pub(crate) enum Adapters<'a> {
+    /// The matrices.
+    Apart {
+        lora: &'a LayerLora,
+        /// The number of the block.
+        layer: u32,
+        dropout: Option<&'a Dropout>,
+    },
+    /// The projections that have them within.
+    Merged(&'a Merged),
 }
 
 /// A frozen projection with what a block's adapters, if any, add to it.
@@ -167,10 +182,16 @@ pub(crate) fn project(
     target: LoraTarget,
     x: &Tensor,
 ) -> Tensor {
-    let output = frozen.forward(x);
-    match adapters.and_then(|adapters| adapters.delta(target, x)) {
-        Some(delta) => output + delta,
-        None => output,
+    match adapters {
+        None => frozen.forward(x),
+        Some(Adapters::Merged(merged)) => merged.get(&target).unwrap_or(frozen).forward(x),
+        Some(Adapters::Apart { lora, layer, dropout }) => {
+            let output = frozen.forward(x);
+            match lora.delta(*layer, target, x, *dropout) {
+                Some(delta) => output + delta,
+                None => output,
+            }
+        }
     }
 }
 
@@ -223,14 +244,33 @@ impl Lora {
         decoder: &LlamaConfig,
         dropout: Option<&'a Dropout>,
     ) -> Result<Vec<Adapters<'a>>, LlmError> {
-        if self.decoder != *decoder {
-            return Err(LlmError::Input(
-                "low-rank matrices made for a decoder of another shape; make them for this one"
-                    .into(),
-            ));
-        }
+        self.check(decoder)?;
         let numbered = self.layers.iter().zip(0..);
-        Ok(numbered.map(|(lora, layer)| Adapters { lora, layer, dropout }).collect())
+        Ok(numbered.map(|(lora, layer)| Adapters::Apart { lora, layer, dropout }).collect())
+    }
+
+    fn check(&self, decoder: &LlamaConfig) -> Result<(), LlmError> {
+        if self.decoder == *decoder {
+            return Ok(());
+        }
+        Err(LlmError::Input(
+            "low-rank matrices made for a decoder of another shape; make them for this one".into(),
+        ))
+    }
+
+    /// Copies of the adapted projections of every block of `decoder` that have the matrices
+    /// added to them: the sum is made in f32 and rounded once to the kind of the decoder.
+    pub(crate) fn merged(&self, decoder: &Llama) -> Result<Vec<Merged>, LlmError> {
+        self.check(decoder.config())?;
+        let layers = self.layers.iter().enumerate().map(|(layer, lora)| {
+            let adapters = lora.adapters.iter();
+            let merged = adapters.map(|(&target, adapter)| {
+                let delta = adapter.up.weight().matmul(adapter.down.weight()) * lora.scale;
+                (target, decoder.projection(layer, target).plus(&delta))
+            });
+            merged.collect()
+        });
+        Ok(tch::no_grad(|| layers.collect()))
     }
 }
 

@@ -107,7 +107,7 @@ pub(crate) struct Rotary {
     table: RefCell<Option<Table>>,
 }
 
-/// `[positions, head_dim]` each.
+/// `[positions, head_dim]` each; the sines of the first half of the dimensions are negative.
 #[derive(Debug)]
 struct Table {
     cos: Tensor,
@@ -164,10 +164,12 @@ impl Rotary {
         // Angles in f64, cast once: f32 angles are off by 1e-4 at position 2,000.
         let (mut cos, mut sin) = (Vec::new(), Vec::new());
         for position in 0..rows {
-            for wavelength in wavelengths.iter().chain(&wavelengths) {
-                let angle = position as f64 / wavelength;
-                cos.push((angle.cos() * scale) as f32);
-                sin.push((angle.sin() * scale) as f32);
+            for sign in [-1.0, 1.0] {
+                for wavelength in &wavelengths {
+                    let angle = position as f64 / wavelength;
+                    cos.push((angle.cos() * scale) as f32);
+                    sin.push((sign * angle.sin() * scale) as f32);
+                }
             }
         }
         let table = |values: &[f32]| {
@@ -249,9 +251,8 @@ fn wavelengths(config: &LlamaConfig, stretched: i64) -> Vec<f64> {
 impl Angles {
     /// Rotates `[batch, heads, len, head_dim]`.
     pub(crate) fn apply(&self, x: &Tensor) -> Tensor {
-        let halves = x.chunk(2, -1);
-        let turned = Tensor::cat(&[-&halves[1], halves[0].shallow_clone()], -1);
-        x * &self.cos + turned * &self.sin
+        let halves_exchanged = x.roll(x.size()[3] / 2, -1);
+        x * &self.cos + halves_exchanged * &self.sin
     }
 }
 
@@ -310,6 +311,6 @@ mod tests {
         let short = rotary.at(&places, 4);
         let _ = rotary.at(&places, 5000);
         assert_eq!(rotary.at(&places, 4).cos, short.cos);
-        assert_eq!(short.sin.double_value(&[0, 0, 0, 0]), f64::from(3.0_f64.sin() as f32));
+        assert_eq!(short.sin.double_value(&[0, 0, 0, 0]), -f64::from(3.0_f64.sin() as f32));
     }
 }

@@ -69,7 +69,7 @@ impl Linear {
 
     /// With a bias.
     pub fn new(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Self {
-        let weight = Self::weight(path, inputs, outputs, init);
+        let weight = Self::begin(path, inputs, outputs, init);
         let bias = match init {
             Init::Uniform => path.uniform("bias", &[outputs], 1.0 / (inputs as f64).sqrt()),
             Init::Normal(_) | Init::Zeros => path.zeros("bias", &[outputs]),
@@ -79,7 +79,7 @@ impl Linear {
 
     /// Without a bias.
     pub fn without_bias(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Self {
-        Self::of(Self::weight(path, inputs, outputs, init), None)
+        Self::of(Self::begin(path, inputs, outputs, init), None)
     }
 
     /// `<name>.weight` and `<name>.bias` of a source.
@@ -99,13 +99,26 @@ impl Linear {
         Self::of(source.take(&format!("{name}.weight"), &[outputs, inputs]), None)
     }
 
-    fn weight(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Tensor {
+    fn begin(path: &Path<'_>, inputs: i64, outputs: i64, init: Init) -> Tensor {
         let shape = [outputs, inputs];
         match init {
             Init::Uniform => path.uniform("weight", &shape, 1.0 / (inputs as f64).sqrt()),
             Init::Normal(std) => path.normal("weight", &shape, std),
             Init::Zeros => path.zeros("weight", &shape),
         }
+    }
+
+    /// The weights, `[out, in]`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The same layer with `delta`, `[out, in]`, added to a copy of its weights: added in f32
+    /// and rounded once to the kind of the weights.
+    pub fn plus(&self, delta: &Tensor) -> Self {
+        let sum = self.weight.to_kind(Kind::Float) + delta.to_kind(Kind::Float);
+        let bias = self.bias.as_ref().map(Tensor::shallow_clone);
+        Self::of(sum.to_kind(self.weight.kind()), bias).in_precision(self.precision)
     }
 
     /// `[.., in]` to `[.., out]`.
@@ -203,12 +216,10 @@ impl RmsNorm {
         Self { weight: source.take(&format!("{name}.weight"), &[dim]), epsilon }
     }
 
-    /// `[.., dim]` to the same shape and kind; sums are f32 whatever the kind.
+    /// `[.., dim]` to the same shape and kind; all is f32 until the end, whatever the kind.
+    /// libtorch has one kernel for it on a GPU.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let kind = x.kind();
-        let wide = x.to_kind(Kind::Float);
-        let mean_square = wide.square().mean_dim(-1, true, Kind::Float);
-        (wide * (mean_square + self.epsilon).rsqrt()).to_kind(kind) * &self.weight
+        x.rms_norm(self.weight.size(), Some(&self.weight), self.epsilon)
     }
 }
 

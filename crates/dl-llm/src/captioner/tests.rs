@@ -80,6 +80,40 @@ fn dropout_changes_a_step_and_repeats_it() {
 }
 
 #[test]
+fn merged_matrices_give_the_scores_of_those_kept_apart() {
+    let (mut captioner, data, expected) = golden_captioner(&config());
+    let logits = |captioner: &Captioner| {
+        tch::no_grad(|| {
+            let llama = captioner.lm.llama();
+            let adapters = captioner.adapters(None).unwrap();
+            let embeds = captioner.before(&data.embeddings(&[0, 1, 2])).embeds.unwrap();
+            let places = crate::positions(0, embeds.size()[1], Device::Cpu);
+            let hidden = llama.read(&embeds, &places, None, None, adapters.as_deref()).unwrap();
+            llama.logits(&hidden)
+        })
+    };
+    let largest = |tensor: &Tensor| tensor.abs().max().double_value(&[]);
+    let weights = captioner.lm.llama().projection(1, LoraTarget::Down).weight().copy();
+    let apart = logits(&captioner);
+    captioner.merge().unwrap();
+    let merged = logits(&captioner);
+    // Rounding of f32; without the matrices the logits are others by far.
+    let worst = largest(&(&merged - &apart)) / largest(&apart);
+    assert!(worst < 1e-5 && merged != apart, "{worst:e}");
+    let lora = captioner.lora.take();
+    let loss = captioner.loss(&data, |row| row).unwrap();
+    let difference = (loss - expected["loss"].double_value(&[])).abs();
+    assert!(difference < 1e-5, "{difference:e}");
+    captioner.unmerge();
+    let without = logits(&captioner);
+    assert!(largest(&(&without - &apart)) > 0.1 * largest(&apart));
+    // Taken back to the last bit, and the model was never touched.
+    captioner.lora = lora;
+    assert_eq!(logits(&captioner), apart);
+    assert_eq!(*captioner.lm.llama().projection(1, LoraTarget::Down).weight(), weights);
+}
+
+#[test]
 fn bfloat16_weights_take_f32_gradients() {
     use crate::WeightKind;
     let lm = LanguageModel::load_as(&golden(""), WeightKind::Bf16, Device::Cpu).unwrap();

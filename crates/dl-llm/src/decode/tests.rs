@@ -185,6 +185,29 @@ proptest! {
     }
 
     #[test]
+    fn greedy_search_is_a_beam_of_one(
+        tables in tables(4, 6),
+        no_repeat_ngram in 0_usize..4,
+        min_tokens in 0_usize..4,
+    ) {
+        // Few different scores, so that many are equal; some are impossible.
+        let coarse = |table: Array2<f64>| table.mapv(|p| (p * 4.0).floor() / 4.0);
+        let tables: Vec<Array2<f64>> = tables.into_iter().map(coarse).collect();
+        let config = DecodeConfig { no_repeat_ngram, min_tokens, ..beam(1, 8) };
+        let words = Vocabulary { bos: BOS, eos: EOS, banned: &[BOS, EOS, 3] };
+        let listen = |greedy: bool| {
+            let (mut model, mut heard) = (Markov::new(tables.clone()), Vec::new());
+            let mut told = |item: usize, token: u32| heard.push((item, token));
+            let found = match greedy {
+                true => search_from(&mut model, 0, 4, &words, &config, &mut told),
+                false => shrinking(&mut model, 0, 4, &words, &config, &mut told),
+            };
+            (found.unwrap(), heard)
+        };
+        prop_assert_eq!(listen(true), listen(false));
+    }
+
+    #[test]
     fn one_beam_is_greedy(tables in tables(1, 6)) {
         let mut expected = Vec::new();
         let mut last = BOS;
