@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod audio_files;
+mod audiocaps;
 mod bad_config;
 mod bad_data;
 mod bad_sound;

@@ -38,7 +38,31 @@ pub fn run(runs: &[PathBuf], keep: bool, config: &SuiteConfig, out: &mut Output)
     for (run, info, records) in &found {
         print(run, info, records, out)?;
     }
+    if let Some(line) = of_different_clips(found.iter().map(|(_, info, _)| info)) {
+        note(format_args!("note: {line}"));
+    }
     Ok(())
+}
+
+/// A sentence where runs stand side by side that are not over the same clips.
+fn of_different_clips<'r>(runs: impl Iterator<Item = &'r RunInfo>) -> Option<String> {
+    // Recognition is over unmixed sounds, ablations over validation, transfer elsewhere: they
+    // say so themselves.
+    let alike = |info: &&RunInfo| {
+        info.split == "test" && info.captions > 0 && info.experiment != "transfer"
+    };
+    let runs: Vec<&RunInfo> = runs.filter(alike).collect();
+    if runs.iter().all(|info| info.id_hash == runs[0].id_hash) {
+        return None;
+    }
+    let of = |info: &&RunInfo| {
+        let RunInfo { experiment, suite, clips, id_hash, .. } = info;
+        format!("{experiment} of {suite}: {clips}, id hash {id_hash}")
+    };
+    let which = runs.iter().map(of).collect::<Vec<_>>().join("; ");
+    Some(format!(
+        "these tables are over different clips, so do not compare their figures ({which})"
+    ))
 }
 
 /// Prints a run's tables and says where they are.

@@ -1,6 +1,7 @@
 //! What an experiment hands back.
 
 use dl_core::EmbeddingSet;
+use dl_data::Split;
 
 use crate::{
     config::SuiteConfig,
@@ -25,6 +26,7 @@ pub(super) fn info(suite: &Suite<'_>, experiment: &str, set: &EmbeddingSet) -> R
         suite: config.name.clone(),
         split: "test".into(),
         clips: set.len(),
+        listed: suite.corpus().listed(Split::Test),
         captions: set.captions.len(),
         id_hash: set.id_hash().short().into(),
         seeds: config.seeds.clone(),
@@ -32,6 +34,7 @@ pub(super) fn info(suite: &Suite<'_>, experiment: &str, set: &EmbeddingSet) -> R
         compare: Some(config.rows.compare.replace('_', " ")),
         prior_diffusion: Vec::new(),
         sentences: None,
+        remarks: Vec::new(),
         corpus: short(&set.provenance.corpus),
         encoder: short(&set.provenance.encoder),
         program: env!("CARGO_PKG_VERSION").into(),

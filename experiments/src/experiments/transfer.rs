@@ -72,7 +72,7 @@ pub(super) fn run(suite: &Suite<'_>, _: &RunDir) -> Result<Outcome> {
     let resamples = config.evaluation.resamples;
     let compare = format!("{}, fitted here", config.rows.compare);
     let mut records = Vec::new();
-    let mut clips = Vec::new();
+    let (mut clips, mut listed) = (Vec::new(), Vec::new());
     for (name, corpus) in &transfer.to {
         let other = suite.over(corpus)?;
         let applied = applied(suite, &other, &transfer.rows)?;
@@ -84,13 +84,17 @@ pub(super) fn run(suite: &Suite<'_>, _: &RunDir) -> Result<Outcome> {
         let own = t1::tabulate(&rows, &config.seeds, &compare, resamples)?;
         records.extend(own.into_iter().map(|record| Record { table: table.clone(), ..record }));
         clips.push(other.sets()?.test.clone());
+        listed.push(other.corpus().listed(Split::Test));
     }
     // A run says which clips it is over: with several corpora, the clips of all.
     if clips.iter().any(|set| set.dim() != clips[0].dim()) {
         bail!("the encoder gives embeddings of several sizes");
     }
     let all = dl_core::EmbeddingSet::concat(&clips);
-    let facts =
-        RunInfo { compare: Some(compare.replace('_', " ")), ..info(suite, "transfer", &all) };
+    let facts = RunInfo {
+        compare: Some(compare.replace('_', " ")),
+        listed: listed.into_iter().sum(),
+        ..info(suite, "transfer", &all)
+    };
     Ok(Outcome { info: facts, records })
 }

@@ -113,7 +113,7 @@ impl Embeddings {
         Provenance {
             split: split.name().into(),
             encoder,
-            corpus: source.corpus.fingerprint().to_string(),
+            corpus: source.corpus.listing().to_string(),
             bridges: Vec::new(),
         }
     }

@@ -207,6 +207,16 @@ impl Work for Features {
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
         let corpus = &self.source.corpus;
+        for split in Split::ALL {
+            if corpus.clips(split).is_empty() {
+                let (name, listed) = (corpus.name(), corpus.listed(split).unwrap_or(0));
+                bail!(
+                    "{name} has no clips for {} that can be embedded ({listed} are listed); every \
+                     split needs some: correct [data], `experiments data check` shows what is there",
+                    split.name()
+                );
+            }
+        }
         let mut parts = Vec::new();
         let mut total = 0;
         for split in Split::ALL {
