@@ -160,3 +160,50 @@ fn what_is_wrong_with_the_disk_is_said_in_one_sentence() {
         .args(nowhere))
     .fails_with(1, &["no/such: there is no such folder; correct `data.root`"]);
 }
+
+#[test]
+fn data_check_lists_every_clip() {
+    let root = miniature("data-check");
+    // Silence, and a click.
+    crate::audio_files::wav(&root.join("audio/train/-train_00.wav"), 1, 8000, &[0; 1600]);
+    tone_at(&root.join("audio/val/-val_00.wav"), 300.0, 1, 8000, 0.01);
+    let runs = scratch("data-check-runs");
+    let check = || {
+        let mut command = audiocaps(&root, &runs);
+        command.args(["data", "check", "--shortest", "0.1"]);
+        command
+    };
+    let said = run(&mut check()).ok().clean();
+    let table: Vec<Vec<&str>> =
+        said.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    for row in [
+        "split listed usable share missing unreadable silent too short doubled captions repeated",
+        "train 48 48 100.0 % 0 0 1 0 0 48 0",
+        "validation 16 16 100.0 % 0 0 0 1 0 80 0",
+        "test 16 14 87.5 % 1 1 0 0 2 75 1",
+    ] {
+        let row: Vec<&str> = row.split(' ').collect();
+        assert!(table.contains(&row), "{row:?} is not in\n{}", said.out);
+    }
+    let list = fs::read_to_string(runs.join("audiocaps/data_check.csv")).unwrap();
+    assert_eq!(list.lines().count(), 1 + TRAIN + 2 * HELD);
+    assert_eq!(list.lines().next(), Some("split,id,state,seconds,file,remark"));
+    for part in [
+        "train,-train_00,silent,0.200,",
+        "validation,-val_00,too short,0.010,",
+        "test,-test_03,missing,,,\"looked for -test_03, -test_03_30, Y-test_03\"",
+        "test,-test_05,unreadable,,",
+        "test,-test_06,doubled,0.200,",
+        "the same sound as '-test_06' of test",
+    ] {
+        assert!(list.contains(part), "`{part}` is not in\n{list}");
+    }
+    // What was mended is heard again.
+    write(&root.join("audio/test/Y-test_05.wav"), 500);
+    let other = root.join("list.csv");
+    let said = run(check().arg("--output").arg(&other)).ok();
+    assert!(said.out.contains("93.8 %"), "{}", said.out);
+    assert!(fs::read_to_string(&other).unwrap().contains("test,-test_05,fine,0.200,"));
+    run(check().args(["--shortest", "-1"])).fails_with(1, &["--shortest -1: give seconds"]);
+    run(check().args(["--output", "/"])).fails_with(1, &["--output /: is a folder"]);
+}

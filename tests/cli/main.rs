@@ -12,6 +12,7 @@ mod bad_sound;
 mod bridge;
 mod clap;
 mod commands;
+mod corpora;
 mod embed;
 mod extension;
 mod harness;

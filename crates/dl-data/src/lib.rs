@@ -7,6 +7,7 @@
 
 mod bank;
 mod captioned;
+mod check;
 mod corpus;
 mod corpus_config;
 mod dice;
@@ -29,7 +30,11 @@ mod split;
 mod synth;
 
 pub use bank::{SourceBank, SourceKey};
-pub use captioned::AudioCapsConfig;
+pub use captioned::{
+    AudioCapsConfig, CaptionManifest, ClothoConfig, EmbeddingsConfig, ManifestCaption,
+    ManifestClip, ManifestConfig, PairFiles, SetFiles, WavCapsConfig,
+};
+pub use check::{CheckedClip, Soundness, check_sounds};
 pub use corpus::{Clip, Corpus, EventRecord, Missing, SceneCorpus, Single};
 pub use corpus_config::{CorpusConfig, CorpusEntry};
 pub use error::DataError;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use dl_core::RunDir;
 
 use super::{
@@ -19,6 +19,9 @@ use crate::{
 /// The suite's encoder and each of `[encoders]`, by name, over one corpus.
 fn suites<'l>(suite: &Suite<'l>) -> Result<Vec<(String, Suite<'l>)>> {
     let config = suite.config;
+    if suite.is_given() {
+        bail!("the embeddings are given (data.kind), so there are no encoders to compare");
+    }
     let own = (config.encoder.kind(), &config.encoder);
     let others = config.encoders.iter().map(|(name, encoder)| (name.as_str(), encoder));
     let all = std::iter::once(own).chain(others);

@@ -104,7 +104,10 @@ pub fn known(names: &[String]) -> Result<()> {
 /// When a name is not known or a stage's directory is of something else.
 pub fn plan(names: &[String], suite: Suite<'_>) -> Result<Vec<Planned>> {
     let suite = suite.to_plan();
-    let mut wanted = vec![suite.features() as Arc<dyn Work>];
+    let mut wanted: Wanted = Vec::new();
+    if !suite.is_given() {
+        wanted.push(suite.features());
+    }
     for name in names {
         wanted.extend((find(name)?.wanted)(&suite)?);
     }

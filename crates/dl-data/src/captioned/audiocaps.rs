@@ -67,7 +67,9 @@ impl CorpusKind for AudioCapsConfig {
             // `Yab` is a file of `ab`, unless a clip is called `Yab`.
             let of_another = |name: &String| name != id && ids.contains(name);
             let mut found = names.iter().filter(|name| !of_another(name));
-            match found.find_map(|name| sounds.find(name, folders, false)) {
+            match found
+                .find_map(|name| sounds.find(name, |folder| folders.contains(&folder), false))
+            {
                 Some((file, others)) => {
                     several.fetch_add(others.min(1), Ordering::Relaxed);
                     Found::File(file)

@@ -8,8 +8,13 @@
 //! made of other files.
 
 mod audiocaps;
+mod clotho;
+mod given;
+mod manifest;
+mod shares;
 mod sound_files;
 mod table;
+mod wavcaps;
 
 use std::{
     collections::HashMap,
@@ -22,7 +27,11 @@ use dl_core::Fingerprint;
 use rayon::prelude::*;
 
 pub use audiocaps::AudioCapsConfig;
+pub use clotho::ClothoConfig;
+pub use given::{EmbeddingsConfig, PairFiles, SetFiles};
+pub use manifest::{CaptionManifest, ManifestCaption, ManifestClip, ManifestConfig};
 pub(crate) use sound_files::{kind as sound_kind, walk};
+pub use wavcaps::WavCapsConfig;
 
 use crate::{
     corpus::{Clip, Corpus, Missing},

@@ -90,18 +90,17 @@ impl SoundFiles {
     }
 
     /// The file whose name without its ending is `stem`, and how many others there are to
-    /// choose from. Files in a folder of one of the names `folders` come before others, and
-    /// then the order of [`EXTENSIONS`] and of paths decides. With `only`, other folders do
-    /// not count.
+    /// choose from. Files below a `folder` of the right name come before others, and then the
+    /// order of [`EXTENSIONS`] and of paths decides. With `only`, other folders do not count.
     pub(crate) fn find(
         &self,
         stem: &str,
-        folders: &[&str],
+        folder: impl Fn(&str) -> bool,
         only: bool,
     ) -> Option<(PathBuf, usize)> {
         let inside = |file: &Path| {
             let mut parents = file.parent().into_iter().flat_map(Path::components);
-            parents.any(|part| folders.iter().any(|name| part.as_os_str() == *name))
+            parents.any(|part| part.as_os_str().to_str().is_some_and(&folder))
         };
         let mut found: Vec<(Reverse<bool>, Option<usize>, &PathBuf)> = self
             .by_stem
@@ -150,7 +149,7 @@ mod tests {
         ]);
         let sounds = SoundFiles::under(root.path(), "root").unwrap();
         let find = |stem: &str, folders: &[&str], only| {
-            let (path, others) = sounds.find(stem, folders, only)?;
+            let (path, others) = sounds.find(stem, |folder| folders.contains(&folder), only)?;
             Some((path.strip_prefix(root.path()).unwrap().display().to_string(), others))
         };
         assert_eq!(find("a", &[], false), Some(("a.FLAC".into(), 1)));
