@@ -73,18 +73,19 @@ pub(crate) fn audiocaps(root: &Path, runs: &Path) -> Command {
     set(format!("data.root='{}'", root.display()));
     set(format!("encoder.path='{}'", toy().display()));
     set(format!("runs='{}'", runs.display()));
-    for size in [
-        "device='cpu'",
-        "seeds=[0]",
-        "evaluation.resamples=100",
-        "bridges.mlp_regression.train.steps=20",
-        "bridges.diffusion_bridge.train.steps=20",
-        "bridges.seed_style.train.steps=20",
-        "bridges.brownian_bridge.train.steps=20",
-        "bridges.diffusion_link.train.steps=20",
-        "bridges.refined_link.of.of.train.steps=20",
-    ] {
+    for size in ["device='cpu'", "seeds=[0]", "evaluation.resamples=100"] {
         set(size.to_owned());
+    }
+    for bridge in [
+        "mlp_regression",
+        "diffusion_bridge",
+        "seed_style",
+        "brownian_bridge",
+        "diffusion_link",
+        "refined_link.of.of",
+    ] {
+        set(format!("bridges.{bridge}.train.steps=20"));
+        set(format!("bridges.{bridge}.train.batch=16"));
     }
     command
 }
@@ -103,7 +104,7 @@ fn t1_of_the_suite_runs_over_what_is_there() {
     ] {
         assert!(said.err.contains(part), "`{part}` is not in\n{}", said.err);
     }
-    let line = "audiocaps suite: 14 of the 16 test (87.5 %) clips with 70 captions, id hash ";
+    let line = "audiocaps suite: 14 of the 16 test clips (87.5 %) with 70 captions, id hash ";
     assert!(said.out.contains(line), "{}", said.out);
     let rows = ["none", "nearest neighbour", "refined link", "diffusion link"];
     assert!(rows.iter().all(|row| said.out.contains(row)), "{}", said.out);
@@ -124,13 +125,20 @@ fn t1_of_the_suite_runs_over_what_is_there() {
     let there = run(audiocaps(&moved, &elsewhere).args(["run", "t1"])).ok();
     assert_eq!(hash(&there.out), hash(&said.out));
 
-    // Mended and found again, the two clips are taken in.
+    // Mended and found again, the two clips are taken in; no other piece is embedded again.
+    let train = || {
+        let pieces = fs::read_dir(runs.join("audiocaps/stages/pieces")).unwrap().next().unwrap();
+        let piece = pieces.unwrap().path().join("train-000000/chunk-000000-000048.safetensors");
+        piece.metadata().unwrap().modified().unwrap()
+    };
+    let made = train();
     write(&root.join("audio/test/Y-test_05.wav"), 500);
     write(&root.join("audio/test/-test_03.wav"), 300);
     let mended = t1();
-    assert!(mended.out.contains("16 of the 16 test (100.0 %) clips with 80"), "{}", mended.out);
+    assert!(mended.out.contains("16 of the 16 test clips (100.0 %) with 80"), "{}", mended.out);
     assert!(!mended.err.contains("left out"), "{}", mended.err);
     assert_ne!(hash(&mended.out), hash(&said.out));
+    assert_eq!(train(), made);
 }
 
 #[test]
@@ -168,12 +176,12 @@ fn data_check_lists_every_clip() {
     crate::audio_files::wav(&root.join("audio/train/-train_00.wav"), 1, 8000, &[0; 1600]);
     tone_at(&root.join("audio/val/-val_00.wav"), 300.0, 1, 8000, 0.01);
     let runs = scratch("data-check-runs");
-    let check = || {
+    let check = |shortest: &str| {
         let mut command = audiocaps(&root, &runs);
-        command.args(["data", "check", "--shortest", "0.1"]);
+        command.args(["data", "check", &format!("--shortest={shortest}")]);
         command
     };
-    let said = run(&mut check()).ok().clean();
+    let said = run(&mut check("0.1")).ok().clean();
     let table: Vec<Vec<&str>> =
         said.out.lines().map(|line| line.split_whitespace().collect()).collect();
     for row in [
@@ -201,9 +209,9 @@ fn data_check_lists_every_clip() {
     // What was mended is heard again.
     write(&root.join("audio/test/Y-test_05.wav"), 500);
     let other = root.join("list.csv");
-    let said = run(check().arg("--output").arg(&other)).ok();
+    let said = run(check("0.1").arg("--output").arg(&other)).ok();
     assert!(said.out.contains("93.8 %"), "{}", said.out);
     assert!(fs::read_to_string(&other).unwrap().contains("test,-test_05,fine,0.200,"));
-    run(check().args(["--shortest", "-1"])).fails_with(1, &["--shortest -1: give seconds"]);
-    run(check().args(["--output", "/"])).fails_with(1, &["--output /: is a folder"]);
+    run(&mut check("-1")).fails_with(1, &["--shortest -1: give seconds"]);
+    run(check("0.1").args(["--output", "/"])).fails_with(1, &["--output /: is a folder"]);
 }

@@ -54,7 +54,7 @@ fn t1_over_clotho() {
     }
     let data = format!("{{kind='clotho',root='{}'}}", root.display());
     let said = run(&mut t1(&scratch("clotho-runs"), &data)).ok().clean();
-    assert!(said.out.contains("11 of the 12 test (91.7 %) clips with 55 captions"), "{}", said.out);
+    assert!(said.out.contains("11 of the 12 test clips (91.7 %) with 55 captions"), "{}", said.out);
 }
 
 /// Tones under a manifest with splits.
@@ -77,7 +77,7 @@ fn t1_over_a_manifest_and_over_its_embeddings_alone() {
     let data = format!("{{kind='manifest',path='{}'}}", root.join("list.csv").display());
     let runs = scratch("manifest-kind-runs");
     let sounds = run(&mut t1(&runs, &data)).ok().clean();
-    assert!(sounds.out.contains("12 of the 12 test (100.0 %) clips with 24"), "{}", sounds.out);
+    assert!(sounds.out.contains("12 of the 12 test clips (100.0 %) with 24"), "{}", sounds.out);
 
     // What was embedded there, given in place of sounds, has the same figures.
     let sets = stage(&runs, "embeddings");

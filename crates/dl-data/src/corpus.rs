@@ -61,6 +61,13 @@ pub trait Corpus: Sync + Send {
         &[]
     }
 
+    /// Where a clip stands in its split's list, from 0, the missing ones counted: work is cut
+    /// by it, so that a clip that is found later changes little. Its index, where nothing can
+    /// be missing.
+    fn place(&self, _: Split, index: usize) -> usize {
+        index
+    }
+
     /// The sound file of a clip, where it has one of its own.
     fn file(&self, _: Split, _: usize) -> Option<&Path> {
         None

@@ -32,7 +32,7 @@ mod synth;
 pub use bank::{SourceBank, SourceKey};
 pub use captioned::{
     AudioCapsConfig, CaptionManifest, ClothoConfig, EmbeddingsConfig, ManifestCaption,
-    ManifestClip, ManifestConfig, PairFiles, SetFiles, WavCapsConfig,
+    ManifestClip, ManifestConfig, PairFiles, SetFiles, WavCapsConfig, file_state,
 };
 pub use check::{CheckedClip, Soundness, check_sounds};
 pub use corpus::{Clip, Corpus, EventRecord, Missing, SceneCorpus, Single};

@@ -91,7 +91,7 @@ impl RunInfo {
         let seeds = self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         let items = match self.captions {
             0 => format!("{} unmixed {} recordings", self.clips, self.split),
-            captions => format!("{} clips with {captions} captions", self.of_the_split()),
+            captions => format!("{} with {captions} captions", self.of_the_split()),
         };
         let mut notes = vec![format!(
             "{} suite: {items}, id hash {}; seeds {seeds}; 95 % bootstrap intervals over clips and \
@@ -109,15 +109,15 @@ impl RunInfo {
         notes
     }
 
-    /// `400 test`, or `913 of the 975 test` and the share where the corpus follows a list.
+    /// `400 test clips`, or `913 of the 975 test clips (93.6 %)` where the corpus follows a list.
     fn of_the_split(&self) -> String {
         match self.listed {
-            None => format!("{} {}", self.clips, self.split),
+            None => format!("{} {} clips", self.clips, self.split),
             Some(listed) => {
                 let share = 100.0 * self.clips as f64 / listed.max(1) as f64;
                 // 100 % is said of nothing less.
                 let share = if self.clips < listed { share.min(99.9) } else { share };
-                format!("{} of the {listed} {} ({share:.1} %)", self.clips, self.split)
+                format!("{} of the {listed} {} clips ({share:.1} %)", self.clips, self.split)
             }
         }
     }

@@ -131,14 +131,8 @@ impl Embeddings {
     /// The frozen encoder, for sounds from outside of the corpus. The embeddings are made.
     ///
     /// # Errors
-    /// When a model's file is missing or does not fit, or the embeddings were given.
+    /// When a model's file is missing or does not fit.
     pub fn encoder(&self, lab: &Lab<'_>) -> Result<Box<dyn Encoder>> {
-        if matches!(self.heads, HeadsFrom::Given) {
-            bail!(
-                "the embeddings of this suite were made elsewhere (data.kind = \"embeddings\"), so \
-                 it has no encoder for new sounds; use a suite over sounds"
-            );
-        }
         let frozen = Frozen::load(&self.features.source().encoder, lab.device)?;
         frozen.with_heads(|| self.load_heads(lab))
     }

@@ -4,6 +4,9 @@
 //! the other clips of a batch change the last bit of an embedding, and results must not
 //! depend on the number of jobs.
 //!
+//! The pieces of a corpus of files are kept after the stage and serve the next one: where a
+//! file is added or mended, only its piece is embedded again.
+//!
 //! A clip that cannot be read is left out with a warning, and the next run tries it again:
 //! the stage is done only when all clips are there.
 
@@ -18,8 +21,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use dl_core::{EmbeddingSet, FileError, Progress, Provenance, Silent, Stage};
-use dl_data::Split;
+use dl_core::{EmbeddingSet, FileError, Fingerprint, Progress, Provenance, Silent, Stage};
+use dl_data::{Split, file_state};
 use dl_encoder::{Extraction, Fault, Heads, Pairs};
 use dl_torch::{convert, tensor_file};
 use ndarray::{Array2, Axis, concatenate};
@@ -32,7 +35,7 @@ use super::{Desk, Lab, Made, Source, Splits, Work, side_by_side};
 const VERSION: u32 = 1;
 /// Clips in one piece.
 const PIECE: usize = 128;
-/// Where the pieces of a corpus with clips left out are kept.
+/// Where pieces are kept.
 const PIECES: &str = "pieces";
 const LEFT_OUT: &str = "left_out.json";
 
@@ -222,8 +225,12 @@ impl Work for Features {
         for split in Split::ALL {
             let clips = corpus.clips(split).len();
             total += clips;
-            for start in (0..clips).step_by(PIECE) {
-                parts.push(Part::Sounds(split, start..clips.min(start + PIECE)));
+            let mut start = 0;
+            while start < clips {
+                let of = |clip: usize| corpus.place(split, clip) / PIECE;
+                let end = (start..clips).find(|&clip| of(clip) != of(start)).unwrap_or(clips);
+                parts.push(Part::Sounds(split, start..end));
+                start = end;
             }
         }
         parts.extend(Split::ALL.map(Part::Captions));
@@ -264,8 +271,10 @@ impl Work for Features {
             desk.lab.reporter.say(&format!("warning: {id} is left out: {problem}"));
         }
         if left_out.is_empty() {
-            // What cannot be removed harms nothing: the stage is done.
-            let _ = fs::remove_dir_all(self.stage.file(PIECES));
+            // What of a corpus of files is done serves when a file is added. What cannot be removed harms nothing: the stage is done.
+            if corpus.listed(Split::Test).is_none() {
+                let _ = fs::remove_dir_all(self.stage.file(PIECES));
+            }
             let _ = fs::remove_file(self.stage.file(LEFT_OUT));
             return Made::whole(&format!("{total} clips"));
         }
@@ -278,10 +287,28 @@ impl Work for Features {
 impl Features {
     fn sounds(&self, lab: &Lab<'_>, split: Split, range: Range<usize>) -> Result<Piece> {
         let frozen = self.source.frozen(lab)?;
-        let directory = self.stage.file(&format!("{PIECES}/{}-{:06}", split.name(), range.start));
+        let corpus = &self.source.corpus;
+        let first = corpus.place(split, range.start) / PIECE * PIECE;
+        let directory = self.pieces(lab).join(format!("{}-{first:06}", split.name()));
+        let key = |own: Range<usize>| {
+            let state = |clip: usize| {
+                let index = range.start + clip;
+                let file = corpus.file(split, index)?;
+                Some((
+                    &corpus.clips(split)[index].id,
+                    file.file_name()?.to_str()?,
+                    file_state(file),
+                ))
+            };
+            match corpus.listed(split) {
+                Some(_) => Fingerprint::of(&own.map(state).collect::<Vec<_>>()).to_string(),
+                // The key of the stage says it all.
+                None => String::new(),
+            }
+        };
         let plan = Extraction {
             directory: &directory,
-            key: &|_| String::new(),
+            key: &key,
             chunk: PIECE,
             task: "",
             progress: &Silent,
@@ -295,6 +322,19 @@ impl Features {
             kept: found.kept.into_iter().map(|clip| clip + range.start).collect(),
             faults: found.faults.into_iter().map(fault).collect(),
         })
+    }
+
+    /// Where pieces are kept: in the stage, or, those of a corpus of files, beside the stages
+    /// of this listing and encoder.
+    fn pieces(&self, lab: &Lab<'_>) -> std::path::PathBuf {
+        let Source { corpus, encoder, encoder_files } = self.source.as_ref();
+        if corpus.listed(Split::Test).is_none() {
+            return self.stage.file(PIECES);
+        }
+        let settings = (VERSION, lab.device_kind(), encoder.frozen_settings());
+        let print = Fingerprint::of(&(corpus.listing(), encoder_files, settings));
+        let stages = self.stage.dir().ancestors().nth(2).unwrap_or(self.stage.dir());
+        stages.join(PIECES).join(print.short())
     }
 
     /// All captions of a split at once: equal ones have equal rows.

@@ -128,11 +128,13 @@ impl<S: PartialEq + Sync> Listing<S> {
             let listed = list.len();
             let found: Vec<Found> =
                 list.par_iter().map(|clip| find(split, &clip.id, &clip.sound)).collect();
-            let (mut clips, mut files) = (Vec::new(), Vec::new());
-            for (Listed { id, captions, .. }, found) in list.into_iter().zip(found) {
+            let (mut clips, mut files, mut places) = (Vec::new(), Vec::new(), Vec::new());
+            let list = list.into_iter().zip(found).enumerate();
+            for (place, (Listed { id, captions, .. }, found)) in list {
                 match found {
                     Found::File(file) => {
                         files.push(file);
+                        places.push(place);
                         let captions = captions.into_iter().map(|(_, caption)| caption).collect();
                         let sources = vec![id.clone()];
                         clips.push(Clip { id, captions, labels: Vec::new(), sources });
@@ -140,7 +142,7 @@ impl<S: PartialEq + Sync> Listing<S> {
                     Found::Nothing(looked_for) => missing.push(Missing { split, id, looked_for }),
                 }
             }
-            parts.push(Part { clips, files, listed });
+            parts.push(Part { clips, files, places, listed });
         }
         for (split, part) in Split::ALL.into_iter().zip(&parts) {
             let own: Vec<&Missing> = missing.iter().filter(|clip| clip.split == split).collect();
@@ -162,18 +164,20 @@ impl<S: PartialEq + Sync> Listing<S> {
     }
 }
 
-/// Digest of the files that were found, by name, size and time of change: reading tens of
-/// gigabytes just to know would cost as much as decoding them.
+/// Size in bytes and time of change, in nanoseconds, of a file that is there: whether it is
+/// still the same. Reading tens of gigabytes just to know would cost as much as decoding them.
+pub fn file_state(file: &Path) -> Option<(u64, u64)> {
+    let metadata = file.metadata().ok()?;
+    let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some((metadata.len(), changed.as_nanos() as u64))
+}
+
+/// Digest of the files that were found, by name and state.
 fn state(parts: &[Part]) -> Fingerprint {
-    let age = |file: &PathBuf| {
-        let metadata = file.metadata().ok()?;
-        let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some((metadata.len(), changed.as_nanos() as u64))
-    };
     let of_part = |part: &Part| -> Vec<_> {
         let of_clip = |(clip, file): (&Clip, &PathBuf)| {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (clip.id.clone(), name, age(file))
+            (clip.id.clone(), name, file_state(file))
         };
         part.clips.par_iter().zip(&part.files).map(of_clip).collect()
     };
@@ -185,6 +189,8 @@ struct Part {
     clips: Vec<Clip>,
     /// One for each clip.
     files: Vec<PathBuf>,
+    /// Where each clip stands in the list.
+    places: Vec<usize>,
     /// Clips of the list, the missing ones too.
     listed: usize,
 }
@@ -223,6 +229,10 @@ impl Corpus for Captioned {
 
     fn missing(&self) -> &[Missing] {
         &self.missing
+    }
+
+    fn place(&self, split: Split, index: usize) -> usize {
+        self.parts[split as usize].places.get(index).copied().unwrap_or(index)
     }
 
     fn file(&self, split: Split, index: usize) -> Option<&Path> {

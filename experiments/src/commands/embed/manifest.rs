@@ -1,13 +1,10 @@
 //! The manifest of `embed`: a CSV file with the columns file, caption and, as a rule, id.
 
-use std::{
-    path::{Path, PathBuf},
-    time::UNIX_EPOCH,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use dl_core::Fingerprint;
-use dl_data::{CaptionManifest, ManifestClip};
+use dl_data::{CaptionManifest, ManifestClip, file_state};
 use dl_encoder::Encoder;
 use serde::Serialize;
 
@@ -101,17 +98,10 @@ impl Manifest {
             .iter()
             .map(|item| self.sound(item))
             .map(|path| {
-                let age = age(&path);
-                (path, age)
+                let state = file_state(&path);
+                (path, state)
             })
             .collect();
         Fingerprint::of(&now)
     }
-}
-
-/// Size and time of change of a file that is there.
-fn age(file: &Path) -> Option<(u64, u128)> {
-    let metadata = file.metadata().ok()?;
-    let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some((metadata.len(), changed.as_nanos()))
 }
