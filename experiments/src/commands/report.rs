@@ -96,3 +96,30 @@ fn newest(config: &SuiteConfig) -> Result<Vec<PathBuf>> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(experiment: &str, clips: usize, id_hash: &str, captions: usize) -> RunInfo {
+        let known = serde_json::json!({
+            "experiment": experiment, "suite": "toy", "clips": clips, "captions": captions,
+            "id_hash": id_hash, "seeds": [0], "resamples": 100, "corpus": "", "encoder": "",
+            "program": "", "libtorch": "", "device": "cpu",
+        });
+        serde_json::from_value(known).unwrap()
+    }
+
+    #[test]
+    fn tables_of_different_clips_are_told() {
+        let said = |runs: &[RunInfo]| of_different_clips(runs.iter());
+        let (t1, t2) = (info("t1", 9, "a", 9), info("t2", 8, "b", 8));
+        // Another experiment by its nature: unmixed sounds, and other corpora.
+        let others = [info("recognition", 4, "c", 0), info("transfer", 5, "d", 5)];
+        assert_eq!(said(&[]), None);
+        assert_eq!(said(&[t1.clone(), info("t2", 9, "a", 9), others[0].clone()]), None);
+        assert_eq!(said(&[t1.clone(), others[1].clone()]), None);
+        let line = said(&[t1, t2]).unwrap();
+        assert!(line.ends_with("(t1 of toy: 9, id hash a; t2 of toy: 8, id hash b)"), "{line}");
+    }
+}
