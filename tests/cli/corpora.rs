@@ -57,6 +57,29 @@ fn t1_over_clotho() {
     assert!(said.out.contains("11 of the 12 test clips (91.7 %) with 55 captions"), "{}", said.out);
 }
 
+#[test]
+fn t1_over_wavcaps() {
+    let root = scratch("wavcaps");
+    let mut rows = Vec::new();
+    for number in 0..160 {
+        let caption = format!("Tone number {number}");
+        rows.push(serde_json::json!({ "id": number.to_string(), "caption": caption }));
+        if number != 7 {
+            sound(&root.join(format!("SoundBible_wav/{number}.wav")), number);
+        }
+    }
+    let folder = root.join("json_files/SoundBible");
+    fs::create_dir_all(&folder).unwrap();
+    let list = serde_json::json!({ "num_captions_per_audio": 1, "data": rows });
+    fs::write(folder.join("sb_final.json"), list.to_string()).unwrap();
+    let data = format!("{{kind='wavcaps',root='{}'}}", root.display());
+    let said = run(&mut t1(&scratch("wavcaps-runs"), &data)).ok().clean();
+    let missing = "clips have no sound file and are left out (the first: 'SoundBible/7', looked \
+                   for 7 in a folder SoundBible…)";
+    assert!(said.err.contains(missing), "{}", said.err);
+    assert!(said.out.contains("test clips (100.0 %) with"), "{}", said.out);
+}
+
 /// Tones under a manifest with splits.
 fn manifest(name: &str) -> PathBuf {
     let root = scratch(name);

@@ -26,8 +26,12 @@ pub struct Clip {
 pub struct Missing {
     /// The split that lists it.
     pub split: Split,
+    /// Where it stands in the split's list, from 0 (see [`Corpus::place`]).
+    pub place: usize,
     /// Its name in the list.
     pub id: String,
+    /// Its captions.
+    pub captions: Vec<String>,
     /// What was looked for.
     pub looked_for: String,
 }

@@ -337,17 +337,47 @@ impl Features {
         stages.join(PIECES).join(print.short())
     }
 
-    /// All captions of a split at once: equal ones have equal rows.
+    /// All captions of a split at once: equal ones have equal rows. Those of a list are kept
+    /// beside the pieces, the missing clips' too, so that a clip that is found later changes
+    /// nothing.
     fn captions(&self, lab: &Lab<'_>, split: Split) -> Result<()> {
         let file = self.text_file(split);
         if file.is_file() && self.read_rows(&file, TEXT).is_ok() {
             return Ok(());
         }
-        let clips = self.source.corpus.clips(split);
-        let captions: Vec<String> = clips.iter().flat_map(|clip| clip.captions.clone()).collect();
-        let rows = self.source.frozen(lab)?.embed_text(&captions)?;
+        let corpus = &self.source.corpus;
+        if corpus.listed(split).is_none() {
+            let clips = corpus.clips(split).iter();
+            let captions: Vec<String> = clips.flat_map(|clip| clip.captions.clone()).collect();
+            return self.write_text(&file, &self.source.frozen(lab)?.embed_text(&captions)?);
+        }
+        // By place in the list, and whether the clip is there.
+        let there = corpus.clips(split).iter().enumerate();
+        let there = there.map(|(index, clip)| (corpus.place(split, index), true, &clip.captions));
+        let gone = corpus.missing().iter().filter(|clip| clip.split == split);
+        let gone = gone.map(|clip| (clip.place, false, &clip.captions));
+        let mut all: Vec<_> = there.chain(gone).collect();
+        all.sort_unstable_by_key(|(place, ..)| *place);
+        let captions: Vec<String> = all.iter().flat_map(|(.., own)| (*own).clone()).collect();
+        let kept = self.pieces(lab).join(format!("{}-text.safetensors", split.name()));
+        let known = if kept.is_file() { self.read_rows(&kept, TEXT).ok() } else { None };
+        let rows = match known.filter(|rows| rows.nrows() == captions.len()) {
+            Some(rows) => rows,
+            None => {
+                let rows = self.source.frozen(lab)?.embed_text(&captions)?;
+                self.write_text(&kept, &rows)?;
+                rows
+            }
+        };
+        let is_there: Vec<bool> =
+            all.iter().flat_map(|(_, there, own)| own.iter().map(|_| *there)).collect();
+        let chosen: Vec<usize> = (0..rows.nrows()).filter(|&row| is_there[row]).collect();
+        self.write_text(&file, &rows.select(Axis(0), &chosen))
+    }
+
+    fn write_text(&self, file: &std::path::Path, rows: &Array2<f32>) -> Result<()> {
         let tensors = [(TEXT.to_owned(), convert::tensor2(rows.view(), Device::Cpu))];
-        Ok(tensor_file::write(&file, &tensors.into(), HashMap::new())?)
+        Ok(tensor_file::write(file, &tensors.into(), HashMap::new())?)
     }
 
     /// Every split, from disk.

@@ -56,6 +56,9 @@ impl CorpusKind for AudioCapsConfig {
         let sounds = SoundFiles::under(&root, "data.root")?;
         let tables = self.captions.as_ref().map_or(root, |captions| folder.join(captions));
         let mut listing = Listing::new();
+        for warning in &sounds.warnings {
+            listing.warn(warning.clone());
+        }
         for (split, names) in NAMES {
             read_table(&find_table(&tables, names)?, split, &mut listing)?;
         }

@@ -44,6 +44,9 @@ impl CorpusKind for ClothoConfig {
         let sounds = SoundFiles::under(&root, "data.root")?;
         let tables = self.captions.as_ref().map_or(root, |captions| folder.join(captions));
         let mut listing = Listing::new();
+        for warning in &sounds.warnings {
+            listing.warn(warning.clone());
+        }
         for (split, name) in NAMES {
             read_table(&tables.join(format!("clotho_captions_{name}.csv")), split, &mut listing)?;
         }

@@ -131,15 +131,17 @@ impl<S: PartialEq + Sync> Listing<S> {
             let (mut clips, mut files, mut places) = (Vec::new(), Vec::new(), Vec::new());
             let list = list.into_iter().zip(found).enumerate();
             for (place, (Listed { id, captions, .. }, found)) in list {
+                let captions = captions.into_iter().map(|(_, caption)| caption).collect();
                 match found {
                     Found::File(file) => {
                         files.push(file);
                         places.push(place);
-                        let captions = captions.into_iter().map(|(_, caption)| caption).collect();
                         let sources = vec![id.clone()];
                         clips.push(Clip { id, captions, labels: Vec::new(), sources });
                     }
-                    Found::Nothing(looked_for) => missing.push(Missing { split, id, looked_for }),
+                    Found::Nothing(looked_for) => {
+                        missing.push(Missing { split, place, id, captions, looked_for });
+                    }
                 }
             }
             parts.push(Part { clips, files, places, listed });

@@ -27,10 +27,17 @@ pub(crate) fn kind(file: &Path) -> Option<usize> {
 /// # Errors
 /// [`FileError::Io`] when a folder cannot be listed.
 pub(crate) fn walk(root: &Path) -> Result<Vec<PathBuf>, FileError> {
-    let mut found = Vec::new();
-    descend(root, Path::new(""), &mut HashSet::new(), &mut found)?;
+    let (found, fault) = walk_what_can_be(root);
+    fault.into_iter().next().map_or(Ok(found), Err)
+}
+
+/// The same, and the folders that cannot be listed: a whole disk may be named, with what
+/// belongs to the system alone.
+fn walk_what_can_be(root: &Path) -> (Vec<PathBuf>, Vec<FileError>) {
+    let (mut found, mut faults) = (Vec::new(), Vec::new());
+    descend(root, Path::new(""), &mut HashSet::new(), &mut found, &mut faults);
     found.sort();
-    Ok(found)
+    (found, faults)
 }
 
 fn descend(
@@ -38,28 +45,32 @@ fn descend(
     inside: &Path,
     seen: &mut HashSet<PathBuf>,
     found: &mut Vec<PathBuf>,
-) -> Result<(), FileError> {
+    faults: &mut Vec<FileError>,
+) {
     let folder = root.join(inside);
-    let fault = |source: io::Error| FileError::io(&folder, source);
-    // Links may lead in a circle.
-    if !seen.insert(fs::canonicalize(&folder).map_err(fault)?) {
-        return Ok(());
-    }
-    for entry in fs::read_dir(&folder).map_err(fault)? {
-        let entry = entry.map_err(fault)?;
+    let mut list = || {
+        // Links may lead in a circle.
+        if !seen.insert(fs::canonicalize(&folder)?) {
+            return Ok(Vec::new());
+        }
+        fs::read_dir(&folder)?.collect::<io::Result<Vec<_>>>()
+    };
+    let entries = list().unwrap_or_else(|error| {
+        faults.push(FileError::io(&folder, error));
+        Vec::new()
+    });
+    for entry in entries {
         let name = entry.file_name();
         if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
         let path = inside.join(name);
-        let kind = entry.file_type().map_err(fault)?;
-        if kind.is_dir() || kind.is_symlink() && entry.path().is_dir() {
-            descend(root, &path, seen, found)?;
+        if entry.path().is_dir() {
+            descend(root, &path, seen, found, faults);
         } else {
             found.push(path);
         }
     }
-    Ok(())
 }
 
 /// The sound files under a folder.
@@ -67,26 +78,30 @@ pub(crate) struct SoundFiles {
     root: PathBuf,
     /// By name without its ending, accents as one letter; paths relative to the root.
     by_stem: HashMap<String, Vec<PathBuf>>,
+    /// For people: folders that could not be listed.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl SoundFiles {
     /// Lists a folder.
     ///
     /// # Errors
-    /// [`FileError`] when there is none (`key` is the entry to correct), or one inside of it
-    /// cannot be listed.
+    /// [`FileError`] when there is none; `key` is the entry to correct.
     pub(crate) fn under(root: &Path, key: &str) -> Result<Self, FileError> {
         if !root.is_dir() {
             let problem = format!("there is no such folder; correct `{key}`");
             return Err(FileError::invalid(root, problem));
         }
         let mut by_stem: HashMap<String, Vec<PathBuf>> = HashMap::new();
-        for file in walk(root)? {
+        let (files, faults) = walk_what_can_be(root);
+        for file in files {
             if let (Some(_), Some(stem)) = (kind(&file), file.file_stem()) {
                 by_stem.entry(composed(&stem.to_string_lossy())).or_default().push(file);
             }
         }
-        Ok(Self { root: root.into(), by_stem })
+        let told = |fault: FileError| format!("{fault}; the sound in it counts as missing");
+        let warnings = faults.into_iter().map(told).collect();
+        Ok(Self { root: root.into(), by_stem, warnings })
     }
 
     /// The file whose name without its ending is `stem`, and how many others there are to

@@ -54,6 +54,9 @@ impl CorpusKind for WavCapsConfig {
         let root = folder.join(&self.root);
         let sounds = SoundFiles::under(&root, "data.root")?;
         let mut listing = Listing::new();
+        for warning in &sounds.warnings {
+            listing.warn(warning.clone());
+        }
         for (source, list) in lists(&root.join(LISTS), &self.sources)? {
             read_list(&list, |id, caption| {
                 let name = format!("{source}/{id}");
