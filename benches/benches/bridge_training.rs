@@ -48,7 +48,7 @@ fn training(criterion: &mut Criterion) {
             "network": { "precision": precision },
             "train": { "steps": steps, "validate_every": 1000, "checkpoint_every": 1000,
                        "warmup_steps": 1, "batch": 256, "clip_norm": 1.0 },
-            "candidates": [{ "kind": "one_step", "level": 50 }],
+            "candidates": [{ "kind": "one_step", "timestep": 50 }],
         }))
         .expect("the configuration is valid");
         group.bench_function(format!("{prefix}steps_{steps}"), |bencher| {

@@ -27,18 +27,18 @@ fn samplers(criterion: &mut Criterion) {
     };
     let (network, bf16) = (frozen(Precision::F32), frozen(Precision::Bf16));
     let process = Process::new(&ScheduleConfig::default().build().expect("defaults are valid"));
-    let forward = |x: &Tensor, level: usize| network.forward_at(x, level);
-    let forward_bf16 = |x: &Tensor, level: usize| bf16.forward_at(x, level);
+    let forward = |x: &Tensor, timestep: usize| network.forward_at(x, timestep);
+    let forward_bf16 = |x: &Tensor, timestep: usize| bf16.forward_at(x, timestep);
     let prediction = Prediction::X0;
     let denoiser = Denoiser { process: &process, prediction, network: &forward, norm: None };
     let denoiser_bf16 = Denoiser { network: &forward_bf16, ..denoiser };
-    let one_step = || SamplerConfig::from(OneStep { level: 50 });
+    let one_step = || SamplerConfig::from(OneStep { timestep: 50 });
     let mut cases = vec![("one_step".to_owned(), one_step())];
     for steps in [5, 20, 50] {
-        let level = 199;
-        cases.push((format!("ddim_{steps}"), Ddim { level, steps, eta: 0.0 }.into()));
-        cases.push((format!("ddpm_{steps}"), Ddpm { level, steps }.into()));
-        let solver = DpmSolverPp2m { level, steps };
+        let timestep = 199;
+        cases.push((format!("ddim_{steps}"), Ddim { timestep, steps, eta: 0.0 }.into()));
+        cases.push((format!("ddpm_{steps}"), Ddpm { timestep, steps }.into()));
+        let solver = DpmSolverPp2m { timestep, steps };
         cases.push((format!("dpm_solver_pp_2m_{steps}"), solver.into()));
     }
     let mut group = criterion.benchmark_group("samplers");

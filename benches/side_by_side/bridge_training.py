@@ -16,7 +16,7 @@ import sys
 import time
 
 import torch
-from samplers import DIM, LEVELS, THREADS, Network
+from samplers import DIM, THREADS, TIMESTEPS, Network
 from torch import nn
 
 BATCH, PAIRS, FEW, MORE = 256, 50_000, 2, 10
@@ -29,7 +29,7 @@ def reference() -> float:
     audio, text = (nn.functional.normalize(torch.randn(PAIRS, DIM), dim=1) for _ in range(2))
     network, factor = Network(), DIM**0.5
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
-    betas = torch.linspace(1e-4**0.5, 0.02**0.5, LEVELS, dtype=torch.float64) ** 2
+    betas = torch.linspace(1e-4**0.5, 0.02**0.5, TIMESTEPS, dtype=torch.float64) ** 2
     alpha_bars = torch.cumprod(1 - betas, 0).float()
     order = torch.randperm(PAIRS)
 
@@ -38,10 +38,10 @@ def reference() -> float:
         jittered = nn.functional.normalize(audio[rows] + 0.05 * torch.randn(BATCH, DIM), dim=1)
         target = text[rows] * factor
         x0 = torch.cat([target, jittered * factor])
-        levels = torch.randint(0, LEVELS, (2 * BATCH,))
-        alpha_bar = alpha_bars[levels][:, None]
+        timesteps = torch.randint(0, TIMESTEPS, (2 * BATCH,))
+        alpha_bar = alpha_bars[timesteps][:, None]
         x_t = x0 * alpha_bar.sqrt() + torch.randn_like(x0) * (1 - alpha_bar).sqrt()
-        difference = (network(x_t, levels) - torch.cat([target, target])).abs()
+        difference = (network(x_t, timesteps) - torch.cat([target, target])).abs()
         loss = difference[:BATCH].mean() + difference[BATCH:].mean()
         optimizer.zero_grad()
         loss.backward()

@@ -21,7 +21,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import nn
 
-DIM, BLOCKS, THREADS, LEVELS = 512, 3, 2, 1000
+DIM, BLOCKS, THREADS, TIMESTEPS = 512, 3, 2, 1000
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
 
 
@@ -49,8 +49,8 @@ class Network(nn.Module):
         steps = torch.arange(DIM, dtype=torch.float64) / DIM
         self.register_buffer("frequencies", 10_000.0 ** -steps)
 
-    def forward(self, x: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-        angles = levels.double()[:, None] * self.frequencies
+    def forward(self, x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        angles = timesteps.double()[:, None] * self.frequencies
         embedding = torch.cat([angles.cos(), angles.sin()], 1).float()
         time = nn.functional.silu(self.time(embedding))
         h = self.input(x)
@@ -59,9 +59,9 @@ class Network(nn.Module):
         return self.output(nn.functional.silu(self.norm(h)))
 
 
-def sample(network: Network, name: str, steps: int, start: torch.Tensor, level: int) -> torch.Tensor:
-    """Noises to `level` and denoises with a scheduler of diffusers over levels of our spacing."""
-    betas = (torch.linspace(1e-4**0.5, 0.02**0.5, LEVELS) ** 2).numpy()
+def sample(network: Network, name: str, steps: int, start: torch.Tensor, timestep: int) -> torch.Tensor:
+    """Noises to `timestep` and denoises with a scheduler of diffusers over timesteps of our spacing."""
+    betas = (torch.linspace(1e-4**0.5, 0.02**0.5, TIMESTEPS) ** 2).numpy()
     options = {"trained_betas": betas, "prediction_type": "sample"}
     scheduler = {
         "one_step": lambda: DDIMScheduler(**options, clip_sample=False),
@@ -69,12 +69,12 @@ def sample(network: Network, name: str, steps: int, start: torch.Tensor, level: 
         "ddpm": lambda: DDPMScheduler(**options, clip_sample=False),
         "dpm_solver_pp_2m": lambda: DPMSolverMultistepScheduler(**options),
     }[name]()
-    scheduler.set_timesteps(LEVELS)
+    scheduler.set_timesteps(TIMESTEPS)
     scheduler.set_timesteps(num_inference_steps=steps)
-    levels = [(level + 1) * (step + 1) // steps - 1 for step in reversed(range(steps))]
+    timesteps = [(timestep + 1) * (step + 1) // steps - 1 for step in reversed(range(steps))]
     if name != "dpm_solver_pp_2m":
-        scheduler.timesteps = torch.tensor(levels)
-    x = scheduler.add_noise(start, torch.randn_like(start), torch.tensor([level]))
+        scheduler.timesteps = torch.tensor(timesteps)
+    x = scheduler.add_noise(start, torch.randn_like(start), torch.tensor([timestep]))
     for step in scheduler.timesteps[:steps]:
         x = scheduler.step(network(x, step[None]), step, x).prev_sample
     return x

@@ -1,9 +1,9 @@
-//! How scenes are drawn and mixed.
+//! How scenes are drawn, mixed and put into words.
 
 use dl_core::{ConfigError, fault::check};
 use serde::{Deserialize, Serialize};
 
-/// How scenes are drawn and mixed.
+/// How scenes are drawn, mixed and put into words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MixConfig {
@@ -29,6 +29,12 @@ pub struct MixConfig {
     pub event_rms: f32,
     /// Greatest RMS of the noise under a scene; each scene draws its own. Default 0.002.
     pub background_rms: f32,
+    /// Probability that a caption of several events leaves one out, most often the softest.
+    /// Default 0.
+    pub left_out: f32,
+    /// Probability that a caption names an event by its class ("an animal") in place of its
+    /// kind, where the kind has a class. Default 0.
+    pub vague: f32,
 }
 
 impl Default for MixConfig {
@@ -45,6 +51,8 @@ impl Default for MixConfig {
             far: 0.2,
             event_rms: 0.1,
             background_rms: 0.002,
+            left_out: 0.0,
+            vague: 0.0,
         }
     }
 }
@@ -67,6 +75,8 @@ impl MixConfig {
             ("far", self.far, 0.0, 1.0 - self.near.clamp(0.0, 1.0)),
             ("event_rms", self.event_rms, 0.001, 0.5),
             ("background_rms", self.background_rms, 0.0, 0.5),
+            ("left_out", self.left_out, 0.0, 1.0),
+            ("vague", self.vague, 0.0, 1.0),
         ];
         for (field, value, low, high) in fields {
             let range = format!("from {low} to {high}");

@@ -72,7 +72,7 @@ impl MixedScenes {
                 )));
             }
         }
-        let grammar = Grammar::new(bank.labels());
+        let grammar = Grammar::new(bank.labels()).freer(mix.left_out, mix.vague);
         let fingerprint = Fingerprint::combine([
             &Fingerprint::of(&(name, mix, sizes, seed, GRAMMAR_VERSION, MIXER_VERSION)),
             &bank.fingerprint(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     data::Pairs,
     error::BridgeError,
-    method::{BridgeMethod, Family, FittedMethod, Stored},
+    method::{BridgeMethod, FILE_VERSION, Family, FittedMethod, Stored},
 };
 
 /// The configuration of a bridge of any kind: what stands under `[bridges.NAME]` in a
@@ -65,13 +65,13 @@ impl BridgeConfig {
     }
 
     /// Versions of everything between this configuration and a fitted bridge: the method's
-    /// and those of the methods it stands on, the training loop's, and the scores' that
-    /// validation chooses by. The key of a stored bridge includes it; beside configuration,
-    /// data, seed and kind of device, nothing else decides the result.
+    /// and those of the methods it stands on, the training loop's, the scores' that
+    /// validation chooses by, and the file's. The key of a stored bridge includes it; beside
+    /// configuration, data, seed and kind of device, nothing else decides the result.
     pub fn version(&self) -> String {
         let (training, scores) = (dl_torch::train::VERSION, crate::scores::VERSION);
-        let gap = dl_eval::gap::VERSION;
-        format!("{}, training {training}, scores {scores}, gap {gap}", self.0.version())
+        let (method, gap) = (self.0.version(), dl_eval::gap::VERSION);
+        format!("{method}, training {training}, scores {scores}, gap {gap}, file {FILE_VERSION}")
     }
 
     /// Method and its version, without what all methods share.

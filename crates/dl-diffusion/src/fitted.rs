@@ -17,13 +17,12 @@ use crate::{
     config::BridgeConfig,
     data::{BridgeData, Mismatch, Pairs, check_encoders},
     error::BridgeError,
-    method::{FittedMethod, MethodReport, Stored},
+    method::{FILE_VERSION, FittedMethod, MethodReport, Stored},
     noise::RowNoise,
     scores::Scores,
 };
 
 const FORMAT: &str = "diffusion-link/bridge";
-const VERSION: &str = "2";
 /// Rows that are computed at once; bounds the memory of the decoding methods.
 const CHUNK: usize = 1024;
 
@@ -248,7 +247,7 @@ impl Bridge {
             .map_err(|error| FileError::invalid(path, error.to_string()))?;
         let metadata = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
-            ("version".to_owned(), VERSION.to_owned()),
+            ("version".to_owned(), FILE_VERSION.to_owned()),
             ("bridge".to_owned(), report),
         ]);
         Ok(tensor_file::write(path, &self.method.tensors(), metadata)?)
@@ -267,10 +266,11 @@ impl Bridge {
             let problem = format!("not a bridge file: no `format` = \"{FORMAT}\" in its metadata");
             return Err(fault(problem));
         }
-        if entry("version") != Some(VERSION) {
+        if entry("version") != Some(FILE_VERSION) {
             let version = entry("version").unwrap_or("none");
             return Err(fault(format!(
-                "version {version}, but this program reads version {VERSION}; fit the bridge anew"
+                "version {version}, but this program reads version {FILE_VERSION}; fit the bridge \
+                 anew"
             )));
         }
         let report: BridgeReport = serde_json::from_str(entry("bridge").unwrap_or_default())

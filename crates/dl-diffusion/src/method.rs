@@ -173,6 +173,11 @@ impl MethodReport {
     }
 }
 
+/// Version of a bridge file: its layout and the words of the configuration in it.
+/// [`BridgeConfig::version`](crate::BridgeConfig::version) names it, so that no key leads
+/// to a file that this program refuses.
+pub(crate) const FILE_VERSION: &str = "3";
+
 /// The content of a bridge file, for a method to take its own from.
 pub struct Stored<'a> {
     /// The file, for errors.

@@ -42,19 +42,19 @@ impl Process {
         }
     }
 
-    /// The derived process that starts at timestep `level` and takes `steps` equal strides
+    /// The derived process that starts at `timestep` and takes `steps` equal strides
     /// down to clean data: from 599 in 5 steps, the timesteps 599, 479, 359, 239, 119
     /// (the spacing of Diffusion Bridge's code and of diffusers' `trailing`).
     ///
     /// # Errors
     /// [`ConfigError`] for a timestep that is not there or steps outside
-    /// `1..=level + 1`.
-    pub fn respaced(&self, level: usize, steps: usize) -> Result<Self, ConfigError> {
+    /// `1..=timestep + 1`.
+    pub fn respaced(&self, timestep: usize, steps: usize) -> Result<Self, ConfigError> {
         let top = self.timesteps.len() - 1;
-        check(level <= top, "level", level, format!("at most {top}, the last timestep"))?;
-        let range = format!("in 1..={}, the timesteps up to {level}", level + 1);
-        check((1..=level + 1).contains(&steps), "steps", steps, range)?;
-        let kept = (1..=steps).map(|step| (level + 1) * step / steps - 1);
+        check(timestep <= top, "timestep", timestep, format!("at most {top}, the last timestep"))?;
+        let range = format!("in 1..={}, the timesteps up to {timestep}", timestep + 1);
+        check((1..=timestep + 1).contains(&steps), "steps", steps, range)?;
+        let kept = (1..=steps).map(|step| (timestep + 1) * step / steps - 1);
         let (timesteps, alpha_bars) =
             kept.map(|kept| (self.timesteps[kept], self.alpha_bars[kept])).unzip();
         Ok(Self { timesteps, alpha_bars })

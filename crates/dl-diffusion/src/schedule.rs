@@ -33,7 +33,7 @@ pub struct ScheduleConfig {
     /// Its shape.
     pub kind: ScheduleKind,
     /// Number of timesteps T, at least 1.
-    pub levels: usize,
+    pub timesteps: usize,
     /// First beta of the kinds but cosine, in (0, 1].
     pub beta_start: f64,
     /// Last beta of the kinds but cosine, in (0, 1].
@@ -48,7 +48,7 @@ impl Default for ScheduleConfig {
     fn default() -> Self {
         Self {
             kind: ScheduleKind::ScaledLinear,
-            levels: 1000,
+            timesteps: 1000,
             beta_start: 1e-4,
             beta_end: 0.02,
             cosine_offset: 0.008,
@@ -64,7 +64,7 @@ impl ScheduleConfig {
     /// [`ConfigError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let unit = |x: f64| x > 0.0 && x <= 1.0;
-        check(self.levels > 0, "levels", self.levels, "at least 1")?;
+        check(self.timesteps > 0, "timesteps", self.timesteps, "at least 1")?;
         check(unit(self.beta_start), "beta_start", self.beta_start, "in (0, 1]")?;
         check(unit(self.beta_end), "beta_end", self.beta_end, "in (0, 1]")?;
         check(
@@ -82,24 +82,25 @@ impl ScheduleConfig {
     /// [`ConfigError`] for a field out of range.
     pub fn build(&self) -> Result<Schedule, ConfigError> {
         self.validate()?;
-        let last = (self.levels - 1).max(1) as f64;
-        let line = |from: f64, to: f64, level: usize| from + (to - from) * level as f64 / last;
-        let betas = (0..self.levels).map(|level| match self.kind {
-            ScheduleKind::Linear => line(self.beta_start, self.beta_end, level),
+        let last = (self.timesteps - 1).max(1) as f64;
+        let line =
+            |from: f64, to: f64, timestep: usize| from + (to - from) * timestep as f64 / last;
+        let betas = (0..self.timesteps).map(|timestep| match self.kind {
+            ScheduleKind::Linear => line(self.beta_start, self.beta_end, timestep),
             ScheduleKind::ScaledLinear => {
-                line(self.beta_start.sqrt(), self.beta_end.sqrt(), level).powi(2)
+                line(self.beta_start.sqrt(), self.beta_end.sqrt(), timestep).powi(2)
             }
             ScheduleKind::Sigmoid => {
-                let share = 1.0 / (1.0 + (-line(-6.0, 6.0, level)).exp());
+                let share = 1.0 / (1.0 + (-line(-6.0, 6.0, timestep)).exp());
                 self.beta_start + (self.beta_end - self.beta_start) * share
             }
             ScheduleKind::Cosine => {
                 let alpha_bar = |step: usize| {
-                    let share = step as f64 / self.levels as f64;
+                    let share = step as f64 / self.timesteps as f64;
                     let angle = (share + self.cosine_offset) / (1.0 + self.cosine_offset);
                     (angle * FRAC_PI_2).cos().powi(2)
                 };
-                (1.0 - alpha_bar(level + 1) / alpha_bar(level)).min(self.max_beta)
+                (1.0 - alpha_bar(timestep + 1) / alpha_bar(timestep)).min(self.max_beta)
             }
         });
         Schedule::new(betas.collect())

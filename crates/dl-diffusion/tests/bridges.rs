@@ -135,7 +135,9 @@ fn ridge_recovers_a_linear_map() {
 /// A configuration whose result is drawn, whatever validation would choose.
 fn sampling(kind: &str) -> BridgeConfig {
     let text = match kind {
-        "diffusion_link" => "[[candidates]]\nkind = \"ddpm\"\nlevel = 199\nsteps = 4\n".to_owned(),
+        "diffusion_link" => {
+            "[[candidates]]\nkind = \"ddpm\"\ntimestep = 199\nsteps = 4\n".to_owned()
+        }
         _ => String::new(),
     };
     let steps = if kind == "brownian_bridge" { "steps = [3]\n" } else { "" };
@@ -322,14 +324,14 @@ fn every_loss_and_prediction_trains() {
     let mut seen: Vec<Array2<f32>> = Vec::new();
     for options in [
         "",
-        "prediction = \"eps\"\nmax_level = 300\n[[candidates]]\nkind = \"one_step\"\nlevel = 50",
+        "prediction = \"eps\"\nmax_timestep = 300\n[[candidates]]\nkind = \"one_step\"\ntimestep = 50",
         "prediction = \"v\"\njitter = 0.0",
         "ema = 0.9\nscale = { factor = 3.0 }",
         "[loss]\ndistance = \"huber\"\ntext_identity = 0.0",
         "[loss.topology]\nweight = 0.1\ngated = true\nneighbours = 4\nbranch = \"both\"",
         "[loss.topology]\nweight = 0.1\ngated = false\nneighbours = 4\nbranch = \"both\"",
         "[loss.topology]\nweight = 0.1\ngated = true\nneighbours = 0\nbranch = \"both\"",
-        "[[candidates]]\nkind = \"dpm_solver_pp_2m\"\nlevel = 99\nsteps = 4",
+        "[[candidates]]\nkind = \"dpm_solver_pp_2m\"\ntimestep = 99\nsteps = 4",
     ] {
         let text = format!(
             "kind = \"diffusion_link\"\ntrain = {{ steps = 150, batch = 64, learning_rate = 3e-3 \
@@ -404,6 +406,10 @@ fn unusable_files_are_named() {
     refuse("`bias` holds a NaN");
     change("bias", Tensor::from_slice(&[0.0_f32; 3]));
     refuse("`bias` is [3], expected [24]");
+    let mut older = metadata.clone();
+    older.insert("version".into(), "2".into());
+    tensor_file::write(&path, &tensors, older).unwrap();
+    refuse("version 2, but this program reads version 3; fit the bridge anew");
     tensor_file::write(&path, &tensors, Default::default()).unwrap();
     refuse("not a bridge file");
     std::fs::remove_file(&path).unwrap();
@@ -427,7 +433,7 @@ fn configurations_round_trip_and_faults_are_named() {
     for (text, expected) in [
         ("kind = \"projection\"\ntemperatures = [0.0]", "temperatures[0] = 0: must be above 0"),
         ("kind = \"ridge\"\nlambdas = []", "lambdas = []: must be a list of at least one"),
-        ("kind = \"diffusion_link\"\nmax_level = 1000", "max_level = 1000: must be below"),
+        ("kind = \"diffusion_link\"\nmax_timestep = 1000", "max_timestep = 1000: must be below"),
         ("kind = \"diffusion_link\"\njitter = -1.0", "jitter = -1: must be at least 0"),
         ("kind = \"pls\"\ncomponents = [0]", "components[0] = 0: must be at least 1"),
         ("kind = \"transport\"\nstrengths = [1.5]", "strengths[0] = 1.5: must be in [0, 1]"),
@@ -442,8 +448,8 @@ fn configurations_round_trip_and_faults_are_named() {
         ("kind = \"diffusion_link\"\n[schedule]\nbeta_end = 2.0", "schedule.beta_end = 2"),
         ("kind = \"diffusion_link\"\n[loss]\ncross_sample = 0.0", "loss.cross_sample = 0"),
         (
-            "kind = \"diffusion_link\"\nmax_level = 300\n[[candidates]]\nkind = \"one_step\"\nlevel = 301",
-            "candidates[0].level = 301: must be at most 300, the last timestep trained",
+            "kind = \"diffusion_link\"\nmax_timestep = 300\n[[candidates]]\nkind = \"one_step\"\ntimestep = 301",
+            "candidates[0].timestep = 301: must be at most 300, the last timestep trained",
         ),
         (
             "kind = \"transport\"\n[of]\nkind = \"retrieval\"\n[of.of]\nkind = \"brownian_bridge\"\n\
@@ -455,7 +461,7 @@ fn configurations_round_trip_and_faults_are_named() {
             "train.optimizer.beta1 = 1: must be in [0, 1)",
         ),
         (
-            "kind = \"diffusion_link\"\n[[candidates]]\nkind = \"ddim\"\nlevel = 9\nsteps = 20",
+            "kind = \"diffusion_link\"\n[[candidates]]\nkind = \"ddim\"\ntimestep = 9\nsteps = 20",
             "candidates[0].steps = 20: must be in 1..=10",
         ),
     ] {
@@ -477,8 +483,8 @@ fn a_value_of_the_wrong_type_is_named_by_its_key() {
             "of.lambdas[1]: invalid type: string \"x\"",
         ),
         (
-            "kind = \"diffusion_link\"\n[[candidates]]\nkind = \"ddim\"\nlevel = \"top\"\nsteps = 2",
-            "candidates[0].level: invalid type: string \"top\"",
+            "kind = \"diffusion_link\"\n[[candidates]]\nkind = \"ddim\"\ntimestep = \"top\"\nsteps = 2",
+            "candidates[0].timestep: invalid type: string \"top\"",
         ),
         (
             "kind = \"diffusion_link\"\n[[candidates]]\nkind = \"dimm\"",
@@ -501,6 +507,7 @@ fn a_value_of_the_wrong_type_is_named_by_its_key() {
 fn versions_name_everything_between_configuration_and_bridge() {
     let version = config("ridge").version();
     assert!(version.starts_with("ridge 1, training "), "{version}");
+    assert!(version.ends_with(", file 3"), "{version}");
     let text = "kind = \"transport\"\n[of]\nkind = \"retrieval\"\n[of.of]\nkind = \"ridge\"";
     let nested: BridgeConfig = toml::from_str(text).unwrap();
     let expected = "transport 1 of retrieval 1 of ridge 1, training ";

@@ -36,11 +36,11 @@ fn paired_cosine(audio: &Array2<f32>, text: &Array2<f32>) -> f32 {
 fn diffusion_link_learns_64_pairs_by_heart() {
     let set = unrelated();
     let config: BridgeConfig = toml::from_str(
-        "kind = \"diffusion_link\"\njitter = 0.0\nmax_level = 100\n\
+        "kind = \"diffusion_link\"\njitter = 0.0\nmax_timestep = 100\n\
          network = { hidden = 128 }\n\
          train = { steps = 400, batch = 64, warmup_steps = 20, learning_rate = 3e-3, \
          validate_every = 200 }\n\
-         candidates = [{ kind = \"one_step\", level = 50 }]",
+         candidates = [{ kind = \"one_step\", timestep = 50 }]",
     )
     .unwrap();
     let before = paired_cosine(&set.audio, &set.text);

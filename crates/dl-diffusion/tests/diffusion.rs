@@ -37,9 +37,9 @@ fn alpha_bars_match_diffusers() {
         ("sigmoid", ScheduleKind::Sigmoid),
     ] {
         let schedule = ScheduleConfig { kind, ..ScheduleConfig::default() }.build().unwrap();
-        for (level, expected) in numbers(&golden["kept"]).iter().zip(numbers(&golden[name])) {
-            let got = schedule.alpha_bars()[*level as usize];
-            assert!((got - expected).abs() < 1e-12, "{name} at {level}: {got}, {expected}");
+        for (timestep, expected) in numbers(&golden["kept"]).iter().zip(numbers(&golden[name])) {
+            let got = schedule.alpha_bars()[*timestep as usize];
+            assert!((got - expected).abs() < 1e-12, "{name} at {timestep}: {got}, {expected}");
         }
     }
 }
@@ -55,20 +55,20 @@ fn a_beta_outside_of_its_range_is_refused() {
 }
 
 #[test]
-fn respacing_keeps_the_levels_of_diffusion_bridge() {
+fn respacing_keeps_the_timesteps_of_diffusion_bridge() {
     let process = Process::new(&ScheduleConfig::default().build().unwrap());
-    let levels = |level, steps| {
-        let kept = process.respaced(level, steps).unwrap();
+    let timesteps = |timestep, steps| {
+        let kept = process.respaced(timestep, steps).unwrap();
         (0..kept.len()).rev().map(|step| kept.timestep(step)).collect::<Vec<_>>()
     };
-    assert_eq!(levels(599, 5), [599, 479, 359, 239, 119]);
-    assert_eq!(levels(50, 1), [50]);
-    assert_eq!(levels(2, 3), [2, 1, 0]);
+    assert_eq!(timesteps(599, 5), [599, 479, 359, 239, 119]);
+    assert_eq!(timesteps(50, 1), [50]);
+    assert_eq!(timesteps(2, 3), [2, 1, 0]);
     let kept = process.respaced(599, 5).unwrap();
     assert_eq!(kept.alpha_bar_before(0), 1.0);
     assert_eq!(kept.alpha_bar_before(1), process.alpha_bar(119));
-    for (level, steps) in [(1000, 1), (5, 7), (5, 0)] {
-        assert!(matches!(process.respaced(level, steps), Err(ConfigError { .. })));
+    for (timestep, steps) in [(1000, 1), (5, 7), (5, 0)] {
+        assert!(matches!(process.respaced(timestep, steps), Err(ConfigError { .. })));
     }
 }
 
@@ -91,13 +91,13 @@ proptest! {
             let back = process.predict_x0(prediction, &x_t, step, output);
             prop_assert!(largest_difference(&back, &x0) < 1e-9);
         }
-        // The batched form at mixed levels agrees with the one at a single level.
+        // The batched form at mixed timesteps agrees with the one at a single timestep.
         let table = process.coefficients(Kind::Double, Device::Cpu);
-        let levels = Tensor::from_slice(&[step as i64, 999 - step as i64]);
-        let mixed = table.q_sample(&x0, &levels, &noise);
+        let timesteps = Tensor::from_slice(&[step as i64, 999 - step as i64]);
+        let mixed = table.q_sample(&x0, &timesteps, &noise);
         let first = mixed.narrow(0, 0, 1);
         prop_assert!(largest_difference(&first, &x_t.narrow(0, 0, 1)) < 1e-12);
-        let back = table.predict_x0(Prediction::V, &x_t, &levels, &v).narrow(0, 0, 1);
+        let back = table.predict_x0(Prediction::V, &x_t, &timesteps, &v).narrow(0, 0, 1);
         prop_assert!(largest_difference(&back, &x0.narrow(0, 0, 1)) < 1e-9);
     }
 }
@@ -114,7 +114,7 @@ fn the_network_matches_pytorch() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/network.safetensors"));
     let (mut golden, _) = tensor_file::read(path, Device::Cpu).unwrap();
     let mut take = |name: &str| golden.remove(name).unwrap();
-    let (x, levels, y) = (take("x"), take("levels"), take("y"));
+    let (x, timesteps, y) = (take("x"), take("timesteps"), take("y"));
     let weights = golden
         .into_iter()
         .map(|(name, value)| (name.strip_prefix("weights.").unwrap().to_owned(), value))
@@ -122,19 +122,19 @@ fn the_network_matches_pytorch() {
     let params = Params::new(0, Device::Cpu);
     let config = NetworkConfig { hidden: 10, ..NetworkConfig::default() };
     let network = Network::new(&params.root(), 6, &config, true);
-    assert_eq!(network.forward(&x, &levels).abs().max().double_value(&[]), 0.0);
+    assert_eq!(network.forward(&x, &timesteps).abs().max().double_value(&[]), 0.0);
     params.restore(&weights, path).unwrap();
-    let difference = largest_difference(&network.forward(&x, &levels), &y);
+    let difference = largest_difference(&network.forward(&x, &timesteps), &y);
     assert!(difference < 1e-5, "{difference}");
-    // One level for all rows is the same as the level repeated, and a frozen network
-    // remembers each level as its own.
-    let repeated = |level: i64| network.forward(&x, &Tensor::from_slice(&[level; 4]));
+    // One timestep for all rows is the same as the timestep repeated, and a frozen network
+    // remembers each timestep as its own.
+    let repeated = |timestep: i64| network.forward(&x, &Tensor::from_slice(&[timestep; 4]));
     let fresh = network.forward_at(&x, 7);
     assert!(largest_difference(&fresh, &repeated(7)) < 1e-6);
     network.freeze();
-    for level in [7, 50, 7] {
-        let known = network.forward_at(&x, level);
-        assert!(largest_difference(&known, &repeated(level as i64)) < 1e-6);
+    for timestep in [7, 50, 7] {
+        let known = network.forward_at(&x, timestep);
+        assert!(largest_difference(&known, &repeated(timestep as i64)) < 1e-6);
     }
     assert!(network.forward_at(&x, 7).equal(&fresh), "bits differ");
 }
@@ -245,7 +245,7 @@ fn rows_come_back_to_their_norm_before_each_call() {
         network: &network,
         norm: Some(5.0),
     };
-    let sampler = Ddim { level: 599, steps: 5, eta: 0.0 };
+    let sampler = Ddim { timestep: 599, steps: 5, eta: 0.0 };
     let x = Tensor::from_slice(&[3.0_f64, 4.0, 12.0]).view([1, 3]);
     let output = sampler.denoise(&denoiser, x, &|_| panic!("eta 0 draws nothing")).unwrap();
     assert_eq!(norms.borrow().len(), 5);
@@ -256,14 +256,14 @@ fn rows_come_back_to_their_norm_before_each_call() {
 }
 
 #[test]
-fn one_step_is_the_prediction_at_its_level() {
+fn one_step_is_the_prediction_at_its_timestep() {
     let process = Process::new(&ScheduleConfig::default().build().unwrap());
-    let network = |x: &Tensor, level: usize| x * 2.0 + level as f64;
+    let network = |x: &Tensor, timestep: usize| x * 2.0 + timestep as f64;
     let denoiser =
         Denoiser { process: &process, prediction: Prediction::X0, network: &network, norm: None };
     let start = Tensor::from_slice(&[1.0_f64, -1.0]).view([1, 2]);
     let noise = Tensor::from_slice(&[0.5_f64, 0.25]).view([1, 2]);
-    let sampler = OneStep { level: 50 };
+    let sampler = OneStep { timestep: 50 };
     let output = sampler.sample(&denoiser, &start, &|_| noise.shallow_clone()).unwrap();
     let expected = process.q_sample(&start, 50, &noise) * 2.0 + 50.0;
     assert!(largest_difference(&output, &expected) < 1e-12);
@@ -277,12 +277,12 @@ fn the_mean_of_draws_is_the_mean_of_single_steps() {
         Denoiser { process: &process, prediction: Prediction::X0, network: &network, norm: None };
     let start = Tensor::from_slice(&[1.0_f64, -1.0]).view([1, 2]);
     let noise = |draw: u64| Tensor::from_slice(&[0.5 * draw as f64, -1.0]).view([1, 2]);
-    let sampler = MeanOfDraws { level: 400, draws: 3 };
+    let sampler = MeanOfDraws { timestep: 400, draws: 3 };
     let output = sampler.sample(&denoiser, &start, &noise).unwrap();
     let single = |draw| process.q_sample(&start, 400, &noise(draw)).square();
     let expected = (single(0) + single(1) + single(2)) / 3.0;
     assert!(largest_difference(&output, &expected) < 1e-12);
-    let error = MeanOfDraws { level: 400, draws: 0 }.validate(1000).unwrap_err();
+    let error = MeanOfDraws { timestep: 400, draws: 0 }.validate(1000).unwrap_err();
     assert!(error.to_string().contains("draws"), "{error}");
 }
 

@@ -176,7 +176,7 @@ fn diffusion_bridge_augments_its_decoders_captions_by_seed_and_id() {
     let augmented = bridge.decoder_text(&train.text, &train.ids, 1).unwrap();
     assert_eq!(augmented, bridge.decoder_text(&train.text, &train.ids, 1).unwrap());
     assert_ne!(augmented, bridge.decoder_text(&train.text, &train.ids, 2).unwrap());
-    // Noised to level 400 and back: near its caption, nearer than to the next one.
+    // Noised to timestep 400 and back: near its caption, nearer than to the next one.
     let cosine = |shift: usize| {
         let rows = augmented.nrows();
         let sum: f32 =

@@ -74,7 +74,7 @@ impl FittedMethod for Shifted {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Noiseless {
-    level: usize,
+    timestep: usize,
 }
 
 register_sampler!(Noiseless);
@@ -83,7 +83,7 @@ impl Sampler for Noiseless {
     const KIND: &'static str = "noiseless";
 
     fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
-        check_span(self.level, 1, timesteps)
+        check_span(self.timestep, 1, timesteps)
     }
 
     fn sample(
@@ -92,8 +92,8 @@ impl Sampler for Noiseless {
         start: &Tensor,
         _: &dyn Fn(u64) -> Tensor,
     ) -> Result<Tensor, BridgeError> {
-        let x_t = noised(denoiser, start, self.level, &start.zeros_like())?;
-        let kept = denoiser.process.respaced(self.level, 1)?;
+        let x_t = noised(denoiser, start, self.timestep, &start.zeros_like())?;
+        let kept = denoiser.process.respaced(self.timestep, 1)?;
         Ok(denoiser.predict(&kept, x_t, 0).1)
     }
 }
@@ -130,13 +130,13 @@ fn a_sampler_from_outside_is_a_candidate() {
     assert!(SamplerConfig::kinds().contains(&"noiseless"));
     let config: BridgeConfig = toml::from_str(
         "kind = \"diffusion_link\"\nnetwork = { hidden = 32 }\n\
-         train = { steps = 20, batch = 32 }\n[[candidates]]\nkind = \"noiseless\"\nlevel = 50",
+         train = { steps = 20, batch = 32 }\n[[candidates]]\nkind = \"noiseless\"\ntimestep = 50",
     )
     .unwrap();
     let (train, validation) = (set("train", 60, 1), set("validation", 20, 1));
     let bridge = config.fit(&BridgeData::new(&train, &validation), &context(0)).unwrap();
     let chosen = &bridge.report().method.chosen;
-    assert_eq!(*chosen, serde_json::json!({ "kind": "noiseless", "level": 50 }));
+    assert_eq!(*chosen, serde_json::json!({ "kind": "noiseless", "timestep": 50 }));
     // It draws nothing, so that the seed does not matter.
     assert_eq!(
         bridge.apply_set(&validation, 0).unwrap(),

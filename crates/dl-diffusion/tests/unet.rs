@@ -24,7 +24,7 @@ fn the_unet_matches_the_package() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/unet.safetensors"));
     let (mut golden, _) = tensor_file::read(path, Device::Cpu).unwrap();
     let mut take = |name: &str| golden.remove(name).unwrap();
-    let (x, levels, y) = (take("x"), take("levels"), take("y"));
+    let (x, timesteps, y) = (take("x"), take("timesteps"), take("y"));
     let weights = golden
         .into_iter()
         .map(|(name, value)| (name.strip_prefix("weights.").unwrap().to_owned(), value))
@@ -34,17 +34,17 @@ fn the_unet_matches_the_package() {
         UnetConfig { width: 8, multipliers: vec![1, 2], sinusoid: 8, ..Default::default() };
     let unet = Unet::new(&params.root(), 16, &config).unwrap();
     params.restore(&weights, path).unwrap();
-    let difference = largest_difference(&unet.forward(&x, &levels), &y);
+    let difference = largest_difference(&unet.forward(&x, &timesteps), &y);
     // Outputs up to 3.5 in size.
     assert!(difference < 5e-6, "{difference}");
-    // One level for all rows is the same as the level repeated.
+    // One timestep for all rows is the same as the timestep repeated.
     let once = unet.forward(&x, &Tensor::from_slice(&[7_i64]));
     let repeated = unet.forward(&x, &Tensor::from_slice(&[7_i64; 4]));
     assert!(largest_difference(&once, &repeated) < 1e-5);
-    // Rows that go through in several parts, each with its level.
-    let many = unet.forward(&x.repeat([130, 1]), &levels.repeat([130]));
+    // Rows that go through in several parts, each with its timestep.
+    let many = unet.forward(&x.repeat([130, 1]), &timesteps.repeat([130]));
     assert!(largest_difference(&many, &y.repeat([130, 1])) < 1e-5);
-    assert_eq!(unet.forward(&x.narrow(0, 0, 0), &levels.narrow(0, 0, 0)).size(), [0, 16]);
+    assert_eq!(unet.forward(&x.narrow(0, 0, 0), &timesteps.narrow(0, 0, 0)).size(), [0, 16]);
 }
 
 #[test]

@@ -169,6 +169,11 @@ impl Transformer {
         Ok(Self { device, first_position, words, positions, segments, norm, layers })
     }
 
+    /// The table of words, `[vocabulary, dim]`.
+    pub fn words(&self) -> &Tensor {
+        &self.words
+    }
+
     /// Hidden states `[batch, tokens, dim]` of token ids `[batch, tokens]` (i64)
     /// whose real tokens `mask` (bool, the same shape) marks; padding follows them.
     pub fn forward(&self, ids: &Tensor, mask: &Tensor) -> Tensor {

@@ -1,37 +1,47 @@
-//! What a captioner on a model of the shape of Vicuna-7B costs on a GPU: tokens per second at
-//! batch 1 and 64, and seconds and peak memory of tuning at batch 16 (projector of one vector,
-//! low-rank matrices on queries and values, bf16). The weights are random and made on the
-//! device: time and memory do not depend on them.
+//! What a captioner on a model of the shape of Vicuna-7B costs: seconds a step and memory of
+//! tuning at batch 16 (projector of one vector, low-rank matrices on queries and values), then
+//! seconds of greedy captions of 30 tokens at batch 1 and 64, with and without the matrices.
+//! Prints one JSON object a line; `benches/side_by_side/seven_billion.py` runs it beside
+//! transformers.
 //!
-//! Run: `seven_billion [layers] [device]` (32 and cuda if not given; on a processor the model
-//! is narrow). The processor's half of libtorch is linked; the other is loaded from where
-//! `LD_LIBRARY_PATH` points.
+//! Run: `seven_billion [LAYERS or DIRECTORY] [DEVICE]` (32 and cuda if not given). With a number
+//! the weights are random bf16 made on the device: time and memory do not depend on them; on a
+//! processor the model is a sixteenth as wide. A directory is a published model's; then the
+//! tuned part is also saved, loaded again and compared. The processor's half of libtorch is
+//! linked; the other is loaded from where `LD_LIBRARY_PATH` points.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement to be read")]
+#![allow(clippy::print_stdout, reason = "a measurement to be read")]
 
 use std::{
     collections::BTreeMap,
+    error::Error,
+    path::Path,
     process::Command,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
+    sync::{Mutex, PoisonError},
+    time::Instant,
 };
 
-use dl_core::noise::Noise;
+use dl_core::{Progress, noise::Noise};
 use dl_llm::{
     CaptionPairs, CaptionTokenizer, Captioner, DecodeConfig, LanguageModel, Llama, LlamaConfig,
-    LoraConfig, PrefixConfig, PrefixKind, PromptConfig, PromptForm, TokenizerConfig,
+    LoraConfig, PrefixConfig, PrefixKind, PromptConfig, PromptForm, TokenizerConfig, WeightKind,
 };
 use dl_torch::{DeviceChoice, TrainConfig, TrainContext, weights::Source};
 use ndarray::Array2;
+use serde_json::json;
 use tch::{Device, Kind, Tensor};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const DIM: usize = 1024;
 const TOKENS: usize = 30;
+const STEPS: u64 = 20;
+/// Steps and calls that are made before any is timed.
+const WARM: usize = 3;
+const CALLS: usize = 3;
+const CAPTION: &str = "a dog barks while rain falls on a roof and a man speaks in the distance";
+const INSTRUCTION: &str = "USER: Describe the audio you hear. \n ASSISTANT:";
 
 /// Random weights, made where they stay.
 struct Random {
@@ -51,72 +61,7 @@ impl Source for Random {
     }
 }
 
-/// Watches the memory that the GPU's driver counts.
-struct Watch {
-    most: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Watch {
-    fn begin() -> Self {
-        let (most, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (theirs, end) = (Arc::clone(&most), Arc::clone(&stop));
-        thread::spawn(move || {
-            while !end.load(Ordering::Relaxed) {
-                theirs.fetch_max(used().unwrap_or(0), Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(100));
-            }
-        });
-        Self { most, stop }
-    }
-
-    /// MiB at most since it began.
-    fn end(self) -> u64 {
-        self.most.fetch_max(used().unwrap_or(0), Ordering::Relaxed);
-        self.stop.store(true, Ordering::Relaxed);
-        self.most.load(Ordering::Relaxed)
-    }
-}
-
-/// MiB in use on the first GPU.
-fn used() -> Option<u64> {
-    let arguments = ["--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"];
-    let output = Command::new("nvidia-smi").args(arguments).output().ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
-}
-
-fn embeddings(items: usize) -> Array2<f32> {
-    let rows = Noise::new(0, "example").normal_rows(&(0..items as u64).collect::<Vec<_>>(), 0, DIM);
-    let scale = (DIM as f32).sqrt().recip();
-    Array2::from_shape_fn((items, DIM), |(row, column)| rows[row * DIM + column] * scale)
-}
-
-fn tune(lm: &Rc<LanguageModel>, steps: u64) -> Captioner {
-    let caption = "a dog barks while rain falls on a roof and a man speaks in the distance";
-    let captions = vec![caption.to_owned(); 16];
-    let embeddings = embeddings(16);
-    let pairs = |rows| CaptionPairs {
-        embeddings: embeddings.slice(ndarray::s![..rows, ..]),
-        captions: &captions[..rows],
-    };
-    let train = TrainConfig { steps, batch: 16, validate_every: steps, ..TrainConfig::default() };
-    let config = PrefixConfig {
-        kind: PrefixKind::Input,
-        length: 1,
-        prompt: PromptConfig { form: PromptForm::UserAssistant, ..PromptConfig::default() },
-        lora: Some(LoraConfig { dropout: 0.05, ..LoraConfig::default() }),
-        train,
-        ..PrefixConfig::default()
-    };
-    let context = TrainContext::new(0).device(lm.device());
-    Captioner::train_prefix(lm, pairs(16), pairs(1), &config, &context).unwrap().0
-}
-
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let layers = arguments.next().map_or(32, |layers| layers.parse().unwrap());
-    let device = arguments.next().unwrap_or_else(|| "cuda".into());
-    let device = DeviceChoice::try_from(device).unwrap().resolve().unwrap();
+fn random(layers: i64, device: Device) -> Outcome<LanguageModel> {
     let narrow = if device == Device::Cpu { 16 } else { 1 };
     let config = LlamaConfig {
         vocab: 32_000,
@@ -129,43 +74,171 @@ fn main() {
         tied_embeddings: false,
         ..LlamaConfig::default()
     };
-    let begin = Instant::now();
     let mut source = Random { device, taken: BTreeMap::new() };
-    let llama = tch::no_grad(|| Llama::from_source(&mut source, &config)).unwrap();
-    let words =
-        ["a dog barks while rain falls on a roof and a man speaks in the distance".to_owned()];
+    let llama = tch::no_grad(|| Llama::from_source(&mut source, &config))?;
+    // It knows the words that are said, so that sequences are about as long as with a real one.
+    let words = [CAPTION.to_owned(), INSTRUCTION.to_owned()];
     let tokenizer = TokenizerConfig { vocab: 400, min_frequency: 1 };
-    let tokenizer = CaptionTokenizer::train(&words, &tokenizer).unwrap();
-    let lm = Rc::new(LanguageModel::from_parts(llama, source.taken, tokenizer));
-    println!(
-        "{} million parameters on {device:?} in {:.1} s, {:?} MiB in use",
-        config.parameters() / 1_000_000,
-        begin.elapsed().as_secs_f64(),
-        used(),
-    );
-    let captioner = tune(&lm, 1);
-    for items in [1, 64] {
-        let embeddings = embeddings(items);
-        let config = DecodeConfig {
-            max_tokens: TOKENS,
-            min_tokens: TOKENS - 1,
-            no_repeat_ngram: 0,
-            batch: items,
-            ..DecodeConfig::default()
-        };
-        let mut best = f64::INFINITY;
-        for _ in 0..4 {
-            let begin = Instant::now();
-            let captions = captioner.caption(&embeddings, &config).unwrap();
-            assert_eq!(captions.len(), items);
-            best = best.min(begin.elapsed().as_secs_f64());
-        }
-        let tokens = (items * TOKENS) as f64;
-        println!("batch {items}: {:.1} tokens/s ({best:.2} s for {tokens})", tokens / best);
+    let tokenizer = CaptionTokenizer::train(&words, &tokenizer)?;
+    Ok(LanguageModel::from_parts(llama, source.taken, tokenizer))
+}
+
+/// MiB in use on the first GPU, as its driver counts. libtorch keeps what it has once taken:
+/// after a piece of work this is the most that was in use during it.
+fn device_mib() -> Option<u64> {
+    let arguments = ["--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"];
+    let output = Command::new("nvidia-smi").args(arguments).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+/// The most MiB of the processor's memory that this process has had.
+fn resident_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+}
+
+/// Notes when each step was done.
+#[derive(Default)]
+struct Clock(Mutex<Vec<Instant>>);
+
+impl Progress for Clock {
+    fn begin(&self, _: &str, _: u64) {}
+
+    fn update(&self, _: u64, _: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
     }
-    let watch = Watch::begin();
+
+    fn end(&self) {}
+}
+
+impl Clock {
+    /// Seconds of each step after the first ones; the last is left out, since the validation
+    /// belongs to it.
+    fn seconds(self) -> Vec<f64> {
+        let times = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let steps = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64());
+        steps.skip(WARM - 1).take(times.len().saturating_sub(WARM + 1)).collect()
+    }
+}
+
+fn embeddings(items: usize) -> Array2<f32> {
+    let rows = Noise::new(0, "example").normal_rows(&(0..items as u64).collect::<Vec<_>>(), 0, DIM);
+    let scale = (DIM as f32).sqrt().recip();
+    Array2::from_shape_fn((items, DIM), |(row, column)| rows[row * DIM + column] * scale)
+}
+
+fn tune(
+    lm: &Rc<LanguageModel>,
+    steps: u64,
+    lora: Option<LoraConfig>,
+) -> Outcome<(Captioner, Vec<f64>)> {
+    let captions = vec![CAPTION.to_owned(); 16];
+    let embeddings = embeddings(16);
+    let pairs = |rows| CaptionPairs {
+        embeddings: embeddings.slice(ndarray::s![..rows, ..]),
+        captions: &captions[..rows],
+    };
+    let train = TrainConfig { steps, batch: 16, validate_every: steps, ..TrainConfig::default() };
+    let config = PrefixConfig {
+        kind: PrefixKind::Input,
+        length: 1,
+        prompt: PromptConfig { form: PromptForm::UserAssistant, ..PromptConfig::default() },
+        max_tokens: 96,
+        lora,
+        train,
+        ..PrefixConfig::default()
+    };
+    let clock = Clock::default();
+    let context = TrainContext::new(0).device(lm.device()).progress(&clock);
+    let (captioner, _) = Captioner::train_prefix(lm, pairs(16), pairs(1), &config, &context)?;
+    Ok((captioner, clock.seconds()))
+}
+
+fn decoding(batch: usize) -> DecodeConfig {
+    DecodeConfig {
+        max_tokens: TOKENS,
+        min_tokens: TOKENS - 1,
+        no_repeat_ngram: 0,
+        batch,
+        ..DecodeConfig::default()
+    }
+}
+
+/// Seconds of each of several calls.
+fn captions(captioner: &Captioner, batch: usize) -> Outcome<Vec<f64>> {
+    let (embeddings, config) = (embeddings(batch), decoding(batch));
+    let mut seconds = Vec::new();
+    for call in 0..=CALLS {
+        let begin = Instant::now();
+        captioner.caption(&embeddings, &config)?;
+        if call > 0 {
+            seconds.push(begin.elapsed().as_secs_f64());
+        }
+    }
+    Ok(seconds)
+}
+
+/// Saves the tuned part of `captioner`, loads it and captions with both.
+fn saved_and_loaded(lm: &Rc<LanguageModel>, captioner: &Captioner) -> Outcome<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("prefix.safetensors");
     let begin = Instant::now();
-    let _ = tune(&lm, 20);
-    let seconds = begin.elapsed().as_secs_f64() / 20.0;
-    println!("tuning, batch 16: {seconds:.3} s a step, at most {} MiB in use", watch.end());
+    captioner.save_prefix(&path)?;
+    let save_seconds = begin.elapsed().as_secs_f64();
+    let again = Captioner::load_prefix(lm, &path)?;
+    let embeddings = embeddings(4);
+    let before = captioner.caption(&embeddings, &decoding(4))?;
+    let same = again.caption(&embeddings, &decoding(4))? == before;
+    // The digest of all weights is made here at the latest.
+    println!("{}", json!({"save_seconds": save_seconds, "loaded_captions_equal": same}));
+    println!("{}", json!({"captions": before}));
+    Ok(())
+}
+
+fn main() -> Outcome<()> {
+    let mut arguments = std::env::args().skip(1);
+    let model = arguments.next().unwrap_or_else(|| "32".into());
+    let device = arguments.next().unwrap_or_else(|| "cuda".into());
+    let device = DeviceChoice::try_from(device)?.resolve()?;
+    let begin = Instant::now();
+    // The GPU's own start is no part of the loading.
+    let _ = Tensor::zeros([1], (Kind::Float, device)).double_value(&[0]);
+    let start_seconds = begin.elapsed().as_secs_f64();
+    let start_mib = resident_mib();
+    let begin = Instant::now();
+    let directory = Path::new(&model).is_dir();
+    let lm = Rc::new(match model.parse() {
+        Ok(layers) if !directory => random(layers, device)?,
+        _ => LanguageModel::load_as(Path::new(&model), WeightKind::File, device)?,
+    });
+    let tokenizer = lm.tokenizer();
+    println!(
+        "{}",
+        json!({
+            "parameters": lm.parameters(),
+            "device": format!("{device:?}"),
+            "kind": format!("{:?}", lm.llama().kind()),
+            "start_seconds": start_seconds,
+            "load_seconds": begin.elapsed().as_secs_f64(),
+            "start_resident_mib": start_mib,
+            "resident_mib": resident_mib(),
+            "device_mib": device_mib(),
+            // With the mark that begins a text, and the one that ends it.
+            "instruction_tokens": 1 + tokenizer.encode_with_marks(INSTRUCTION)?.len(),
+            "caption_tokens": 1 + tokenizer.encode(CAPTION)?.len(),
+        })
+    );
+    let (adapted, seconds) =
+        tune(&lm, STEPS, Some(LoraConfig { dropout: 0.05, ..LoraConfig::default() }))?;
+    println!("{}", json!({"case": "tuning_16", "seconds": seconds, "device_mib": device_mib()}));
+    let (plain, _) = tune(&lm, 1, None)?;
+    for (name, captioner) in [("adapted", &adapted), ("plain", &plain)] {
+        for batch in [1, 64] {
+            let seconds = captions(captioner, batch)?;
+            println!("{}", json!({"case": format!("{name}_{batch}"), "seconds": seconds}));
+        }
+    }
+    println!("{}", json!({"resident_mib": resident_mib(), "device_mib": device_mib()}));
+    if directory { saved_and_loaded(&lm, &adapted) } else { Ok(()) }
 }

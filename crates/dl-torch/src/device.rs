@@ -78,9 +78,8 @@ impl DeviceChoice {
 
 /// The number of GPUs, at least 1, or why there is none.
 fn cuda_devices() -> Result<usize, String> {
-    if !tch::Cuda::is_available() {
-        load_cuda()?;
-    }
+    // First of all: libtorch looks for CUDA once, when it is first asked, and keeps the answer.
+    load_cuda()?;
     match usize::try_from(tch::Cuda::device_count()) {
         Ok(count) if count > 0 && tch::Cuda::is_available() => Ok(count),
         _ => Err("libtorch finds no GPU; check `nvidia-smi`, or set device = \"cpu\"".into()),

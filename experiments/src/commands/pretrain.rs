@@ -14,9 +14,11 @@ use dl_encoder::{
     clap::{PretrainConfig, Pretrained, Spectrograms, pretrain::Scenes},
     sanity,
 };
+use dl_eval::{gap, stats};
 use dl_torch::{DeviceChoice, TrainContext, TrainReport};
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
+use tch::Device;
 
 use super::output::check_folder;
 use crate::{
@@ -26,7 +28,7 @@ use crate::{
 };
 
 /// Changes whenever the same recipe gives another model.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Clips in one piece of the cache.
 const CHUNK: usize = 128;
 
@@ -58,6 +60,25 @@ struct Card {
     training: TrainReport,
     /// Figures on the validation split.
     validation: Sanity,
+    /// The gap on the validation split.
+    gap: Gap,
+}
+
+/// What tells a space of published CLAPs from another: compare the ranges in the README of
+/// `dl-encoder`.
+#[derive(Serialize)]
+struct Gap {
+    /// Mean cosine of two captions of one clip.
+    captions_of_one_clip: f64,
+    /// Distance of the two means.
+    centroid_distance: f64,
+    /// Accuracy of a linear probe.
+    separability: f64,
+    /// Participation ratio of each side over the dimensions.
+    audio_dimensions: f64,
+    text_dimensions: f64,
+    /// Share of captions whose clip is among the nearest ten.
+    text_to_audio_recall_at_10: f64,
 }
 
 /// One split, ready for training.
@@ -112,17 +133,27 @@ pub fn run(
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     model.save(output)?;
     // Judged as it will be used: from the files.
-    let frozen = Clap::load(&ClapConfig::at(output), device)?;
-    let figures = judge(&frozen, &validation)?;
+    let frozen = Clap::load(&ClapConfig::at(output), Device::Cpu)?;
+    let (figures, gap) = judge(&frozen, &validation)?;
     let said = format!(
-        "{}: {} parameters, {minutes:.1} min, validation loss {:.4}, paired cosine {:.3}, \
-         unpaired {:.3}, audio to text R@1 {:.3}",
+        "{}: {} parameters, {minutes:.1} min, validation loss {:.4}\n\
+         cosine of pairs {:.3}, of strangers {:.3}, of two clips {:.3}, of their captions {:.3}, \
+         of two captions of one clip {:.3}\n\
+         centroids {:.3} apart, separability {:.3}, effective dimensions {:.1} % and {:.1} %, \
+         text to audio R@10 {:.3}",
         output.display(),
         model.count(),
         report.best_validation,
         figures.paired_cosine,
         figures.unpaired_cosine,
-        figures.recall_at_1
+        figures.audio_cosine,
+        figures.text_cosine,
+        gap.captions_of_one_clip,
+        gap.centroid_distance,
+        gap.separability,
+        100.0 * gap.audio_dimensions,
+        100.0 * gap.text_dimensions,
+        gap.text_to_audio_recall_at_10,
     );
     let card = Card {
         recipe: key,
@@ -131,6 +162,7 @@ pub fn run(
         device: device_name,
         training: report,
         validation: figures,
+        gap,
     };
     let json = serde_json::to_string_pretty(&card)? + "\n";
     atomic::write_bytes(&output.join("card.json"), json.as_bytes())?;
@@ -184,15 +216,25 @@ fn part(
     })
 }
 
-fn judge(clap: &Clap, part: &Part) -> Result<Sanity> {
+fn judge(clap: &Clap, part: &Part) -> Result<(Sanity, Gap)> {
     let [channels, frames, mels] = clap.front_end_shape();
     let mut audio = Array2::zeros((0, clap.dim()));
     for rows in part.spectrograms.axis_chunks_iter(Axis(0), 16) {
         let log_mels =
-            dl_torch::convert::tensor2(rows, tch::Device::Cpu).view([-1, channels, frames, mels]);
+            dl_torch::convert::tensor2(rows, Device::Cpu).view([-1, channels, frames, mels]);
         let embedded = dl_torch::convert::array2(&clap.embed_log_mels(&log_mels, &[])?)?;
         audio.append(Axis(0), embedded.view())?;
     }
     let text = clap.embed_text(&part.captions)?;
-    Ok(sanity(audio.view(), text.view(), &part.owners)?)
+    let report = gap::evaluate(&gap::GapInput::new(audio.view(), text.view(), &part.owners))?;
+    let dim = clap.dim() as f64;
+    let gap = Gap {
+        captions_of_one_clip: stats::mean(&report.per_clip.text_ceiling),
+        centroid_distance: report.centroid_distance,
+        separability: report.separability,
+        audio_dimensions: report.effective_dim_audio / dim,
+        text_dimensions: report.effective_dim_text / dim,
+        text_to_audio_recall_at_10: stats::mean(&report.per_clip.t2a_r10),
+    };
+    Ok((sanity(audio.view(), text.view(), &part.owners)?, gap))
 }

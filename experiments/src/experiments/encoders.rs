@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use dl_core::RunDir;
+use dl_data::Split;
 
 use super::{
     outcome::{Outcome, info},
@@ -58,5 +59,6 @@ pub(super) fn run(suite: &Suite<'_>, _: &RunDir) -> Result<Outcome> {
             ..record
         }));
     }
-    Ok(Outcome { info: RunInfo { remarks, ..info(suite, "encoders", own) }, records })
+    let info = RunInfo { remarks, ..info(suite, "encoders", Split::Test, own) };
+    Ok(Outcome { info, records })
 }

@@ -32,6 +32,9 @@ pub struct RunInfo {
     /// Clips of the published split, where the corpus follows a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<usize>,
+    /// Clusters of clips that are drawn and flipped together, where there are fewer than clips.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<usize>,
     /// Their captions; 0 for sounds that have none.
     pub captions: usize,
     /// Digest of the list of clip ids (first digits).
@@ -93,8 +96,11 @@ impl RunInfo {
             0 => format!("{} unmixed {} recordings", self.clips, self.split),
             captions => format!("{} with {captions} captions", self.of_the_split()),
         };
+        let clusters = self.clusters.map_or_else(String::new, |clusters| {
+            format!(" in {clusters} clusters (scenes with the same first sound)")
+        });
         let mut notes = vec![format!(
-            "{} suite: {items}, id hash {}; seeds {seeds}; 95 % bootstrap intervals over clips and \
+            "{} suite: {items}{clusters}, id hash {}; seeds {seeds}; 95 % bootstrap intervals over clips and \
              seeds ({} resamples); corpus {}, encoder {}; version {}, libtorch {}, {}.",
             self.suite,
             self.id_hash,

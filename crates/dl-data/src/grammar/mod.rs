@@ -1,8 +1,9 @@
 //! Captions: a grammar with many wordings for every kind of sound and every
 //! relation, and the way back, from a caption to the labels that it names.
 //!
-//! A caption says only what is in the scene. It starts with a capital letter and
-//! has no full stop. No content word stands in it twice.
+//! A caption says only what is in the scene; where [`Grammar::freer`] allows it, it says
+//! less, as people do. It starts with a capital letter and has no full stop. No content
+//! word stands in it twice.
 
 mod named;
 mod templates;
@@ -17,7 +18,7 @@ use self::{
 pub use crate::lexicon::{canonical_label, known_labels, plain_label};
 use crate::{
     dice::Dice,
-    scene::{Distance, Scene},
+    scene::{Distance, Relation, Scene},
 };
 
 /// Changes whenever the same scene may get other captions.
@@ -31,13 +32,24 @@ const DRAWS: usize = 200;
 #[derive(Clone, Debug)]
 pub struct Grammar {
     words: Vec<Words>,
+    left_out: f32,
+    vague: f32,
 }
 
 impl Grammar {
     /// The grammar for these labels, each in canonical form (see [`canonical_label`]).
     /// A label that the lexicon does not know is worded from its own words.
     pub fn new(labels: &[String]) -> Self {
-        Self { words: labels.iter().map(|label| Words::of(label)).collect() }
+        let words = labels.iter().map(|label| Words::of(label)).collect();
+        Self { words, left_out: 0.0, vague: 0.0 }
+    }
+
+    /// The same grammar with captions that say less: with probability `left_out` one of
+    /// several events is left out, most often the softest; with probability `vague` an
+    /// event is named by its class ("an animal") in place of its kind.
+    #[must_use]
+    pub fn freer(self, left_out: f32, vague: f32) -> Self {
+        Self { left_out, vague, ..self }
     }
 
     /// Whether the sound of label `index` goes on evenly, so that any piece of it will do.
@@ -55,7 +67,7 @@ impl Grammar {
 
     /// Every bare wording of label `index`: clauses and noun phrases.
     pub fn wordings(&self, index: usize) -> Vec<String> {
-        let words = &self.words[index];
+        let words = &self.words[index].forms;
         [&words.finite, &words.progressive, &words.participle, &words.noun]
             .into_iter()
             .flatten()
@@ -84,6 +96,13 @@ impl Grammar {
     }
 
     fn draw(&self, scene: &Scene, dice: &Dice) -> String {
+        if self.left_out > 0.0 && scene.events.len() > 1 && dice.chance(self.left_out) {
+            return self.word(&less(scene, dice), dice);
+        }
+        self.word(scene, dice)
+    }
+
+    fn word(&self, scene: &Scene, dice: &Dice) -> String {
         let quiet = scene.second_in_background();
         let template = templates::draw(scene.relation, quiet, dice);
         // Two events that sound at once have no order of their own.
@@ -121,7 +140,10 @@ impl Grammar {
     }
 
     fn phrase(&self, label: usize, form: Form, dice: &Dice) -> String {
-        let words = &self.words[label];
+        let words = match &self.words[label].class {
+            Some(class) if self.vague > 0.0 && dice.chance(self.vague) => class,
+            _ => &self.words[label].forms,
+        };
         let list = match form {
             Form::Finite => &words.finite,
             Form::Progressive => &words.progressive,
@@ -134,6 +156,23 @@ impl Grammar {
         };
         list[dice.below(list.len())].clone()
     }
+}
+
+/// The scene without one of its events: in three cases of four without the softest.
+fn less(scene: &Scene, dice: &Dice) -> Scene {
+    let gain = |&index: &usize| scene.events[index].gain;
+    let softest = (0..scene.events.len()).min_by(|a, b| gain(a).total_cmp(&gain(b)));
+    let any = dice.below(scene.events.len());
+    let left_out = if dice.chance(0.75) { softest.unwrap_or(any) } else { any };
+    let mut events = scene.events.clone();
+    events.remove(left_out);
+    let relation = match scene.relation {
+        // Of two together and a third, the third is last.
+        Relation::Three if left_out == 2 => Relation::Together,
+        Relation::Three => Relation::Sequence,
+        _ => Relation::Alone,
+    };
+    Scene { relation, events }
 }
 
 fn capitalised(text: &str) -> String {
@@ -157,7 +196,7 @@ fn repetitions(caption: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::{Event, Relation};
+    use crate::scene::Event;
     use proptest::prelude::*;
 
     #[test]
@@ -179,20 +218,70 @@ mod tests {
         labels.push("espresso machine".into());
         let grammar = Grammar::new(&labels);
         for label in 0..labels.len() {
-            let event = Event {
-                label,
-                instance: 0,
-                offset: 0.0,
-                seconds: 1.0,
-                onsets: vec![0.0],
-                gain: 1.0,
-                distance: Distance::Plain,
-            };
-            let scene = Scene { relation: Relation::Alone, events: vec![event] };
+            let scene = Scene { relation: Relation::Alone, events: vec![event(label, 1.0)] };
             for item in 0..50 {
                 let captions = grammar.captions(&scene, 5, &Dice::new(0, "test", item, 0));
                 let distinct: HashSet<&String> = captions.iter().collect();
                 assert_eq!(distinct.len(), 5, "{captions:?}");
+            }
+        }
+    }
+
+    fn event(label: usize, gain: f32) -> Event {
+        Event {
+            label,
+            instance: 0,
+            offset: 0.0,
+            seconds: 1.0,
+            onsets: vec![0.0],
+            gain,
+            distance: Distance::Plain,
+        }
+    }
+
+    #[test]
+    fn a_freer_caption_leaves_out_the_softest_most_often_and_never_all() {
+        let labels = ["dog bark", "rain", "siren"].map(String::from);
+        let grammar = Grammar::new(&labels).freer(1.0, 0.0);
+        let scene = Scene {
+            relation: Relation::Three,
+            events: vec![event(0, 1.0), event(1, 0.4), event(2, 0.8)],
+        };
+        let mut left_out = [0_u32; 3];
+        for item in 0..400 {
+            let captions = grammar.captions(&scene, 1, &Dice::new(0, "test", item, 0));
+            let named = grammar.named_labels(&captions[0]);
+            assert_eq!(named.len(), 2, "{captions:?}");
+            let missing = labels.iter().position(|label| !named.contains(label)).unwrap();
+            left_out[missing] += 1;
+        }
+        // 1/12, 10/12 and 1/12 of 400, within four standard deviations.
+        assert!(left_out[0].abs_diff(33) < 23 && left_out[2].abs_diff(33) < 23, "{left_out:?}");
+        assert!(left_out[1].abs_diff(333) < 30, "{left_out:?}");
+    }
+
+    #[test]
+    fn a_vague_caption_names_the_class_alone() {
+        for label in known_labels() {
+            let grammar = Grammar::new(std::slice::from_ref(&label)).freer(0.0, 1.0);
+            let scene = Scene { relation: Relation::Alone, events: vec![event(0, 1.0)] };
+            let captions = grammar.captions(&scene, 3, &Dice::new(0, "test", 0, 0));
+            let has_class = grammar.words[0].class.is_some();
+            for caption in captions {
+                let named = grammar.named_labels(&caption);
+                assert_eq!(named.is_empty(), has_class, "{label}: {caption}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_wording_of_a_class_names_a_kind() {
+        let labels = known_labels();
+        let grammar = Grammar::new(&labels);
+        for class in grammar.words.iter().filter_map(|words| words.class.as_ref()) {
+            let forms = [&class.finite, &class.progressive, &class.participle, &class.noun];
+            for wording in forms.into_iter().flatten() {
+                assert!(grammar.named_labels(wording).is_empty(), "{wording}");
             }
         }
     }

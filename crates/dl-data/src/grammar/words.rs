@@ -1,4 +1,5 @@
-//! All wordings of one label: from the lexicon, or from the label's own words.
+//! All wordings of one label: from the lexicon, or from the label's own words; and those
+//! of its class.
 
 use std::collections::HashSet;
 
@@ -10,11 +11,41 @@ use crate::lexicon;
 pub(super) struct Words {
     pub(super) label: String,
     pub(super) texture: bool,
+    pub(super) forms: Forms,
+    /// Wordings of its class ("an animal"), where it has one.
+    pub(super) class: Option<Forms>,
+    pub(super) keys: Vec<Key>,
+}
+
+/// The wordings of one thing that sounds, by their grammatical form.
+#[derive(Clone, Debug)]
+pub(super) struct Forms {
     pub(super) finite: Vec<String>,
     pub(super) progressive: Vec<String>,
     pub(super) participle: Vec<String>,
     pub(super) noun: Vec<String>,
-    pub(super) keys: Vec<Key>,
+}
+
+impl Forms {
+    fn of(acts: &[lexicon::Act], nouns: &[&str]) -> Self {
+        let each = |wording: &dyn Fn(&lexicon::Act) -> String| {
+            let mut seen = HashSet::new();
+            acts.iter().map(wording).filter(|text| seen.insert(text.clone())).collect()
+        };
+        Self {
+            finite: each(&|act| format!("{} {}", act.subject, act.finite)),
+            progressive: each(&|act| {
+                // A passive act has its "is" already.
+                if act.finite.starts_with("is ") || act.finite.starts_with("are ") {
+                    return format!("{} {}", act.subject, act.finite);
+                }
+                let be = if act.plural { "are" } else { "is" };
+                format!("{} {be} {}", act.subject, act.participle)
+            }),
+            participle: each(&|act| format!("{} {}", act.subject, act.participle)),
+            noun: nouns.iter().map(|&noun| noun.into()).collect(),
+        }
+    }
 }
 
 impl Words {
@@ -27,24 +58,12 @@ impl Words {
     }
 
     fn of_entry(entry: &lexicon::Entry) -> Self {
-        let acts = |wording: &dyn Fn(&lexicon::Act) -> String| {
-            let mut seen = HashSet::new();
-            entry.acts.iter().map(wording).filter(|text| seen.insert(text.clone())).collect()
-        };
+        let label = entry.labels[0];
         Self {
-            label: entry.labels[0].into(),
+            label: label.into(),
             texture: entry.texture,
-            finite: acts(&|act| format!("{} {}", act.subject, act.finite)),
-            progressive: acts(&|act| {
-                // A passive act has its "is" already.
-                if act.finite.starts_with("is ") || act.finite.starts_with("are ") {
-                    return format!("{} {}", act.subject, act.finite);
-                }
-                let be = if act.plural { "are" } else { "is" };
-                format!("{} {be} {}", act.subject, act.participle)
-            }),
-            participle: acts(&|act| format!("{} {}", act.subject, act.participle)),
-            noun: entry.nouns.iter().map(|&noun| noun.into()).collect(),
+            forms: Forms::of(entry.acts, entry.nouns),
+            class: lexicon::class_of(label).map(|class| Forms::of(class.acts, class.nouns)),
             keys: entry.keys.iter().map(|key| Key::new(key)).collect(),
         }
     }
@@ -55,10 +74,13 @@ impl Words {
         Self {
             label: label.into(),
             texture: false,
-            finite: list(&["# is heard", "the sound of # is heard"]),
-            progressive: list(&["# can be heard", "the sound of # can be heard"]),
-            participle: list(&["# sounding", "the sound of # going on"]),
-            noun: list(&["the sound of #", "the noise of #", "#"]),
+            forms: Forms {
+                finite: list(&["# is heard", "the sound of # is heard"]),
+                progressive: list(&["# can be heard", "the sound of # can be heard"]),
+                participle: list(&["# sounding", "the sound of # going on"]),
+                noun: list(&["the sound of #", "the noise of #", "#"]),
+            },
+            class: None,
             keys: vec![Key::new(label)],
         }
     }

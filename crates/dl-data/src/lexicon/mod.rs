@@ -1,12 +1,16 @@
 //! How each kind of sound is put into words, in the tone of AudioCaps, and the labels
 //! that name it.
 
+mod classes;
 mod entry;
 mod living;
 mod things;
 
-pub(crate) use self::entry::{Act, Entry};
-use self::{living::LIVING, things::THINGS};
+use self::{classes::CLASSES, living::LIVING, things::THINGS};
+pub(crate) use self::{
+    classes::Class,
+    entry::{Act, Entry},
+};
 
 /// All kinds that the lexicon knows.
 pub(crate) fn all() -> impl Iterator<Item = &'static Entry> {
@@ -16,6 +20,11 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Entry> {
 /// The entry of a label in its plain form (see [`plain_label`]).
 pub(crate) fn find(label: &str) -> Option<&'static Entry> {
     all().find(|entry| entry.labels.contains(&label))
+}
+
+/// The class of a kind in its canonical form.
+pub(crate) fn class_of(label: &str) -> Option<&'static Class> {
+    CLASSES.iter().find(|class| class.members.contains(&label))
 }
 
 /// A label in plain form: lower case, words parted by single spaces.
@@ -54,5 +63,15 @@ mod tests {
             assert_eq!(plain_label(label), *label);
         }
         assert_eq!(canonical_label("crying_baby"), "baby cry");
+    }
+
+    #[test]
+    fn every_member_of_a_class_is_a_kind_and_of_no_second_class() {
+        let labels = known_labels();
+        let mut seen = HashSet::new();
+        for member in CLASSES.iter().flat_map(|class| class.members) {
+            assert!(labels.iter().any(|label| label == member), "{member}");
+            assert!(seen.insert(member), "{member}");
+        }
     }
 }

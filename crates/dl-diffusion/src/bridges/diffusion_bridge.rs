@@ -121,8 +121,8 @@ impl BridgeMethod for DiffusionBridgeConfig {
         self.network.validate().under("network")?;
         check(self.norm > 0.0 && self.norm.is_finite(), "norm", self.norm, "above 0")?;
         check(self.steps > 0, "steps", self.steps, "at least 1")?;
-        let (steps, timesteps) = (self.steps, self.schedule.levels);
-        let range = format!("in `steps`..={timesteps}, which is schedule.levels");
+        let (steps, timesteps) = (self.steps, self.schedule.timesteps);
+        let range = format!("in `steps`..={timesteps}, which is schedule.timesteps");
         let good = |entry: usize| (steps..=timesteps).contains(&entry);
         check_all("entries", &self.entries, good, &range)?;
         check(good(self.augment), "augment", self.augment, range)?;
@@ -225,7 +225,7 @@ impl DiffusionBridge {
             network: &network,
             norm: Some(self.config.norm),
         };
-        let sampler = Ddim { level: entry - 1, steps: self.config.steps, eta: 0.0 };
+        let sampler = Ddim { timestep: entry - 1, steps: self.config.steps, eta: 0.0 };
         // DDIM with eta 0 draws nothing.
         let none = |_| Tensor::zeros([1], (Kind::Float, rows.device()));
         sampler.denoise(&denoiser, rows.shallow_clone(), &none)

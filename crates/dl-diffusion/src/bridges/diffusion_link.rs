@@ -88,7 +88,7 @@ impl BridgeMethod for DiffusionLinkConfig {
 
     fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let sampler: SamplerConfig = stored.chosen()?;
-        sampler.validate(self.schedule.levels)?;
+        sampler.validate(self.schedule.timesteps)?;
         let params = Params::new(0, stored.device);
         let network = Network::new(&params.root(), stored.dim, &self.network, true);
         params.restore(&stored.tensors, stored.path)?;

@@ -32,7 +32,7 @@ pub struct SeedStyleConfig {
     /// Length, batches and rates.
     pub train: TrainConfig,
     /// The timestep t* that embeddings are taken to and denoised from.
-    pub level: usize,
+    pub timestep: usize,
 }
 
 impl Default for SeedStyleConfig {
@@ -47,7 +47,7 @@ impl Default for SeedStyleConfig {
                 clip_norm: 0.0,
                 ..default_training()
             },
-            level: 50,
+            timestep: 50,
         }
     }
 }
@@ -58,7 +58,7 @@ impl SeedStyleConfig {
         DiffusionLinkConfig {
             network: self.network.clone(),
             train: self.train.clone(),
-            candidates: vec![OneStep { level: self.level }.into()],
+            candidates: vec![OneStep { timestep: self.timestep }.into()],
             // Said in full, so that new defaults of Diffusion-Link leave SEED's recipe be.
             schedule: ScheduleConfig { kind: ScheduleKind::ScaledLinear, ..Default::default() },
             prediction: Prediction::X0,
@@ -70,7 +70,7 @@ impl SeedStyleConfig {
                 topology: TopologyConfig { weight: 0.0, ..TopologyConfig::default() },
             },
             jitter: 0.0,
-            max_level: ScheduleConfig::default().levels - 1,
+            max_timestep: ScheduleConfig::default().timesteps - 1,
             ema: 0.0,
             select: Criterion::default(),
         }
@@ -85,8 +85,8 @@ impl BridgeMethod for SeedStyleConfig {
     const FAMILY: Family = Family::Diffusion;
 
     fn validate(&self) -> Result<(), ConfigError> {
-        let last = ScheduleConfig::default().levels - 1;
-        check(self.level <= last, "level", self.level, format!("at most {last}"))?;
+        let last = ScheduleConfig::default().timesteps - 1;
+        check(self.timestep <= last, "timestep", self.timestep, format!("at most {last}"))?;
         self.network.validate().under("network")?;
         self.train.validate().under("train")
     }

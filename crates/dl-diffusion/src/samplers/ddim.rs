@@ -12,8 +12,8 @@ use crate::{error::BridgeError, register_sampler};
 #[serde(deny_unknown_fields)]
 pub struct Ddim {
     /// t*.
-    pub level: usize,
-    /// Network calls, in `1..=level + 1`.
+    pub timestep: usize,
+    /// Network calls, in `1..=timestep + 1`.
     pub steps: usize,
     /// Share of fresh noise at each step, in [0, 1]; 0 is deterministic.
     #[serde(default)]
@@ -26,7 +26,7 @@ impl Sampler for Ddim {
     const KIND: &'static str = "ddim";
 
     fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
-        check_span(self.level, self.steps, timesteps)?;
+        check_span(self.timestep, self.steps, timesteps)?;
         check((0.0..=1.0).contains(&self.eta), "eta", self.eta, "in [0, 1]")
     }
 
@@ -36,7 +36,7 @@ impl Sampler for Ddim {
         start: &Tensor,
         noise: &dyn Fn(u64) -> Tensor,
     ) -> Result<Tensor, BridgeError> {
-        self.denoise(denoiser, noised(denoiser, start, self.level, &noise(0))?, noise)
+        self.denoise(denoiser, noised(denoiser, start, self.timestep, &noise(0))?, noise)
     }
 }
 
@@ -52,7 +52,7 @@ impl Ddim {
         x_t: Tensor,
         noise: &dyn Fn(u64) -> Tensor,
     ) -> Result<Tensor, BridgeError> {
-        let kept = denoiser.process.respaced(self.level, self.steps)?;
+        let kept = denoiser.process.respaced(self.timestep, self.steps)?;
         Ok(denoiser.walk(&kept, x_t, |step, seen, x0| {
             let (now, before) = (kept.alpha_bar(step), kept.alpha_bar_before(step));
             let fresh = ((1.0 - before) / (1.0 - now)).sqrt() * (1.0 - now / before).sqrt();

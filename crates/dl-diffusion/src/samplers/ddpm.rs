@@ -14,8 +14,8 @@ use crate::{error::BridgeError, register_sampler};
 #[serde(deny_unknown_fields)]
 pub struct Ddpm {
     /// t*.
-    pub level: usize,
-    /// Network calls, in `1..=level + 1`.
+    pub timestep: usize,
+    /// Network calls, in `1..=timestep + 1`.
     pub steps: usize,
 }
 
@@ -25,7 +25,7 @@ impl Sampler for Ddpm {
     const KIND: &'static str = "ddpm";
 
     fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
-        check_span(self.level, self.steps, timesteps)
+        check_span(self.timestep, self.steps, timesteps)
     }
 
     fn sample(
@@ -34,8 +34,8 @@ impl Sampler for Ddpm {
         start: &Tensor,
         noise: &dyn Fn(u64) -> Tensor,
     ) -> Result<Tensor, BridgeError> {
-        let x_t = noised(denoiser, start, self.level, &noise(0))?;
-        let kept = denoiser.process.respaced(self.level, self.steps)?;
+        let x_t = noised(denoiser, start, self.timestep, &noise(0))?;
+        let kept = denoiser.process.respaced(self.timestep, self.steps)?;
         Ok(denoiser.walk(&kept, x_t, |step, seen, x0| {
             let (of_x0, of_x, variance) =
                 posterior(kept.alpha_bar(step), kept.alpha_bar_before(step));

@@ -18,8 +18,8 @@ use crate::{error::BridgeError, register_sampler};
 #[serde(deny_unknown_fields)]
 pub struct DpmSolverPp2m {
     /// t*.
-    pub level: usize,
-    /// Network calls, in `1..=level + 1`.
+    pub timestep: usize,
+    /// Network calls, in `1..=timestep + 1`.
     pub steps: usize,
 }
 
@@ -29,7 +29,7 @@ impl Sampler for DpmSolverPp2m {
     const KIND: &'static str = "dpm_solver_pp_2m";
 
     fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
-        check_span(self.level, self.steps, timesteps)
+        check_span(self.timestep, self.steps, timesteps)
     }
 
     fn sample(
@@ -38,8 +38,8 @@ impl Sampler for DpmSolverPp2m {
         start: &Tensor,
         noise: &dyn Fn(u64) -> Tensor,
     ) -> Result<Tensor, BridgeError> {
-        let x_t = noised(denoiser, start, self.level, &noise(0))?;
-        let kept = denoiser.process.respaced(self.level, self.steps)?;
+        let x_t = noised(denoiser, start, self.timestep, &noise(0))?;
+        let kept = denoiser.process.respaced(self.timestep, self.steps)?;
         let lambda = |step: usize| {
             let (signal, spread) = kept.factors(step);
             (signal / spread).ln()

@@ -18,7 +18,7 @@ use crate::{error::BridgeError, register_sampler};
 #[serde(deny_unknown_fields)]
 pub struct MeanOfDraws {
     /// t*.
-    pub level: usize,
+    pub timestep: usize,
     /// Noisings, each with its network call, at least 1.
     pub draws: usize,
 }
@@ -29,7 +29,7 @@ impl Sampler for MeanOfDraws {
     const KIND: &'static str = "mean_of_draws";
 
     fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
-        check_span(self.level, 1, timesteps)?;
+        check_span(self.timestep, 1, timesteps)?;
         check(self.draws > 0, "draws", self.draws, "at least 1")
     }
 
@@ -40,7 +40,7 @@ impl Sampler for MeanOfDraws {
         start: &Tensor,
         noise: &dyn Fn(u64) -> Tensor,
     ) -> Result<Tensor, BridgeError> {
-        let one = OneStep { level: self.level };
+        let one = OneStep { timestep: self.timestep };
         let draw = |number: u64| one.sample(denoiser, start, &|_| noise(number));
         let mut x0 = draw(0)?;
         for number in 1..self.draws as u64 {

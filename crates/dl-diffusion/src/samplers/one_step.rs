@@ -12,7 +12,7 @@ use crate::{error::BridgeError, register_sampler};
 #[serde(deny_unknown_fields)]
 pub struct OneStep {
     /// t*.
-    pub level: usize,
+    pub timestep: usize,
 }
 
 register_sampler!(OneStep);
@@ -21,7 +21,7 @@ impl Sampler for OneStep {
     const KIND: &'static str = "one_step";
 
     fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
-        check_span(self.level, 1, timesteps)
+        check_span(self.timestep, 1, timesteps)
     }
 
     fn sample(
@@ -30,8 +30,8 @@ impl Sampler for OneStep {
         start: &Tensor,
         noise: &dyn Fn(u64) -> Tensor,
     ) -> Result<Tensor, BridgeError> {
-        let x_t = noised(denoiser, start, self.level, &noise(0))?;
-        let kept = denoiser.process.respaced(self.level, 1)?;
+        let x_t = noised(denoiser, start, self.timestep, &noise(0))?;
+        let kept = denoiser.process.respaced(self.timestep, 1)?;
         Ok(denoiser.predict(&kept, x_t, 0).1)
     }
 }

@@ -82,29 +82,34 @@ impl Denoiser<'_> {
     }
 }
 
-/// Clean rows noised up to timestep `level` with draw `draw`: `[rows, dim]`.
+/// Clean rows noised up to `timestep` with draw `draw`: `[rows, dim]`.
 ///
 /// # Errors
 /// [`BridgeError::Config`] for a timestep that is not there.
 pub fn noised(
     denoiser: &Denoiser<'_>,
     start: &Tensor,
-    level: usize,
+    timestep: usize,
     noise: &Tensor,
 ) -> Result<Tensor, BridgeError> {
-    Ok(denoiser.process.respaced(level, 1)?.q_sample(start, 0, noise))
+    Ok(denoiser.process.respaced(timestep, 1)?.q_sample(start, 0, noise))
 }
 
-/// Checks the start t* (`level`) and the number of network calls (`steps`) against a
+/// Checks the start t* (`timestep`) and the number of network calls (`steps`) against a
 /// schedule of `timesteps`.
 ///
 /// # Errors
 /// [`ConfigError`] for the first of them out of range.
-pub fn check_span(level: usize, steps: usize, timesteps: usize) -> Result<(), ConfigError> {
+pub fn check_span(timestep: usize, steps: usize, timesteps: usize) -> Result<(), ConfigError> {
     let last = timesteps.saturating_sub(1);
-    check(level <= last, "level", level, format!("at most {last}, the last timestep trained"))?;
-    let range = format!("in 1..={}, the timesteps up to `level`", level + 1);
-    check((1..=level + 1).contains(&steps), "steps", steps, range)
+    check(
+        timestep <= last,
+        "timestep",
+        timestep,
+        format!("at most {last}, the last timestep trained"),
+    )?;
+    let range = format!("in 1..={}, the timesteps up to `timestep`", timestep + 1);
+    check((1..=timestep + 1).contains(&steps), "steps", steps, range)
 }
 
 /// A sampler of any registered kind.

@@ -12,11 +12,11 @@ DIM, HIDDEN, BLOCKS, ROWS = 6, 10, 3, 4
 torch.manual_seed(5)
 
 
-def time_embedding(levels, size, max_period=10000):
+def time_embedding(timesteps, size, max_period=10000):
     half = size // 2
     steps = torch.arange(half, dtype=torch.float64)
     frequencies = torch.exp(-math.log(max_period) * steps / half)
-    angles = levels[:, None].double() * frequencies[None]
+    angles = timesteps[:, None].double() * frequencies[None]
     return torch.cat([torch.cos(angles), torch.sin(angles)], dim=-1).float()
 
 
@@ -44,8 +44,8 @@ class Network(nn.Module):
         self.output_norm = nn.LayerNorm(HIDDEN, eps=1e-6)
         self.output = nn.Linear(HIDDEN, DIM)
 
-    def forward(self, x, levels):
-        time = self.time[1](nn.functional.silu(self.time[0](time_embedding(levels, 2 * DIM))))
+    def forward(self, x, timesteps):
+        time = self.time[1](nn.functional.silu(self.time[0](time_embedding(timesteps, 2 * DIM))))
         h = self.input(x)
         for block in self.blocks:
             h = block(h, time)
@@ -56,8 +56,8 @@ network = Network()
 with torch.no_grad():
     for parameter in network.parameters():
         parameter.copy_(torch.randn_like(parameter) * 0.5)
-    x, levels = torch.randn(ROWS, DIM), torch.tensor([0, 7, 50, 999])
+    x, timesteps = torch.randn(ROWS, DIM), torch.tensor([0, 7, 50, 999])
     tensors = {f"weights.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {"x": x, "levels": levels, "y": network(x, levels)}
+    tensors |= {"x": x, "timesteps": timesteps, "y": network(x, timesteps)}
 save_file(tensors, sys.argv[1])
 print("torch", torch.__version__, "safetensors", safetensors.__version__)

@@ -33,36 +33,36 @@ def build(cls, prediction, whole, **options):
     return scheduler
 
 
-def timesteps_below(scheduler, level, steps):
-    timesteps = [int(t) for t in scheduler.timesteps if int(t) <= level]
-    assert len(timesteps) == steps and timesteps[0] == level
+def timesteps_below(scheduler, timestep, steps):
+    timesteps = [int(t) for t in scheduler.timesteps if int(t) <= timestep]
+    assert len(timesteps) == steps and timesteps[0] == timestep
     return timesteps
 
 
-def ddim(prediction, whole, level, steps, x, noise, eta):
+def ddim(prediction, whole, timestep, steps, x, noise, eta):
     scheduler = build(DDIMScheduler, prediction, whole, clip_sample=False)
     scheduler.final_alpha_cumprod = torch.tensor(1.0)
-    for index, t in enumerate(timesteps_below(scheduler, level, steps)):
+    for index, t in enumerate(timesteps_below(scheduler, timestep, steps)):
         # The last step has no variance; its noise is not used.
         fresh = noise[min(index + 1, steps - 1)] if eta > 0 else None
         x = scheduler.step(model(x, t), t, x, eta=eta, variance_noise=fresh).prev_sample
     return x
 
 
-def ddpm(prediction, whole, level, steps, x, noise):
+def ddpm(prediction, whole, timestep, steps, x, noise):
     module = sys.modules[DDPMScheduler.__module__]
     scheduler = build(
         DDPMScheduler, prediction, whole, clip_sample=False, variance_type="fixed_small"
     )
     scheduler.one = torch.tensor(1.0)
-    for index, t in enumerate(timesteps_below(scheduler, level, steps)):
+    for index, t in enumerate(timesteps_below(scheduler, timestep, steps)):
         # The stored noise in place of the generator's.
         module.randn_tensor = lambda *_, **__: noise[min(index + 1, steps - 1)]
         x = scheduler.step(model(x, t), t, x).prev_sample
     return x
 
 
-def dpm_solver_pp_2m(prediction, whole, level, steps, x, noise):
+def dpm_solver_pp_2m(prediction, whole, timestep, steps, x, noise):
     scheduler = build(
         DPMSolverMultistepScheduler, prediction, whole, algorithm_type="dpmsolver++",
         solver_order=2, solver_type="midpoint", lower_order_final=False,
@@ -72,7 +72,7 @@ def dpm_solver_pp_2m(prediction, whole, level, steps, x, noise):
     scheduler.sigmas = torch.cat([((1 - kept) / kept).sqrt(), torch.zeros(1)])
     scheduler.set_begin_index(whole - steps)
     # The body of its `step`, which would round the sample to f32.
-    for index, t in enumerate(timesteps_below(scheduler, level, steps)):
+    for index, t in enumerate(timesteps_below(scheduler, timestep, steps)):
         if index == 0:
             scheduler._init_step_index(t)
         x0 = scheduler.convert_model_output(model(x, t), sample=x)
@@ -93,20 +93,20 @@ samplers = {
     "dpm_solver_pp_2m": dpm_solver_pp_2m,
 }
 cases = []
-# (whole chain, level to start at, steps left): `trailing` spacing of 1000 / whole.
-for whole, level, steps in [(5, 599, 3), (50, 199, 10), (20, 999, 20)]:
+# (whole chain, timestep to start at, steps left): `trailing` spacing of 1000 / whole.
+for whole, timestep, steps in [(5, 599, 3), (50, 199, 10), (20, 999, 20)]:
     for prediction in kind:
         for name, sampler in samplers.items():
             noise = normal(steps, rows, dim)
-            at = alpha_bars[level]
+            at = alpha_bars[timestep]
             x = start * at.sqrt() + noise[0] * (1 - at).sqrt()
-            output = sampler(prediction, whole, level, steps, x, noise)
-            config = {"kind": name.split()[0], "level": level, "steps": steps}
+            output = sampler(prediction, whole, timestep, steps, x, noise)
+            config = {"kind": name.split()[0], "timestep": timestep, "steps": steps}
             if "eta" in name:
                 config["eta"] = 0.7
             cases.append({
                 "prediction": prediction, "sampler": config, "steps": steps,
-                "timesteps": [(level + 1) * k // steps - 1 for k in range(steps, 0, -1)],
+                "timesteps": [(timestep + 1) * k // steps - 1 for k in range(steps, 0, -1)],
                 "noise": noise.flatten().tolist(),
                 "output": output.flatten().tolist(),
             })

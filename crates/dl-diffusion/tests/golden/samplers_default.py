@@ -76,8 +76,8 @@ def dpm_solver_pp_2m(x, kept, noise, prediction):
 
 cases = []
 # The candidates of the default configuration, and more steps.
-for level, steps in [(50, 1), (100, 4), (200, 8), (999, 20)]:
-    kept = [(level + 1) * k // steps - 1 for k in range(steps, 0, -1)]
+for timestep, steps in [(50, 1), (100, 4), (200, 8), (999, 20)]:
+    kept = [(timestep + 1) * k // steps - 1 for k in range(steps, 0, -1)]
     for prediction in ["x0", "eps", "v"]:
         for kind, eta, run in [
             ("ddim", 0.0, lambda *case: ddim(*case, 0.0)),
@@ -86,9 +86,9 @@ for level, steps in [(50, 1), (100, 4), (200, 8), (999, 20)]:
             ("dpm_solver_pp_2m", None, dpm_solver_pp_2m),
         ]:
             noise = random.standard_normal((steps, rows, dim))
-            at = alpha_bars[level]
+            at = alpha_bars[timestep]
             x = math.sqrt(at) * start + math.sqrt(1 - at) * noise[0]
-            sampler = {"kind": kind, "level": level, "steps": steps}
+            sampler = {"kind": kind, "timestep": timestep, "steps": steps}
             if eta is not None:
                 sampler["eta"] = eta
             cases.append({

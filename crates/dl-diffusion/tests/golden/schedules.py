@@ -24,7 +24,7 @@ library = {
     "sigmoid": DDPMScheduler(T, 1e-4, 0.02, "sigmoid").betas,
     "cosine": betas_for_alpha_bar(T, max_beta=0.999),
 }
-golden = {"levels": T, "kept": kept}
+golden = {"timesteps": T, "kept": kept}
 for name, betas in [("linear", linear), ("scaled_linear", scaled), ("cosine", cosine), ("sigmoid", sigmoid)]:
     difference = np.abs(betas - library[name].numpy()).max()
     assert difference < 1e-7, (name, difference)

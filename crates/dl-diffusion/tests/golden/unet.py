@@ -22,11 +22,11 @@ with torch.no_grad():
         drawn = 1 + 0.3 * drawn if name.endswith(".g") else drawn / inputs**0.5
         parameter.copy_(drawn.float())
     x = torch.randn(ROWS, DIM).float()
-    levels = torch.tensor([0, 7, 50, 999])
-    y = unet(x.double().unsqueeze(1), levels).squeeze(1).float()
+    timesteps = torch.tensor([0, 7, 50, 999])
+    y = unet(x.double().unsqueeze(1), timesteps).squeeze(1).float()
 
 tensors = {f"weights.{name}": value.float() for name, value in unet.state_dict().items()}
-save_file(tensors | {"x": x, "levels": levels, "y": y}, sys.argv[1])
+save_file(tensors | {"x": x, "timesteps": timesteps, "y": y}, sys.argv[1])
 count = sum(p.numel() for p in Unet1D(dim=32, dim_mults=(1, 2, 4, 8), channels=1).parameters())
 print("parameters at width 32:", count)
 print("denoising-diffusion-pytorch", version("denoising-diffusion-pytorch"), "torch", torch.__version__)

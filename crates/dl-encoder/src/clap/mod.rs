@@ -27,6 +27,7 @@ pub mod config;
 mod files;
 mod htsat;
 pub mod laion;
+mod masked;
 pub mod network;
 mod patches;
 pub mod pretrain;
@@ -34,6 +35,7 @@ mod window;
 
 pub use config::ModelConfig;
 use files::{Files, front_end_json};
+pub use masked::MaskedConfig;
 pub use network::Network;
 pub use pretrain::{PretrainConfig, Pretrained, Spectrograms};
 

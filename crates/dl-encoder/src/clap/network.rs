@@ -87,4 +87,10 @@ impl Network {
         let first = self.text.forward(&texts.ids, &texts.mask).select(1, 0);
         self.text_projection.forward(&self.pooler.forward(&first).tanh())
     }
+
+    /// Logits `[batch, tokens, vocabulary]` of what stands at each place of `texts`, with
+    /// the table of words as output weights.
+    pub fn fill_in(&self, texts: &TokenBatch) -> Tensor {
+        self.text.forward(&texts.ids, &texts.mask).matmul(&self.text.words().tr())
+    }
 }

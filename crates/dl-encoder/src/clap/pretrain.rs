@@ -1,6 +1,6 @@
-//! Pre-training of a CLAP of any size (Wu et al., ICASSP 2023, section 3.1: both
-//! towers from scratch, symmetric InfoNCE with a learned scale). What it writes is
-//! a model directory that [`Clap::load`](super::Clap::load) and Hugging Face read.
+//! Pre-training of a CLAP of any size (Wu et al., ICASSP 2023, section 3.1: symmetric
+//! InfoNCE). The text tower may learn to read captions first, as a
+//! published one has (see [`MaskedConfig`]). What it writes is a model directory that [`Clap::load`](super::Clap::load) and Hugging Face read.
 //!
 //! Batch normalisation of the spectrogram has the statistics of the training set
 //! from the start and keeps them, so that training and use are the same function.
@@ -17,7 +17,11 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::{config::ModelConfig, network::Network};
+use super::{
+    config::ModelConfig,
+    masked::{self, MaskedConfig},
+    network::Network,
+};
 use crate::{
     AudioEncoder, EncoderError, FrontEnd, TextTokenizer,
     contrastive::{Likeness, MAX_SCALE, info_nce},
@@ -36,8 +40,12 @@ pub struct PretrainConfig {
     pub preprocessor: serde_json::Value,
     /// Longest caption in tokens, with the special ones; the rest is cut off.
     pub max_tokens: usize,
-    /// Temperature before training, 0.01 to 10; learned from there.
+    /// Temperature before training, 0.01 to 10.
     pub temperature: f64,
+    /// Whether the temperature is learned from there; else it stays. A low one that stays
+    /// leaves the two sides apart: see `configs/embedded/clap.toml`.
+    #[serde(default = "yes")]
+    pub learn_temperature: bool,
     /// Each clip is made louder or softer by up to this many dB; 0 switches it off.
     pub gain_db: f64,
     /// Largest number of neighbouring mels that are masked out (Park et al.,
@@ -45,8 +53,15 @@ pub struct PretrainConfig {
     pub mask_mels: usize,
     /// Largest number of neighbouring frames that are masked out; 0 switches it off.
     pub mask_frames: usize,
+    /// What the text tower learns before it meets sound; without it, it begins untaught.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<MaskedConfig>,
     /// The training; its items are the captions.
     pub train: TrainConfig,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl PretrainConfig {
@@ -83,6 +98,9 @@ impl PretrainConfig {
         check((0.01..=10.0).contains(&warm), "temperature", warm, "0.01 to 10")?;
         check((0.0..=60.0).contains(&self.gain_db), "gain_db", self.gain_db, "0 to 60")?;
         check(self.train.batch >= 2, "train.batch", self.train.batch, "at least 2")?;
+        if let Some(text) = &self.text {
+            text.validate().under("text")?;
+        }
         Ok(self.train.validate().under("train")?)
     }
 
@@ -181,7 +199,8 @@ pub struct Pretrained {
 
 impl Pretrained {
     /// Trains on `training` and keeps the weights with the lowest loss on
-    /// `validation`. The tokenizer is learned from the training captions first.
+    /// `validation`. The tokenizer is learned from the training captions first, then the
+    /// text tower, where the recipe says so.
     ///
     /// # Errors
     /// [`EncoderError`] for a bad recipe or a training that cannot go on.
@@ -204,6 +223,10 @@ impl Pretrained {
         let network = Network::take(&mut Fresh::new(&params), &config.model, context.device)?;
         let model = Self { config: config.clone(), tokenizer_json, tokenizer, params, network };
         model.begin(&data);
+        if let Some(text) = &config.text {
+            let tokens = [&data.tokens, &held_out.tokens].map(Vec::as_slice);
+            masked::train(&model.params, &model.network, &model.tokenizer, text, tokens, context)?;
+        }
         let inputs = || {
             let rows = [("training", &data.log_mels), ("validation", &held_out.log_mels)];
             let words = [training, validation].map(|scenes| (scenes.captions, scenes.owners));
@@ -257,6 +280,7 @@ impl Pretrained {
         let [scale, _] = &self.network.log_scales;
         // CLIP clips the scale itself, not the gradient.
         let _ = tch::no_grad(|| scale.shallow_clone().clamp_max_(MAX_SCALE.ln()));
+        let scale = if self.config.learn_temperature { scale.exp() } else { scale.detach().exp() };
         let device = self.params.device();
         let clips: Vec<usize> = batch.iter().map(|&caption| data.owners[caption]).collect();
         let mut log_mels = data.log_mels.index_select(0, &convert::indices(&clips, device));
@@ -267,7 +291,7 @@ impl Pretrained {
         let audio = self.network.embed_audio(&log_mels, &[]);
         let text = self.network.embed_text(&self.tokenizer.batch(&texts, device));
         let same = data.likeness.mask(batch, device);
-        info_nce(&audio, &text, &scale.exp(), same.as_ref())
+        info_nce(&audio, &text, &scale, same.as_ref())
     }
 
     /// Louder or softer, and a band and a moment masked by the mean of each mel.

@@ -34,8 +34,8 @@ pub struct DiffusionLinkConfig {
     /// noise added to the audio side in training (then unit norm again); at least 0.
     pub jitter: f64,
     /// Timesteps above this are not trained, so no candidate may start above it; at most
-    /// `schedule.levels - 1`.
-    pub max_level: usize,
+    /// `schedule.timesteps - 1`.
+    pub max_timestep: usize,
     /// Decay of the running mean of the weights, in [0, 1); 0 switches it off.
     pub ema: f64,
     /// Length, batches and rates.
@@ -56,14 +56,14 @@ impl Default for DiffusionLinkConfig {
             network: NetworkConfig::default(),
             loss: LossConfig::default(),
             jitter: JITTER,
-            max_level: 999,
+            max_timestep: 999,
             ema: 0.0,
             train: default_training(),
             candidates: vec![
-                OneStep { level: 50 }.into(),
-                MeanOfDraws { level: 400, draws: 16 }.into(),
-                Ddim { level: 100, steps: 4, eta: 0.0 }.into(),
-                Ddim { level: 200, steps: 8, eta: 0.0 }.into(),
+                OneStep { timestep: 50 }.into(),
+                MeanOfDraws { timestep: 400, draws: 16 }.into(),
+                Ddim { timestep: 100, steps: 4, eta: 0.0 }.into(),
+                Ddim { timestep: 200, steps: 8, eta: 0.0 }.into(),
             ],
             select: Criterion::RemainingGap,
         }
@@ -77,14 +77,14 @@ impl DiffusionLinkConfig {
         self.network.validate().under("network")?;
         self.loss.validate().under("loss")?;
         check_jitter(self.jitter)?;
-        let timesteps = self.schedule.levels;
-        let range = format!("below schedule.levels, which is {timesteps}");
-        check(self.max_level < timesteps, "max_level", self.max_level, range)?;
+        let timesteps = self.schedule.timesteps;
+        let range = format!("below schedule.timesteps, which is {timesteps}");
+        check(self.max_timestep < timesteps, "max_timestep", self.max_timestep, range)?;
         check((0.0..1.0).contains(&self.ema), "ema", self.ema, "in [0, 1)")?;
         check(!self.candidates.is_empty(), "candidates", "[]", "a list of at least one")?;
         for (place, sampler) in self.candidates.iter().enumerate() {
-            // The network has never seen timesteps above `max_level`.
-            let seen = sampler.validate(self.max_level + 1);
+            // The network has never seen timesteps above `max_timestep`.
+            let seen = sampler.validate(self.max_timestep + 1);
             seen.under(&format!("candidates[{place}]"))?;
         }
         self.train.validate().under("train")

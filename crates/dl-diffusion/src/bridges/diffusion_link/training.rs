@@ -159,7 +159,7 @@ impl Trainer<'_> {
         let (dim, device) = (self.pairs.dim, self.pairs.device);
         let blocks = if self.config.jitter > 0.0 { 3 } else { 2 };
         let (items, rows) = (items_of(batch), batch.len() as i64);
-        let span = (self.config.max_level + 1) as f64;
+        let span = (self.config.max_timestep + 1) as f64;
         let uniform = uniform(&self.noise, &items, step, 2);
         // Of all text rows first, then of all audio rows.
         let timesteps: Vec<i64> = (0..2)
