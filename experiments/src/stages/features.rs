@@ -14,6 +14,7 @@ use std::{
     collections::HashMap,
     fs,
     ops::Range,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -162,17 +163,17 @@ impl Features {
         Ok((convert::array2(of(AUDIO)?)?, kept))
     }
 
-    fn read_rows(&self, path: &std::path::Path, name: &str) -> Result<Array2<f32>> {
+    fn read_rows(&self, path: &Path, name: &str) -> Result<Array2<f32>> {
         let (tensors, _) = tensor_file::read(path, Device::Cpu)?;
         let rows = tensors.get(name).with_context(|| format!("{}: {name}", path.display()))?;
         Ok(convert::array2(rows)?)
     }
 
-    fn audio_file(&self, split: Split) -> std::path::PathBuf {
+    fn audio_file(&self, split: Split) -> PathBuf {
         self.stage.file(&format!("{}-audio.safetensors", split.name()))
     }
 
-    fn text_file(&self, split: Split) -> std::path::PathBuf {
+    fn text_file(&self, split: Split) -> PathBuf {
         self.stage.file(&format!("{}-text.safetensors", split.name()))
     }
 }
@@ -293,12 +294,9 @@ impl Features {
         let key = |own: Range<usize>| {
             let state = |clip: usize| {
                 let index = range.start + clip;
-                let file = corpus.file(split, index)?;
-                Some((
-                    &corpus.clips(split)[index].id,
-                    file.file_name()?.to_str()?,
-                    file_state(file),
-                ))
+                let file = corpus.file(split, index).unwrap_or(Path::new(""));
+                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                (&corpus.clips(split)[index].id, name, file_state(file))
             };
             match corpus.listed(split) {
                 Some(_) => Fingerprint::of(&own.map(state).collect::<Vec<_>>()).to_string(),
@@ -326,7 +324,7 @@ impl Features {
 
     /// Where pieces are kept: in the stage, or, those of a corpus of files, beside the stages
     /// of this listing and encoder.
-    fn pieces(&self, lab: &Lab<'_>) -> std::path::PathBuf {
+    fn pieces(&self, lab: &Lab<'_>) -> PathBuf {
         let Source { corpus, encoder, encoder_files } = self.source.as_ref();
         if corpus.listed(Split::Test).is_none() {
             return self.stage.file(PIECES);
@@ -375,7 +373,7 @@ impl Features {
         self.write_text(&file, &rows.select(Axis(0), &chosen))
     }
 
-    fn write_text(&self, file: &std::path::Path, rows: &Array2<f32>) -> Result<()> {
+    fn write_text(&self, file: &Path, rows: &Array2<f32>) -> Result<()> {
         let tensors = [(TEXT.to_owned(), convert::tensor2(rows.view(), Device::Cpu))];
         Ok(tensor_file::write(file, &tensors.into(), HashMap::new())?)
     }
@@ -449,7 +447,7 @@ mod tests {
         let gone = Arc::new(AtomicBool::new(true));
         let corpus = Flaky { clips: (0..5).map(clip).collect(), gone: Arc::clone(&gone) };
         let golden = "crates/dl-encoder/tests/golden/clap_unfused";
-        let encoder = EncoderConfig::Clap(ClapConfig::at(std::path::Path::new(golden)));
+        let encoder = EncoderConfig::Clap(ClapConfig::at(Path::new(golden)));
         let source = Arc::new(Source::with_corpus(Arc::new(corpus), &encoder).unwrap());
         let features = Features::new(&lab, &source);
         let made = |left_out: Vec<LeftOut>| {
