@@ -56,6 +56,6 @@ fn files_that_are_not_there_or_not_toml() {
     };
     with(&broken.display().to_string()).fails_with(1, &["broken.toml, line 1"]);
     with("nowhere.toml").fails_with(1, &["nowhere.toml"]);
-    with("embeded").fails_with(1, &["embeded", "one of: embedded, recorded"]);
+    with("embeded").fails_with(1, &["embeded", "one of: audiocaps, embedded, recorded"]);
     run(program().current_dir("/").args(["run", "t9"])).fails_with(1, &["no experiment 't9'"]);
 }

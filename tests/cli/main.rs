@@ -5,12 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod audio_files;
+mod audiocaps;
 mod bad_config;
 mod bad_data;
 mod bad_sound;
 mod bridge;
 mod clap;
 mod commands;
+mod corpora;
 mod embed;
 mod extension;
 mod harness;

@@ -1,7 +1,9 @@
 //! What the rest of the program sees of a data set.
 
+use std::path::Path;
+
 use dl_audio::Waveform;
-use dl_core::Fingerprint;
+use dl_core::{EmbeddingSet, Fingerprint};
 use serde::Serialize;
 
 use crate::{error::DataError, split::Split};
@@ -19,6 +21,21 @@ pub struct Clip {
     pub sources: Vec<String>,
 }
 
+/// A clip of a published list whose sound is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The split that lists it.
+    pub split: Split,
+    /// Where it stands in the split's list, from 0 (see [`Corpus::place`]).
+    pub place: usize,
+    /// Its name in the list.
+    pub id: String,
+    /// Its captions.
+    pub captions: Vec<String>,
+    /// What was looked for.
+    pub looked_for: String,
+}
+
 /// Clips with captions in three splits.
 ///
 /// A render depends on the corpus and the index only, never on other renders or on
@@ -29,6 +46,42 @@ pub trait Corpus: Sync + Send {
 
     /// Digest of all that its sounds and captions depend on.
     fn fingerprint(&self) -> Fingerprint;
+
+    /// Digest of the clips and captions that it lists, whether their sounds are there or
+    /// not: what names a clip together with its id, on any disk. The fingerprint, where
+    /// nothing can be missing.
+    fn listing(&self) -> Fingerprint {
+        self.fingerprint()
+    }
+
+    /// How many clips the published split has, those without a sound too; none where the
+    /// corpus follows no list.
+    fn listed(&self, _: Split) -> Option<usize> {
+        None
+    }
+
+    /// The clips of the list without a sound. They are not among [`Corpus::clips`].
+    fn missing(&self) -> &[Missing] {
+        &[]
+    }
+
+    /// Where a clip stands in its split's list, from 0, the missing ones counted: work is cut
+    /// by it, so that a clip that is found later changes little. Its index, where nothing can
+    /// be missing.
+    fn place(&self, _: Split, index: usize) -> usize {
+        index
+    }
+
+    /// The sound file of a clip, where it has one of its own.
+    fn file(&self, _: Split, _: usize) -> Option<&Path> {
+        None
+    }
+
+    /// The embeddings of a split, where the corpus is nothing but embeddings that were made
+    /// elsewhere. Such clips cannot be rendered.
+    fn embeddings(&self, _: Split) -> Option<&EmbeddingSet> {
+        None
+    }
 
     /// The clips of a split.
     fn clips(&self, split: Split) -> &[Clip];

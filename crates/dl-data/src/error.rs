@@ -29,6 +29,9 @@ pub enum DataError {
         /// How many there are.
         count: usize,
     },
+    /// A clip of which only embeddings are known.
+    #[error("of '{0}' there are only embeddings and no sound; use a corpus of sounds (data.kind)")]
+    NoSound(String),
     /// A waveform could not be made or written.
     #[error(transparent)]
     Audio(#[from] dl_audio::AudioError),

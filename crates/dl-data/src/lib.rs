@@ -1,11 +1,13 @@
 //! Corpora: sounds with captions, in three splits that share no source.
 //!
-//! A [`CorpusConfig`] opens a [`Corpus`]: scenes of synthesised sounds, or scenes
-//! mixed from folders of labelled recordings. Everything in a corpus is a pure
-//! function of its configuration and seed; any clip can be rendered alone, on any
-//! thread, with the same bits.
+//! A [`CorpusConfig`] opens a [`Corpus`]: scenes of synthesised sounds, scenes mixed from
+//! folders of labelled recordings, or sound files with the caption lists of published data
+//! sets. Everything in a corpus is a pure function of its configuration, its files and its
+//! seed; any clip can be rendered alone, on any thread, with the same bits.
 
 mod bank;
+mod captioned;
+mod check;
 mod corpus;
 mod corpus_config;
 mod dice;
@@ -28,7 +30,12 @@ mod split;
 mod synth;
 
 pub use bank::{SourceBank, SourceKey};
-pub use corpus::{Clip, Corpus, EventRecord, SceneCorpus, Single};
+pub use captioned::{
+    AudioCapsConfig, CaptionManifest, ClothoConfig, EmbeddingsConfig, ManifestCaption,
+    ManifestClip, ManifestConfig, PairFiles, SetFiles, WavCapsConfig, file_state,
+};
+pub use check::{CheckedClip, Soundness, check_sounds};
+pub use corpus::{Clip, Corpus, EventRecord, Missing, SceneCorpus, Single};
 pub use corpus_config::{CorpusConfig, CorpusEntry};
 pub use error::DataError;
 pub use export::{SCENES, export};

@@ -6,18 +6,18 @@
 
 use std::{
     collections::HashSet,
-    fs, io,
     path::{Path, PathBuf},
 };
 
 use dl_core::{FileError, atomic, text};
 
-use crate::lexicon;
+use crate::{
+    captioned::{sound_kind, walk},
+    lexicon,
+};
 
 /// The name of the file in each root.
 pub const MANIFEST: &str = "manifest.csv";
-
-const EXTENSIONS: [&str; 6] = ["wav", "flac", "mp3", "ogg", "oga", "wave"];
 
 /// One line of a manifest.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,12 +140,15 @@ pub fn write_manifest(root: &Path) -> Result<ManifestSummary, FileError> {
         return Err(FileError::invalid(&path, problem));
     }
     let mut found = Vec::new();
-    walk(root, "", &mut found)?;
-    found.sort();
+    for file in walk(root)? {
+        let not_text = |file: PathBuf| {
+            FileError::invalid(root, format!("the name {} is not UTF-8; rename it", file.display()))
+        };
+        found.push(file.into_os_string().into_string().map_err(|file| not_text(file.into()))?);
+    }
     let (mut labels, mut rows, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     for file in found {
-        let extension = Path::new(&file).extension().and_then(|e| e.to_str()).unwrap_or_default();
-        let known = EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
+        let known = sound_kind(Path::new(&file)).is_some();
         match file.split_once('/') {
             Some((label, _)) if known && label.chars().any(char::is_alphanumeric) => {
                 let label = lexicon::plain_label(label);
@@ -173,27 +176,4 @@ pub fn write_manifest(root: &Path) -> Result<ManifestSummary, FileError> {
     })
     .map_err(|source| FileError::io(&path, source))?;
     Ok(ManifestSummary { path, recordings: rows.len(), labels, left_out })
-}
-
-/// Collects the files under `root/inside` as paths relative to `root`, with slashes.
-fn walk(root: &Path, inside: &str, found: &mut Vec<String>) -> Result<(), FileError> {
-    let folder = root.join(inside);
-    let fault = |source: io::Error| FileError::io(&folder, source);
-    for entry in fs::read_dir(&folder).map_err(fault)? {
-        let entry = entry.map_err(fault)?;
-        let name = entry.file_name().into_string().map_err(|name| {
-            let problem = format!("the name {} is not UTF-8; rename it", name.display());
-            FileError::invalid(&folder, problem)
-        })?;
-        if name.starts_with('.') {
-            continue;
-        }
-        let path = if inside.is_empty() { name } else { format!("{inside}/{name}") };
-        if entry.file_type().map_err(fault)?.is_dir() {
-            walk(root, &path, found)?;
-        } else {
-            found.push(path);
-        }
-    }
-    Ok(())
 }

@@ -26,6 +26,16 @@ impl Split {
             Self::Test => "test",
         }
     }
+
+    /// The split that a word in a list means, whatever its capitals.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        Some(match word.to_ascii_lowercase().as_str() {
+            "train" | "training" | "dev" | "development" => Self::Train,
+            "val" | "valid" | "validation" => Self::Validation,
+            "test" | "testing" | "eval" | "evaluation" => Self::Test,
+            _ => return None,
+        })
+    }
 }
 
 /// A count for each split.

@@ -70,7 +70,19 @@ impl Corpus for Plain {
 #[test]
 fn a_plain_corpus_is_named_opened_and_exported() {
     let text = "kind = 'plain'\nsounds = ['a.wav']\ncaption = 'A bell rings'\n";
-    assert_eq!(CorpusConfig::kinds(), ["plain", "recorded", "soundscapes"]);
+    assert_eq!(
+        CorpusConfig::kinds(),
+        [
+            "audiocaps",
+            "clotho",
+            "embeddings",
+            "manifest",
+            "plain",
+            "recorded",
+            "soundscapes",
+            "wavcaps"
+        ]
+    );
     let config: CorpusConfig = toml::from_str(text).unwrap();
     assert_eq!(config.kind(), "plain");
     let error = toml::from_str::<CorpusConfig>("kind = 'plain'\nsounds = [1]\n").unwrap_err();

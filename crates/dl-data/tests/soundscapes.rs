@@ -297,9 +297,8 @@ fn configurations_at_fault_are_named() {
     assert!(error.contains("scenes.train: invalid value: integer `-1`"), "{error}");
     let error = parse("kind = 'soundscape'").unwrap_err().to_string();
     assert!(
-        error.contains(
-            "kind: unknown variant `soundscape`, expected one of `recorded`, `soundscapes`"
-        ),
+        error.starts_with("kind: unknown variant `soundscape`, expected one of `audiocaps`, ")
+            && error.contains("`recorded`, `soundscapes`"),
         "{error}"
     );
     let error = parse("sample_rate = 8000").unwrap_err().to_string();

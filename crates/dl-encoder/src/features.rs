@@ -61,9 +61,9 @@ pub struct Extracted {
 
 /// Embeds the clips `0..items`. `render` gives a clip's waveform, from several
 /// threads at once; where it or the front end fails, the clip is left out and
-/// listed. A chunk with such faults is tried again by the next run. While the
-/// network works on one chunk, threads decode and transform the next: at most
-/// three chunks of features are in memory.
+/// listed. The next run tries these clips again, and makes a chunk anew where one of
+/// them is mended. While the network works on one chunk, threads decode and transform
+/// the next: at most three chunks of features are in memory.
 ///
 /// # Errors
 /// [`EncoderError`] when a chunk cannot be written or the device gives out. The
@@ -77,11 +77,16 @@ pub fn extract<E: Display>(
     check(plan.chunk > 0, "chunk", plan.chunk, "at least 1")?;
     // Every row at its clip's place, so that nothing has to be put together later.
     let mut rows = Array2::zeros((items, encoder.dim()));
-    let mut missing = Vec::new();
+    let (mut missing, mut old_faults) = (Vec::new(), Vec::new());
+    let front_end = encoder.front_end();
+    let fails = |fault: &Fault| features_of(front_end, fault.index, &render).is_err();
     for start in (0..items).step_by(plan.chunk) {
         let file = ChunkFile::new(plan, encoder, start..items.min(start + plan.chunk));
         match file.read() {
-            Some(chunk) if chunk.faults.is_empty() => chunk.place(&mut rows),
+            Some(chunk) if chunk.faults.par_iter().all(fails) => {
+                chunk.place(&mut rows);
+                old_faults.extend(chunk.faults);
+            }
             _ => missing.push(file),
         }
     }
@@ -89,8 +94,7 @@ pub fn extract<E: Display>(
     let mut done = items - ranges.iter().map(ExactSizeIterator::len).sum::<usize>();
     plan.progress.begin(plan.task, items as u64);
     plan.progress.update(done as u64, "");
-    let front_end = encoder.front_end();
-    let faults = thread::scope(|scope| {
+    let mut faults = thread::scope(|scope| {
         // Moved in here, so that an error below ends the thread too.
         let (sender, receiver) = mpsc::sync_channel(1);
         let render = &render;
@@ -115,6 +119,8 @@ pub fn extract<E: Display>(
         Ok::<_, EncoderError>(faults)
     })?;
     plan.progress.end();
+    faults.extend(old_faults);
+    faults.sort_by_key(|fault| fault.index);
     Ok(keep_sound(rows, faults))
 }
 
@@ -133,19 +139,23 @@ struct Prepared {
     faults: Vec<Fault>,
 }
 
+/// A clip before the network, or why there is none.
+fn features_of<E: Display>(
+    front_end: &dyn FrontEnd,
+    index: usize,
+    render: &(impl Fn(usize) -> Result<Waveform, E> + Sync),
+) -> Result<AudioFeatures, String> {
+    let waveform = render(index).map_err(|error| error.to_string())?;
+    front_end.features(&waveform).map_err(|error| error.to_string())
+}
+
 fn prepare<E: Display>(
     front_end: &dyn FrontEnd,
     range: Range<usize>,
     render: &(impl Fn(usize) -> Result<Waveform, E> + Sync),
 ) -> Prepared {
-    let all: Vec<Result<AudioFeatures, String>> = range
-        .clone()
-        .into_par_iter()
-        .map(|index| {
-            let waveform = render(index).map_err(|error| error.to_string())?;
-            front_end.features(&waveform).map_err(|error| error.to_string())
-        })
-        .collect();
+    let all: Vec<Result<AudioFeatures, String>> =
+        range.clone().into_par_iter().map(|index| features_of(front_end, index, render)).collect();
     let mut prepared = Prepared { features: Vec::new(), kept: Vec::new(), faults: Vec::new() };
     for (index, features) in range.zip(all) {
         match features {

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dl_audio::Waveform;
 use dl_core::EmbeddingSet;
 use dl_diffusion::Bridge;
@@ -40,6 +40,12 @@ struct Captioned {
 /// Captions every file that can be read, then lists the others. The exit code is
 /// 1 when there are any.
 pub fn run(files: &[PathBuf], suite: &Suite<'_>, out: &mut Output) -> Result<ExitCode> {
+    if suite.is_given() {
+        bail!(
+            "the embeddings of this suite were made elsewhere (data.kind = \"embeddings\"), so it \
+             has no encoder for new sounds; use a suite over sounds"
+        );
+    }
     let tool = Tool::open(suite)?;
     let mut faults = Vec::new();
     for file in files {

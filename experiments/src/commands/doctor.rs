@@ -5,6 +5,7 @@ use std::{fs, io, path::Path, process::ExitCode};
 
 use anyhow::Result;
 
+use dl_data::{CorpusKind, EmbeddingsConfig};
 use dl_encoder::{AudioTowerConfig, EncoderMethod, TextTowerConfig};
 
 use crate::{
@@ -24,7 +25,10 @@ pub fn run(config: &SuiteConfig, out: &mut Output) -> Result<ExitCode> {
         ("runs", writable(&config.runs_dir()?)),
         ("data", data(config)),
     ];
-    findings.extend(encoder(&config.encoder.in_repository()?));
+    // Embeddings that were made elsewhere need none.
+    if config.data.kind() != EmbeddingsConfig::KIND {
+        findings.extend(encoder(&config.encoder.in_repository()?));
+    }
     for (part, finding) in &findings {
         match finding {
             Ok(line) => out.line(format_args!("ok     {part:10} {line}"))?,

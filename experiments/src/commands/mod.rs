@@ -4,6 +4,7 @@
 
 mod bridge;
 mod caption;
+mod data;
 mod doctor;
 mod embed;
 mod encoder;
@@ -30,6 +31,7 @@ use crate::{
     stages::{Lab, Services, Suite},
 };
 use bridge::BridgeCommand;
+use data::DataCommand;
 use embed::Shard;
 use encoder::ClapChoices;
 use lm::LmOptions;
@@ -111,6 +113,7 @@ impl Cli {
                 | Command::Score { .. }
                 | Command::PretrainClap { .. },
             ) => None,
+            Some(Command::Data { command }) => Some(command.options()),
             Some(
                 Command::Run { options, .. }
                 | Command::Report { options, .. }
@@ -160,10 +163,18 @@ pub enum Command {
         #[command(flatten)]
         options: Options,
     },
-    /// Embeds the sounds and captions of a manifest (columns id, file, caption).
+    /// Looks at the sounds and captions of the configuration.
+    Data {
+        /// What to do.
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+    /// Embeds the sounds and captions of a manifest (columns file, caption and, where the
+    /// file is no good name, id).
     Embed {
-        /// CSV with the columns id, file, caption; several rows with one id and file give
-        /// several captions to one clip. Files are relative to the manifest.
+        /// CSV with the columns file, caption and id (the file without one); several rows with
+        /// one id and file give several captions to one clip. Files are relative to the
+        /// manifest.
         #[arg(long, value_name = "CSV")]
         manifest: PathBuf,
         /// The EmbeddingSet to write (safetensors).
@@ -261,7 +272,11 @@ impl Command {
     fn computes(&self) -> bool {
         !matches!(
             self,
-            Self::List | Self::Report { .. } | Self::Manifest { .. } | Self::Merge { .. }
+            Self::List
+                | Self::Report { .. }
+                | Self::Manifest { .. }
+                | Self::Merge { .. }
+                | Self::Data { .. }
         )
     }
 }
@@ -325,6 +340,7 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
             pretrain::run(recipe.as_deref(), recipe_sets, output, &services, out)?;
         }
         Some(Command::Run { names, .. }) => run::run(names, &load()?, &services, out)?,
+        Some(Command::Data { command }) => data::run(command, &load()?, &services, out)?,
         Some(Command::Caption { files, .. }) => {
             let config = load()?;
             let lab = Lab::new(&services, &config)?;

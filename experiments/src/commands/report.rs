@@ -38,7 +38,31 @@ pub fn run(runs: &[PathBuf], keep: bool, config: &SuiteConfig, out: &mut Output)
     for (run, info, records) in &found {
         print(run, info, records, out)?;
     }
+    if let Some(line) = of_different_clips(found.iter().map(|(_, info, _)| info)) {
+        note(format_args!("note: {line}"));
+    }
     Ok(())
+}
+
+/// A sentence where runs stand side by side that are not over the same clips.
+fn of_different_clips<'r>(runs: impl Iterator<Item = &'r RunInfo>) -> Option<String> {
+    // Recognition is over unmixed sounds, ablations over validation, transfer elsewhere: they
+    // say so themselves.
+    let alike = |info: &&RunInfo| {
+        info.split == "test" && info.captions > 0 && info.experiment != "transfer"
+    };
+    let runs: Vec<&RunInfo> = runs.filter(alike).collect();
+    if runs.iter().all(|info| info.id_hash == runs[0].id_hash) {
+        return None;
+    }
+    let of = |info: &&RunInfo| {
+        let RunInfo { experiment, suite, clips, id_hash, .. } = info;
+        format!("{experiment} of {suite}: {clips}, id hash {id_hash}")
+    };
+    let which = runs.iter().map(of).collect::<Vec<_>>().join("; ");
+    Some(format!(
+        "these tables are over different clips, so do not compare their figures ({which})"
+    ))
 }
 
 /// Prints a run's tables and says where they are.
@@ -71,4 +95,31 @@ fn newest(config: &SuiteConfig) -> Result<Vec<PathBuf>> {
         );
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(experiment: &str, clips: usize, id_hash: &str, captions: usize) -> RunInfo {
+        let known = serde_json::json!({
+            "experiment": experiment, "suite": "toy", "clips": clips, "captions": captions,
+            "id_hash": id_hash, "seeds": [0], "resamples": 100, "corpus": "", "encoder": "",
+            "program": "", "libtorch": "", "device": "cpu",
+        });
+        serde_json::from_value(known).unwrap()
+    }
+
+    #[test]
+    fn tables_of_different_clips_are_told() {
+        let said = |runs: &[RunInfo]| of_different_clips(runs.iter());
+        let (t1, t2) = (info("t1", 9, "a", 9), info("t2", 8, "b", 8));
+        // Another experiment by its nature: unmixed sounds, and other corpora.
+        let others = [info("recognition", 4, "c", 0), info("transfer", 5, "d", 5)];
+        assert_eq!(said(&[]), None);
+        assert_eq!(said(&[t1.clone(), info("t2", 9, "a", 9), others[0].clone()]), None);
+        assert_eq!(said(&[t1.clone(), others[1].clone()]), None);
+        let line = said(&[t1, t2]).unwrap();
+        assert!(line.ends_with("(t1 of toy: 9, id hash a; t2 of toy: 8, id hash b)"), "{line}");
+    }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use dl_core::{RunDir, Store};
+use dl_data::{Clip, Split};
 use dl_eval::caption::registry;
 
 pub use outcome::Outcome;
@@ -36,6 +37,8 @@ pub struct Experiment {
     pub name: &'static str,
     /// One line for `list`.
     pub about: &'static str,
+    /// Whether it cannot do without the words of captions.
+    words: bool,
     wanted: fn(&Suite<'_>) -> Result<Wanted>,
     run: fn(&Suite<'_>, &RunDir) -> Result<Outcome>,
 }
@@ -45,36 +48,42 @@ pub const EXPERIMENTS: &[Experiment] = &[
     Experiment {
         name: "t1",
         about: "modality gap before and after every bridge",
+        words: false,
         wanted: t1::wanted,
         run: t1::run,
     },
     Experiment {
         name: "t2",
         about: "captioning through every bridge, zero-shot and fully supervised",
+        words: true,
         wanted: t2::wanted,
         run: t2::run,
     },
     Experiment {
         name: "encoders",
         about: "T1 over the suite's encoder and over each of [encoders], on the same scenes",
+        words: false,
         wanted: encoders::wanted,
         run: encoders::run,
     },
     Experiment {
         name: "ablations",
         about: "variants, each of [ablations], on the validation split",
+        words: false,
         wanted: ablations::wanted,
         run: ablations::run,
     },
     Experiment {
         name: "transfer",
         about: "bridges fitted here and applied to each corpus of [transfer], as T1",
+        words: false,
         wanted: transfer::wanted,
         run: transfer::run,
     },
     Experiment {
         name: "recognition",
         about: "how often a caption names the class of an unmixed test recording",
+        words: true,
         wanted: recognition::wanted,
         run: recognition::run,
     },
@@ -104,7 +113,10 @@ pub fn known(names: &[String]) -> Result<()> {
 /// When a name is not known or a stage's directory is of something else.
 pub fn plan(names: &[String], suite: Suite<'_>) -> Result<Vec<Planned>> {
     let suite = suite.to_plan();
-    let mut wanted = vec![suite.features() as Arc<dyn Work>];
+    let mut wanted: Wanted = Vec::new();
+    if !suite.is_given() {
+        wanted.push(suite.features());
+    }
     for name in names {
         wanted.extend((find(name)?.wanted)(&suite)?);
     }
@@ -120,6 +132,9 @@ pub fn run(names: &[String], suite: &Suite<'_>) -> Result<Vec<RunDir>> {
     let mut finished = Vec::new();
     for name in names {
         let experiment = find(name)?;
+        if experiment.words {
+            words_are_known(suite)?;
+        }
         suite.lab.reporter.say(&format!("{}: {}", experiment.name, experiment.about));
         let run = run_dir(suite, experiment.name)?;
         let say = |line: &str| suite.lab.reporter.say(line);
@@ -130,6 +145,22 @@ pub fn run(names: &[String], suite: &Suite<'_>) -> Result<Vec<RunDir>> {
         finished.push(run);
     }
     Ok(finished)
+}
+
+/// Refuses embeddings without the words of their captions.
+fn words_are_known(suite: &Suite<'_>) -> Result<()> {
+    let corpus = suite.corpus();
+    let empty = |clip: &Clip| clip.captions.iter().any(|caption| caption.trim().is_empty());
+    let wordless = |split: &Split| corpus.clips(*split).iter().any(empty);
+    match Split::ALL.into_iter().find(wordless) {
+        None => Ok(()),
+        Some(split) => bail!(
+            "there are {} clips without the words of their captions, which captioning needs: name \
+             a file with data.{}.captions, one caption a line",
+            split.name(),
+            split.name()
+        ),
+    }
 }
 
 /// The run directory of an experiment under the present configuration. The same

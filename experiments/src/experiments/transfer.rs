@@ -73,7 +73,7 @@ pub(super) fn run(suite: &Suite<'_>, _: &RunDir) -> Result<Outcome> {
     let resamples = config.evaluation.resamples;
     let compare = format!("{}, fitted here", config.rows.compare);
     let mut records = Vec::new();
-    let (mut clips, mut independent) = (Vec::new(), 0);
+    let (mut clips, mut listed, mut independent) = (Vec::new(), Vec::new(), 0);
     for (name, corpus) in &transfer.to {
         let other = suite.over(corpus)?;
         let applied = applied(suite, &other, &transfer.rows)?;
@@ -87,6 +87,7 @@ pub(super) fn run(suite: &Suite<'_>, _: &RunDir) -> Result<Outcome> {
         let set = other.sets()?.test.clone();
         independent += Clusters::of(&clusters(other.corpus(), Split::Test, &set.ids)).len();
         clips.push(set);
+        listed.push(other.corpus().listed(Split::Test));
     }
     // A run says which clips it is over: with several corpora, the clips of all.
     if clips.iter().any(|set| set.dim() != clips[0].dim()) {
@@ -95,6 +96,7 @@ pub(super) fn run(suite: &Suite<'_>, _: &RunDir) -> Result<Outcome> {
     let all = dl_core::EmbeddingSet::concat(&clips);
     let facts = RunInfo {
         compare: Some(compare.replace('_', " ")),
+        listed: listed.into_iter().sum(),
         clusters: (independent < all.len()).then_some(independent),
         ..info(suite, "transfer", Split::Test, &all)
     };

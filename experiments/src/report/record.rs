@@ -29,6 +29,9 @@ pub struct RunInfo {
     pub split: String,
     /// Clips measured.
     pub clips: usize,
+    /// Clips of the published split, where the corpus follows a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<usize>,
     /// Clusters of clips that are drawn and flipped together, where there are fewer than clips.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clusters: Option<usize>,
@@ -49,6 +52,9 @@ pub struct RunInfo {
     /// The models behind sentence similarity and FENSE, where they are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentences: Option<String>,
+    /// What a reader must know before comparing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Fingerprint of the corpus (first digits).
     pub corpus: String,
     /// Fingerprint of the embeddings (first digits).
@@ -88,12 +94,12 @@ impl RunInfo {
         let seeds = self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         let items = match self.captions {
             0 => format!("{} unmixed {} recordings", self.clips, self.split),
-            captions => format!("{} {} clips with {captions} captions", self.clips, self.split),
+            captions => format!("{} with {captions} captions", self.of_the_split()),
         };
         let clusters = self.clusters.map_or_else(String::new, |clusters| {
             format!(" in {clusters} clusters (scenes with the same first sound)")
         });
-        vec![format!(
+        let mut notes = vec![format!(
             "{} suite: {items}{clusters}, id hash {}; seeds {seeds}; 95 % bootstrap intervals over clips and \
              seeds ({} resamples); corpus {}, encoder {}; version {}, libtorch {}, {}.",
             self.suite,
@@ -104,7 +110,22 @@ impl RunInfo {
             self.program,
             self.libtorch,
             self.device,
-        )]
+        )];
+        notes.extend(self.remarks.iter().cloned());
+        notes
+    }
+
+    /// `400 test clips`, or `913 of the 975 test clips (93.6 %)` where the corpus follows a list.
+    fn of_the_split(&self) -> String {
+        match self.listed {
+            None => format!("{} {} clips", self.clips, self.split),
+            Some(listed) => {
+                let share = 100.0 * self.clips as f64 / listed.max(1) as f64;
+                // 100 % is said of nothing less.
+                let share = if self.clips < listed { share.min(99.9) } else { share };
+                format!("{} of the {listed} {} clips ({share:.1} %)", self.clips, self.split)
+            }
+        }
     }
 }
 

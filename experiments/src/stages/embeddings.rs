@@ -18,6 +18,8 @@ const HEADS: &str = "heads.safetensors";
 enum HeadsFrom {
     /// The encoder needs none.
     None,
+    /// There is no encoder: the corpus is nothing but embeddings.
+    Given,
     /// They are trained on these features.
     Own(HeadsConfig, u64),
     /// They were trained elsewhere.
@@ -43,6 +45,7 @@ impl Embeddings {
         left_out: Vec<LeftOut>,
     ) -> Arc<Self> {
         let heads = match features.source().encoder.heads() {
+            _ if features.source().is_given() => HeadsFrom::Given,
             Some(config) => HeadsFrom::Own(config.clone(), seed),
             None => HeadsFrom::None,
         };
@@ -57,7 +60,8 @@ impl Embeddings {
         left_out: Vec<LeftOut>,
     ) -> Arc<Self> {
         let heads = match trained.heads {
-            HeadsFrom::None => HeadsFrom::None,
+            _ if features.source().is_given() => HeadsFrom::Given,
+            HeadsFrom::None | HeadsFrom::Given => HeadsFrom::None,
             HeadsFrom::Own(..) | HeadsFrom::Other(_) => HeadsFrom::Other(Arc::clone(trained)),
         };
         Self::with_heads(lab, features, heads, left_out)
@@ -69,9 +73,15 @@ impl Embeddings {
         heads: HeadsFrom,
         left_out: Vec<LeftOut>,
     ) -> Arc<Self> {
-        let mut draft = lab.stage("embeddings", VERSION).input("features", features.stage().key());
+        let mut draft = match heads {
+            HeadsFrom::Given => lab
+                .store
+                .stage("embeddings", VERSION)
+                .source("given", &features.source().corpus.fingerprint()),
+            _ => lab.stage("embeddings", VERSION).input("features", features.stage().key()),
+        };
         match &heads {
-            HeadsFrom::None => {}
+            HeadsFrom::None | HeadsFrom::Given => {}
             HeadsFrom::Own(config, seed) => {
                 draft = draft.config("heads", config).config("seed", seed);
             }
@@ -106,14 +116,14 @@ impl Embeddings {
         let source = self.features.source();
         // The encoder is the frozen model with the heads over it, whatever it embeds.
         let encoder = match &self.heads {
-            HeadsFrom::None => source.encoder_print().to_string(),
+            HeadsFrom::None | HeadsFrom::Given => source.encoder_print().to_string(),
             HeadsFrom::Own(..) => self.stage.key().to_string(),
             HeadsFrom::Other(trained) => trained.stage.key().to_string(),
         };
         Provenance {
             split: split.name().into(),
             encoder,
-            corpus: source.corpus.fingerprint().to_string(),
+            corpus: source.corpus.listing().to_string(),
             bridges: Vec::new(),
         }
     }
@@ -131,7 +141,7 @@ impl Embeddings {
     pub fn heads_file(&self) -> std::path::PathBuf {
         match &self.heads {
             HeadsFrom::Other(trained) => trained.heads_file(),
-            HeadsFrom::None | HeadsFrom::Own(..) => self.stage.file(HEADS),
+            HeadsFrom::None | HeadsFrom::Given | HeadsFrom::Own(..) => self.stage.file(HEADS),
         }
     }
 
@@ -152,7 +162,7 @@ impl Work for Embeddings {
     fn needs(&self) -> Vec<Arc<dyn Work>> {
         let mut needs: Vec<Arc<dyn Work>> = Vec::new();
         // Features with clips left out are there, though they are not done.
-        if self.left_out.is_empty() {
+        if self.left_out.is_empty() && !matches!(self.heads, HeadsFrom::Given) {
             needs.push(Arc::clone(&self.features) as Arc<dyn Work>);
         }
         if let HeadsFrom::Other(trained) = &self.heads {
@@ -162,12 +172,15 @@ impl Work for Embeddings {
     }
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
+        if let HeadsFrom::Given = self.heads {
+            return self.take_given(desk.lab);
+        }
         if self.features.left_out()? != self.left_out {
             bail!("the clips that can be read have changed meanwhile; run it again");
         }
         let features = self.features.read_all()?;
         let (sets, made) = match &self.heads {
-            HeadsFrom::None => {
+            HeadsFrom::None | HeadsFrom::Given => {
                 let as_it_is = |features: super::features::SplitFeatures, split| {
                     features.into_set(self.provenance(split))
                 };
@@ -202,6 +215,20 @@ impl Work for Embeddings {
 }
 
 impl Embeddings {
+    /// The sets of the corpus as they are: what was made elsewhere is kept like what is made
+    /// here, so that a run does not hang on files that may change.
+    fn take_given(&self, lab: &Lab<'_>) -> Result<Made> {
+        let corpus = &self.features.source().corpus;
+        for split in Split::ALL {
+            let set = corpus.embeddings(split).context("a corpus of embeddings has every split")?;
+            set.write(&self.file(split))?;
+            if split == Split::Validation {
+                look_at(lab, set)?;
+            }
+        }
+        Made::whole(&"embeddings of every split that were made elsewhere")
+    }
+
     fn headed(
         &self,
         features: Splits<super::features::SplitFeatures>,

@@ -4,6 +4,9 @@
 //! the other clips of a batch change the last bit of an embedding, and results must not
 //! depend on the number of jobs.
 //!
+//! The pieces of a corpus of files are kept after the stage and serve the next one: where a
+//! file is added or mended, only its piece is embedded again.
+//!
 //! A clip that cannot be read is left out with a warning, and the next run tries it again:
 //! the stage is done only when all clips are there.
 
@@ -11,6 +14,7 @@ use std::{
     collections::HashMap,
     fs,
     ops::Range,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,8 +22,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use dl_core::{EmbeddingSet, FileError, Progress, Provenance, Silent, Stage};
-use dl_data::Split;
+use dl_core::{EmbeddingSet, FileError, Fingerprint, Progress, Provenance, Silent, Stage};
+use dl_data::{Split, file_state};
 use dl_encoder::{Extraction, Fault, Heads, Pairs};
 use dl_torch::{convert, tensor_file};
 use ndarray::{Array2, Axis, concatenate};
@@ -32,7 +36,7 @@ use super::{Desk, Lab, Made, Source, Splits, Work, side_by_side};
 const VERSION: u32 = 1;
 /// Clips in one piece.
 const PIECE: usize = 128;
-/// Where the pieces of a corpus with clips left out are kept.
+/// Where pieces are kept.
 const PIECES: &str = "pieces";
 const LEFT_OUT: &str = "left_out.json";
 
@@ -159,17 +163,17 @@ impl Features {
         Ok((convert::array2(of(AUDIO)?)?, kept))
     }
 
-    fn read_rows(&self, path: &std::path::Path, name: &str) -> Result<Array2<f32>> {
+    fn read_rows(&self, path: &Path, name: &str) -> Result<Array2<f32>> {
         let (tensors, _) = tensor_file::read(path, Device::Cpu)?;
         let rows = tensors.get(name).with_context(|| format!("{}: {name}", path.display()))?;
         Ok(convert::array2(rows)?)
     }
 
-    fn audio_file(&self, split: Split) -> std::path::PathBuf {
+    fn audio_file(&self, split: Split) -> PathBuf {
         self.stage.file(&format!("{}-audio.safetensors", split.name()))
     }
 
-    fn text_file(&self, split: Split) -> std::path::PathBuf {
+    fn text_file(&self, split: Split) -> PathBuf {
         self.stage.file(&format!("{}-text.safetensors", split.name()))
     }
 }
@@ -207,13 +211,27 @@ impl Work for Features {
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
         let corpus = &self.source.corpus;
+        for split in Split::ALL {
+            if corpus.clips(split).is_empty() {
+                let (name, listed) = (corpus.name(), corpus.listed(split).unwrap_or(0));
+                bail!(
+                    "{name} has no clips for {} that can be embedded ({listed} are listed); every \
+                     split needs some: correct [data], `experiments data check` shows what is there",
+                    split.name()
+                );
+            }
+        }
         let mut parts = Vec::new();
         let mut total = 0;
         for split in Split::ALL {
             let clips = corpus.clips(split).len();
             total += clips;
-            for start in (0..clips).step_by(PIECE) {
-                parts.push(Part::Sounds(split, start..clips.min(start + PIECE)));
+            let mut start = 0;
+            while start < clips {
+                let of = |clip: usize| corpus.place(split, clip) / PIECE;
+                let end = (start..clips).find(|&clip| of(clip) != of(start)).unwrap_or(clips);
+                parts.push(Part::Sounds(split, start..end));
+                start = end;
             }
         }
         parts.extend(Split::ALL.map(Part::Captions));
@@ -254,8 +272,10 @@ impl Work for Features {
             desk.lab.reporter.say(&format!("warning: {id} is left out: {problem}"));
         }
         if left_out.is_empty() {
-            // What cannot be removed harms nothing: the stage is done.
-            let _ = fs::remove_dir_all(self.stage.file(PIECES));
+            // What of a corpus of files is done serves when a file is added. What cannot be removed harms nothing: the stage is done.
+            if corpus.listed(Split::Test).is_none() {
+                let _ = fs::remove_dir_all(self.stage.file(PIECES));
+            }
             let _ = fs::remove_file(self.stage.file(LEFT_OUT));
             return Made::whole(&format!("{total} clips"));
         }
@@ -268,10 +288,25 @@ impl Work for Features {
 impl Features {
     fn sounds(&self, lab: &Lab<'_>, split: Split, range: Range<usize>) -> Result<Piece> {
         let frozen = self.source.frozen(lab)?;
-        let directory = self.stage.file(&format!("{PIECES}/{}-{:06}", split.name(), range.start));
+        let corpus = &self.source.corpus;
+        let first = corpus.place(split, range.start) / PIECE * PIECE;
+        let directory = self.pieces(lab).join(format!("{}-{first:06}", split.name()));
+        let key = |own: Range<usize>| {
+            let state = |clip: usize| {
+                let index = range.start + clip;
+                let file = corpus.file(split, index).unwrap_or(Path::new(""));
+                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                (&corpus.clips(split)[index].id, name, file_state(file))
+            };
+            match corpus.listed(split) {
+                Some(_) => Fingerprint::of(&own.map(state).collect::<Vec<_>>()).to_string(),
+                // The key of the stage says it all.
+                None => String::new(),
+            }
+        };
         let plan = Extraction {
             directory: &directory,
-            key: &|_| String::new(),
+            key: &key,
             chunk: PIECE,
             task: "",
             progress: &Silent,
@@ -287,17 +322,60 @@ impl Features {
         })
     }
 
-    /// All captions of a split at once: equal ones have equal rows.
+    /// Where pieces are kept: in the stage, or, those of a corpus of files, beside the stages
+    /// of this listing and encoder.
+    fn pieces(&self, lab: &Lab<'_>) -> PathBuf {
+        let Source { corpus, encoder, encoder_files } = self.source.as_ref();
+        if corpus.listed(Split::Test).is_none() {
+            return self.stage.file(PIECES);
+        }
+        let settings = (VERSION, lab.device_kind(), encoder.frozen_settings());
+        let print = Fingerprint::of(&(corpus.listing(), encoder_files, settings));
+        let stages = self.stage.dir().ancestors().nth(2).unwrap_or(self.stage.dir());
+        stages.join(PIECES).join(print.short())
+    }
+
+    /// All captions of a split at once: equal ones have equal rows. Those of a list are kept
+    /// beside the pieces, the missing clips' too, so that a clip that is found later changes
+    /// nothing.
     fn captions(&self, lab: &Lab<'_>, split: Split) -> Result<()> {
         let file = self.text_file(split);
         if file.is_file() && self.read_rows(&file, TEXT).is_ok() {
             return Ok(());
         }
-        let clips = self.source.corpus.clips(split);
-        let captions: Vec<String> = clips.iter().flat_map(|clip| clip.captions.clone()).collect();
-        let rows = self.source.frozen(lab)?.embed_text(&captions)?;
+        let corpus = &self.source.corpus;
+        if corpus.listed(split).is_none() {
+            let clips = corpus.clips(split).iter();
+            let captions: Vec<String> = clips.flat_map(|clip| clip.captions.clone()).collect();
+            return self.write_text(&file, &self.source.frozen(lab)?.embed_text(&captions)?);
+        }
+        // By place in the list, and whether the clip is there.
+        let there = corpus.clips(split).iter().enumerate();
+        let there = there.map(|(index, clip)| (corpus.place(split, index), true, &clip.captions));
+        let gone = corpus.missing().iter().filter(|clip| clip.split == split);
+        let gone = gone.map(|clip| (clip.place, false, &clip.captions));
+        let mut all: Vec<_> = there.chain(gone).collect();
+        all.sort_unstable_by_key(|(place, ..)| *place);
+        let captions: Vec<String> = all.iter().flat_map(|(.., own)| (*own).clone()).collect();
+        let kept = self.pieces(lab).join(format!("{}-text.safetensors", split.name()));
+        let known = if kept.is_file() { self.read_rows(&kept, TEXT).ok() } else { None };
+        let rows = match known.filter(|rows| rows.nrows() == captions.len()) {
+            Some(rows) => rows,
+            None => {
+                let rows = self.source.frozen(lab)?.embed_text(&captions)?;
+                self.write_text(&kept, &rows)?;
+                rows
+            }
+        };
+        let is_there: Vec<bool> =
+            all.iter().flat_map(|(_, there, own)| own.iter().map(|_| *there)).collect();
+        let chosen: Vec<usize> = (0..rows.nrows()).filter(|&row| is_there[row]).collect();
+        self.write_text(&file, &rows.select(Axis(0), &chosen))
+    }
+
+    fn write_text(&self, file: &Path, rows: &Array2<f32>) -> Result<()> {
         let tensors = [(TEXT.to_owned(), convert::tensor2(rows.view(), Device::Cpu))];
-        Ok(tensor_file::write(&file, &tensors.into(), HashMap::new())?)
+        Ok(tensor_file::write(file, &tensors.into(), HashMap::new())?)
     }
 
     /// Every split, from disk.
@@ -369,7 +447,7 @@ mod tests {
         let gone = Arc::new(AtomicBool::new(true));
         let corpus = Flaky { clips: (0..5).map(clip).collect(), gone: Arc::clone(&gone) };
         let golden = "crates/dl-encoder/tests/golden/clap_unfused";
-        let encoder = EncoderConfig::Clap(ClapConfig::at(std::path::Path::new(golden)));
+        let encoder = EncoderConfig::Clap(ClapConfig::at(Path::new(golden)));
         let source = Arc::new(Source::with_corpus(Arc::new(corpus), &encoder).unwrap());
         let features = Features::new(&lab, &source);
         let made = |left_out: Vec<LeftOut>| {

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use anyhow::{Context, Result};
 use dl_core::Fingerprint;
-use dl_data::{Corpus, CorpusConfig, SceneCorpus};
+use dl_data::{Corpus, CorpusConfig, SceneCorpus, Split};
 
 use super::{Frozen, Lab, models::kept};
 use crate::config::{self, EncoderConfig};
@@ -32,7 +32,11 @@ impl Source {
         encoder: &EncoderConfig,
     ) -> Result<Self> {
         let corpus = open_corpus(lab, corpus, seed)?;
-        Self::with_corpus(corpus, encoder)
+        let source = Self::with_corpus(corpus, encoder)?;
+        if source.is_given() {
+            lab.reporter.say("note: the embeddings are given, so [encoder] is not used");
+        }
+        Ok(source)
     }
 
     /// The same over a corpus that is open.
@@ -41,10 +45,18 @@ impl Source {
     /// When a file of the encoder cannot be read.
     pub fn with_corpus(corpus: Arc<dyn Corpus>, encoder: &EncoderConfig) -> Result<Self> {
         let encoder = encoder.in_repository()?;
+        if given(corpus.as_ref()) {
+            return Ok(Self { corpus, encoder, encoder_files: Fingerprint::of(&"not used") });
+        }
         let encoder_files = encoder
             .files_fingerprint()
             .context("encoder: name its files, or let `cargo setup --models` bring them")?;
         Ok(Self { corpus, encoder, encoder_files })
+    }
+
+    /// Whether the corpus is nothing but embeddings: the encoder is of no use then.
+    pub fn is_given(&self) -> bool {
+        given(self.corpus.as_ref())
     }
 
     /// The same model over another corpus.
@@ -73,6 +85,10 @@ impl Source {
         let load = || Frozen::load(&self.encoder, lab.device);
         kept("encoder", self.encoder_print().as_str(), load)
     }
+}
+
+fn given(corpus: &dyn Corpus) -> bool {
+    corpus.embeddings(Split::Test).is_some()
 }
 
 /// Opens a corpus and says what it warns of.

@@ -87,6 +87,11 @@ impl<'l> Suite<'l> {
         self.source.scenes()
     }
 
+    /// Whether the corpus is nothing but embeddings that were made elsewhere.
+    pub fn is_given(&self) -> bool {
+        self.source.is_given()
+    }
+
     /// The features of the corpus.
     pub fn features(&self) -> Arc<Features> {
         Features::new(self.lab, &self.source)
@@ -101,7 +106,7 @@ impl<'l> Suite<'l> {
         if self.embeddings.get().is_none() {
             let features = self.features();
             let whole = self.embeddings_of(&features, Vec::new());
-            let embeddings = if whole.stage().is_done()? {
+            let embeddings = if self.source.is_given() || whole.stage().is_done()? {
                 whole
             } else {
                 if !self.planning {

@@ -1,27 +1,14 @@
-//! The manifest of `embed`: a CSV file with the columns id, file, caption.
+//! The manifest of `embed`: a CSV file with the columns file, caption and, as a rule, id.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    time::UNIX_EPOCH,
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
-use dl_core::{
-    Fingerprint,
-    text::{self, told_apart},
-};
+use anyhow::Result;
+use dl_core::Fingerprint;
+use dl_data::{CaptionManifest, ManifestClip, file_state};
 use dl_encoder::Encoder;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::console::note;
-
-#[derive(Deserialize)]
-struct Row {
-    id: String,
-    file: PathBuf,
-    caption: String,
-}
 
 /// A clip and its captions.
 #[derive(Serialize)]
@@ -48,57 +35,23 @@ pub struct Manifest {
 impl Manifest {
     /// Reads the file. Rows with one id and file are captions of one clip.
     pub fn read(path: &Path) -> Result<Self> {
-        let at = |line: u64| format!("{}, line {line}", path.display());
-        let text = text::read(path)?;
-        let long =
-            text::csv_quotes(&text).map_err(|fault| anyhow!("{}, {fault}", path.display()))?;
-        for field in long {
+        let CaptionManifest { clips, repeated, warnings } = CaptionManifest::read(path)?;
+        for warning in warnings {
+            note(format_args!("warning: {warning}"));
+        }
+        if let Some(first) = repeated.first() {
             note(format_args!(
-                "warning: {}: a quoted field goes on to line {}; if that is not meant, close its \
-                 quotation mark",
-                at(field.line as u64),
-                field.end
+                "note: {}: {} captions stand at their clip already (the first on line {first}); \
+                 they are kept, as AudioCaps has such",
+                path.display(),
+                repeated.len()
             ));
         }
-        let mut items: Vec<Item> = Vec::new();
-        let mut by_id: HashMap<String, usize> = HashMap::new();
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
-        let head = reader.headers()?.clone();
-        for record in reader.records() {
-            let needs = |error: csv::Error| {
-                anyhow!("{}: {error}; it needs the columns id, file, caption", path.display())
-            };
-            let record = record.map_err(needs)?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let Row { id, file, caption } = record.deserialize(Some(&head)).map_err(needs)?;
-            for (name, value) in [("id", id.as_str()), ("caption", caption.as_str())] {
-                if value.trim().is_empty() {
-                    bail!("{}: the {name} is empty; fill it in or delete the row", at(line));
-                }
-            }
-            if file.as_os_str().is_empty() {
-                bail!("{}: the file is empty; fill it in or delete the row", at(line));
-            }
-            match by_id.get(&id).map(|&index| &mut items[index]) {
-                None => {
-                    by_id.insert(id.clone(), items.len());
-                    items.push(Item { id, file, captions: vec![caption], lines: vec![line] });
-                }
-                Some(item) if item.file == file && !item.captions.contains(&caption) => {
-                    item.captions.push(caption);
-                    item.lines.push(line);
-                }
-                Some(_) => bail!(
-                    "{}: id {} occurs again with another file or the same caption; give every \
-                     clip an id of its own",
-                    at(line),
-                    told_apart(&id, [])
-                ),
-            }
-        }
-        if items.is_empty() {
-            bail!("{}: it lists no clips", path.display());
-        }
+        let item = |ManifestClip { id, file, captions }: ManifestClip| {
+            let (captions, lines) = captions.into_iter().map(|own| (own.text, own.line)).unzip();
+            Item { id, file, captions, lines }
+        };
+        let items = clips.into_iter().map(item).collect();
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(Self { items, folder, path: path.to_owned() })
     }
@@ -145,17 +98,10 @@ impl Manifest {
             .iter()
             .map(|item| self.sound(item))
             .map(|path| {
-                let age = age(&path);
-                (path, age)
+                let state = file_state(&path);
+                (path, state)
             })
             .collect();
         Fingerprint::of(&now)
     }
-}
-
-/// Size and time of change of a file that is there.
-fn age(file: &Path) -> Option<(u64, u128)> {
-    let metadata = file.metadata().ok()?;
-    let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some((metadata.len(), changed.as_nanos()))
 }
