@@ -24,7 +24,7 @@ fn a_suite_takes_its_encoder_from_a_clap_directory() {
     let encoder = "encoder={ kind = 'clap', path = 'configs/embedded/clap' }";
     let said = run(experiments(&runs).args(["run", "t1", "--set", encoder])).ok();
     assert!(said.out.contains("T1: modality gap (tiny)"), "{}", said.out);
-    assert!(said.err.contains("embeddings of validation: 128 dimensions"), "{}", said.err);
+    assert!(said.err.contains("embeddings of validation: 144 dimensions"), "{}", said.err);
     let said = run(experiments(&runs).args(["doctor", "--set", encoder])).ok();
     assert!(said.out.contains("ok     CLAP"), "{}", said.out);
 }

@@ -4,7 +4,7 @@
 use dl_audio::Waveform;
 use dl_encoder::{
     AudioEncoder, Clap, ClapConfig, Encoder,
-    clap::{PretrainConfig, Pretrained, Spectrograms, pretrain::Scenes},
+    clap::{MaskedConfig, PretrainConfig, Pretrained, Spectrograms, pretrain::Scenes},
     sanity,
 };
 use dl_torch::{TrainConfig, TrainContext, TrainReport};
@@ -71,14 +71,35 @@ fn clips() -> (Vec<Waveform>, Vec<String>) {
 }
 
 fn train(seed: u64, checkpoint: Option<std::path::PathBuf>) -> (Pretrained, TrainReport) {
-    let config = config();
+    train_as(&config(), seed, checkpoint)
+}
+
+fn train_as(
+    config: &PretrainConfig,
+    seed: u64,
+    checkpoint: Option<std::path::PathBuf>,
+) -> (Pretrained, TrainReport) {
     let (clips, captions) = clips();
     let spectrograms = Spectrograms::new(config.front_end().unwrap());
     let rows: Array2<f32> = spectrograms.embed_audio(&clips).unwrap();
     let owners: Vec<usize> = (0..clips.len()).collect();
     let scenes = Scenes { spectrograms: &rows, captions: &captions, owners: &owners };
     let context = TrainContext { checkpoint, ..TrainContext::new(seed) };
-    Pretrained::train(&scenes, &scenes, &config, &context).unwrap()
+    Pretrained::train(&scenes, &scenes, config, &context).unwrap()
+}
+
+/// The recipe whose text tower first fills in masked tokens.
+fn taught() -> PretrainConfig {
+    let train = TrainConfig {
+        steps: 40,
+        batch: 12,
+        learning_rate: 3e-3,
+        warmup_steps: 5,
+        validate_every: 20,
+        checkpoint_every: 20,
+        ..TrainConfig::default()
+    };
+    PretrainConfig { text: Some(MaskedConfig { share: 0.3, train }), ..config() }
 }
 
 #[test]
@@ -114,6 +135,37 @@ fn the_same_seed_gives_the_same_files_and_another_seed_others() {
 }
 
 #[test]
+fn a_taught_text_tower_is_another_and_resumes_to_the_same_bits() {
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = |config: &PretrainConfig, checkpoint| {
+        train_as(config, 1, checkpoint).0.save(directory.path()).unwrap();
+        std::fs::read(directory.path().join("model.safetensors")).unwrap()
+    };
+    let taught = taught();
+    let once = bytes(&taught, None);
+    assert_ne!(once, bytes(&config(), None));
+    let checkpoint = directory.path().join("checkpoint.safetensors");
+    assert_eq!(once, bytes(&taught, Some(checkpoint.clone())));
+    // Of both trainings one checkpoint each is there, and both are gone on from.
+    assert!(directory.path().join("text.safetensors").exists());
+    assert_eq!(once, bytes(&taught, Some(checkpoint)));
+}
+
+#[test]
+fn a_temperature_that_stays_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let scale = |learn_temperature| {
+        let config = PretrainConfig { learn_temperature, ..config() };
+        train_as(&config, 1, None).0.save(directory.path()).unwrap();
+        let clap = Clap::load(&ClapConfig::at(directory.path()), Device::Cpu).unwrap();
+        clap.logit_scales()[0]
+    };
+    // 0.1 in the recipe, kept in half precision.
+    assert!((scale(false) - 10.0).abs() < 0.01, "{}", scale(false));
+    assert!((scale(true) - 10.0).abs() > 0.05, "{}", scale(true));
+}
+
+#[test]
 fn a_recipe_out_of_range_names_the_key() {
     let fault = |change: fn(&mut PretrainConfig)| {
         let mut config = config();
@@ -123,6 +175,10 @@ fn a_recipe_out_of_range_names_the_key() {
     assert!(fault(|c| c.temperature = 0.0).contains("temperature = 0: must be 0.01 to 10"));
     assert!(fault(|c| c.gain_db = -1.0).contains("gain_db = -1"));
     assert!(fault(|c| c.train.batch = 1).contains("train.batch = 1: must be at least 2"));
+    let share = |c: &mut PretrainConfig| {
+        c.text = Some(MaskedConfig { share: 0.0, train: TrainConfig::default() });
+    };
+    assert!(fault(share).contains("text.share = 0: must be above 0 and at most 0.9"));
     assert!(fault(|c| c.max_tokens = 33).contains("max_tokens = 33: must be at most"));
     assert!(fault(|c| c.preprocessor["feature_size"] = 16.into()).contains("feature_size = 16"));
     assert!(fault(|c| c.preprocessor["hop_length"] = 20.into()).contains("frames of the"));

@@ -118,12 +118,13 @@ pub fn run(
         .config("clap", clap)
         .config("seed", seed)
         .open();
-    let progress = services.reporter.task("CLAP");
+    let progress = services.reporter.task("");
     let say = |line: &str| services.reporter.say(line);
     // A stage that is done is done over: what it makes goes into the folder of the user.
     let _lock = dl_core::Lock::acquire(&stage.file("lock"), services.if_busy, &say)?;
     let key = Fingerprint::from(stage.key());
     let context = TrainContext::new(*seed)
+        .named("CLAP")
         .device(device)
         .progress(&progress)
         .checkpoint(stage.file("checkpoint.safetensors"));

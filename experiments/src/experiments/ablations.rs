@@ -59,8 +59,7 @@ pub(super) fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
     }
     let facts = RunInfo {
         compare: Some("the first row".into()),
-        split: "validation".into(),
-        ..info(suite, "ablations", &suite.sets()?.validation)
+        ..info(suite, "ablations", Split::Validation, &suite.sets()?.validation)
     };
     Ok(Outcome { info: facts, records })
 }

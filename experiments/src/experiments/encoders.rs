@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use dl_core::RunDir;
+use dl_data::Split;
 
 use super::{
     outcome::{Outcome, info},
@@ -43,5 +44,5 @@ pub(super) fn run(suite: &Suite<'_>, _: &RunDir) -> Result<Outcome> {
             ..record
         }));
     }
-    Ok(Outcome { info: info(suite, "encoders", &suite.sets()?.test), records })
+    Ok(Outcome { info: info(suite, "encoders", Split::Test, &suite.sets()?.test), records })
 }

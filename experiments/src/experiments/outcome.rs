@@ -1,11 +1,13 @@
 //! What an experiment hands back.
 
 use dl_core::EmbeddingSet;
+use dl_data::Split;
+use dl_eval::stats::Clusters;
 
 use crate::{
     config::SuiteConfig,
     report::{Record, RunInfo},
-    stages::Suite,
+    stages::{Suite, clusters},
 };
 
 /// What an experiment found.
@@ -16,15 +18,22 @@ pub struct Outcome {
     pub records: Vec<Record>,
 }
 
-/// The facts of `experiment` over the clips of `set`.
-pub(super) fn info(suite: &Suite<'_>, experiment: &str, set: &EmbeddingSet) -> RunInfo {
+/// The facts of `experiment` over the clips of `set`, a split of the suite's corpus.
+pub(super) fn info(
+    suite: &Suite<'_>,
+    experiment: &str,
+    split: Split,
+    set: &EmbeddingSet,
+) -> RunInfo {
+    let independent = Clusters::of(&clusters(suite.corpus(), split, &set.ids)).len();
     let config: &SuiteConfig = suite.config;
     let short = |text: &str| text.chars().take(12).collect::<String>();
     RunInfo {
         experiment: experiment.into(),
         suite: config.name.clone(),
-        split: "test".into(),
+        split: split.name().into(),
         clips: set.len(),
+        clusters: (independent < set.len()).then_some(independent),
         captions: set.captions.len(),
         id_hash: set.id_hash().short().into(),
         seeds: config.seeds.clone(),

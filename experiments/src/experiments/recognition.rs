@@ -59,7 +59,8 @@ pub(super) fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Finished> {
         clips: singles.len(),
         captions: 0,
         id_hash: Fingerprint::of(&sources).short().into(),
-        ..info(suite, "recognition", &suite.sets()?.test)
+        clusters: None,
+        ..info(suite, "recognition", Split::Test, &suite.sets()?.test)
     };
     Ok(Finished { info: facts, records })
 }

@@ -9,7 +9,7 @@ use dl_data::Split;
 use dl_diffusion::BridgeConfig;
 use dl_eval::{
     gap::{self, GapInput, GapReport, PerClip, Resampled},
-    stats,
+    stats::{self, Clusters},
 };
 
 use super::outcome::{Outcome, info};
@@ -80,7 +80,7 @@ pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
     let config = suite.config;
     let rows = config.rows.t1.iter().map(|row| Ok((row.as_str(), config.bridge(row)?)));
     let prior_diffusion = prior_diffusion(rows.collect::<Result<Vec<_>>>()?);
-    let info = RunInfo { prior_diffusion, ..info(suite, "t1", &suite.sets()?.test) };
+    let info = RunInfo { prior_diffusion, ..info(suite, "t1", Split::Test, &suite.sets()?.test) };
     Ok(Outcome { info, records })
 }
 
@@ -162,6 +162,7 @@ fn tests(rows: &[Row], compare: &str) -> Result<Vec<Column>> {
         return Ok(Vec::new());
     };
     let mut columns = Vec::new();
+    let clusters = Clusters::of(&base[0].clusters);
     for (metric, values, more_is_better) in TESTED {
         let of = |seeds: &[Arc<Measured>]| {
             let lists: Vec<&[f64]> =
@@ -171,7 +172,7 @@ fn tests(rows: &[Row], compare: &str) -> Result<Vec<Column>> {
         let base = of(base);
         let column = family(rows, compare, |seeds| {
             let own = of(seeds);
-            let p = stats::permutation_test(&own, &base, stats::PERMUTATIONS)?;
+            let p = stats::permutation_test_clusters(&own, &base, &clusters, stats::PERMUTATIONS)?;
             Ok((p, (stats::mean(&own) > stats::mean(&base)) == more_is_better))
         })?;
         columns.push((metric, column));
@@ -215,17 +216,17 @@ fn over_seeds(seeds: &[Arc<Measured>], values: OnResamples) -> Vec<f64> {
 /// figures without a meaning on resamples; none with 0 resamples.
 fn averaged(seeds: &[Arc<Measured>], resamples: usize) -> BTreeMap<String, Estimate> {
     let mut metrics = BTreeMap::new();
+    let clusters = Clusters::of(&seeds[0].clusters);
     for (name, values) in BY_CLIP {
         let values = |seed: usize| values(&seeds[seed].report.per_clip);
-        let clips = values(0).len();
-        if clips == 0 {
+        if values(0).is_empty() {
             continue;
         }
         let over = |seed: usize, chosen: &[usize]| {
             chosen.iter().map(|&clip| values(seed)[clip]).sum::<f64>() / chosen.len() as f64
         };
         let means: Vec<f64> = (0..seeds.len()).map(|seed| stats::mean(values(seed))).collect();
-        let interval = stats::bootstrap(clips, seeds.len(), resamples, over);
+        let interval = stats::bootstrap_clusters(&clusters, seeds.len(), resamples, over);
         metrics.insert(name.to_owned(), Estimate::new(stats::mean(&means), interval));
     }
     for (name, value, on_resamples) in RESAMPLED {
@@ -292,7 +293,7 @@ mod tests {
             text,
             provenance: dl_core::Provenance::default(),
         };
-        Arc::new(Measured::of(&set, 300).unwrap())
+        Arc::new(Measured::of(&set, (0..CLIPS).collect(), 300).unwrap())
     }
 
     #[test]

@@ -13,7 +13,7 @@ use dl_eval::{
         metric::{self, BuiltIn, Column, Metric},
         registry, spice,
     },
-    stats,
+    stats::{self, Clusters},
 };
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::{Decoder, EvaluationConfig, Protocol, SuiteConfig, paths},
     report::{Estimate, Record, Versus},
-    stages::{Captions, Prediction, Suite, Work},
+    stages::{Captions, Prediction, Suite, Work, clusters},
 };
 
 /// The row that decodes a caption's own embedding in place of the audio.
@@ -55,6 +55,8 @@ fn tables(config: &SuiteConfig) -> Vec<(Protocol, Decoder, String)> {
 
 /// The scores of one row under one seed.
 pub struct Scores {
+    /// The cluster of each clip: see [`clusters`].
+    clusters: Vec<usize>,
     /// Of every metric that is computed here; CIDEr-D and SPIDEr among them.
     columns: Vec<Column>,
     cider_d: Vec<f64>,
@@ -143,7 +145,7 @@ pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
         let ceiling = ceiling.map(|(_, seeds)| seeds.as_slice());
         records.extend(tabulate(table, rows, ceiling, config)?);
     }
-    let mut facts = info(suite, "t2", test);
+    let mut facts = info(suite, "t2", Split::Test, test);
     facts.sentences = scorer.sentences.map(|sentences| sentences.name().to_owned());
     Ok(Outcome { info: facts, records })
 }
@@ -277,6 +279,7 @@ impl Scorer {
             own_label: predictions.iter().map(names_one).collect(),
             distinct: variety.distinct,
             vocabulary: variety.vocabulary as f64,
+            clusters: clusters(corpus, split, &set.ids),
         })
     }
 }
@@ -291,13 +294,14 @@ fn tests(rows: &[Row], compare: &str) -> Result<Vec<Option<Versus>>> {
     let Some((_, base)) = rows.iter().find(|(row, _)| row == compare) else {
         return Ok(vec![None; rows.len()]);
     };
+    let clusters = Clusters::of(&base[0].clusters);
     let base = of(base);
     let test = |(row, seeds): &Row| -> Result<Option<(f64, bool)>> {
         if row == compare || row == CEILING {
             return Ok(None);
         }
         let own = of(seeds);
-        let p = stats::permutation_test(&own, &base, stats::PERMUTATIONS)?;
+        let p = stats::permutation_test_clusters(&own, &base, &clusters, stats::PERMUTATIONS)?;
         Ok(Some((p, stats::mean(&own) > stats::mean(&base))))
     };
     Ok(Versus::family(&rows.iter().map(test).collect::<Result<Vec<_>>>()?))
@@ -311,11 +315,11 @@ fn averaged(
     ceiling: Option<&[Scores]>,
     resamples: usize,
 ) -> BTreeMap<String, Estimate> {
-    let clips = seeds[0].cider_d.len();
-    let all: Vec<usize> = (0..clips).collect();
+    let clusters = Clusters::of(&seeds[0].clusters);
+    let all: Vec<usize> = (0..clusters.items()).collect();
     let estimate = |statistic: &(dyn Fn(usize, &[usize]) -> f64 + Sync)| {
         let values: Vec<f64> = (0..seeds.len()).map(|seed| statistic(seed, &all)).collect();
-        let interval = stats::bootstrap(clips, seeds.len(), resamples, statistic);
+        let interval = stats::bootstrap_clusters(&clusters, seeds.len(), resamples, statistic);
         Estimate::new(stats::mean(&values), interval)
     };
     let mean_of = |values: &[f64], chosen: &[usize]| {
@@ -379,6 +383,7 @@ mod tests {
             own_label: vec![1.0; 4],
             distinct: 1.0,
             vocabulary: 3.0,
+            clusters: vec![0, 1, 2, 3],
         }
     }
 

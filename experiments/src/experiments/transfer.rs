@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use dl_core::RunDir;
 use dl_data::Split;
+use dl_eval::stats::Clusters;
 
 use super::{
     outcome::{Outcome, info},
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     config::TransferConfig,
     report::{Record, RunInfo},
-    stages::{Gap, Suite, Work},
+    stages::{Gap, Suite, Work, clusters},
 };
 
 /// One row on one other corpus: a gap for each seed.
@@ -72,7 +73,7 @@ pub(super) fn run(suite: &Suite<'_>, _: &RunDir) -> Result<Outcome> {
     let resamples = config.evaluation.resamples;
     let compare = format!("{}, fitted here", config.rows.compare);
     let mut records = Vec::new();
-    let mut clips = Vec::new();
+    let (mut clips, mut independent) = (Vec::new(), 0);
     for (name, corpus) in &transfer.to {
         let other = suite.over(corpus)?;
         let applied = applied(suite, &other, &transfer.rows)?;
@@ -83,14 +84,19 @@ pub(super) fn run(suite: &Suite<'_>, _: &RunDir) -> Result<Outcome> {
         let table = format!("transfer_{name}");
         let own = t1::tabulate(&rows, &config.seeds, &compare, resamples)?;
         records.extend(own.into_iter().map(|record| Record { table: table.clone(), ..record }));
-        clips.push(other.sets()?.test.clone());
+        let set = other.sets()?.test.clone();
+        independent += Clusters::of(&clusters(other.corpus(), Split::Test, &set.ids)).len();
+        clips.push(set);
     }
     // A run says which clips it is over: with several corpora, the clips of all.
     if clips.iter().any(|set| set.dim() != clips[0].dim()) {
         bail!("the encoder gives embeddings of several sizes");
     }
     let all = dl_core::EmbeddingSet::concat(&clips);
-    let facts =
-        RunInfo { compare: Some(compare.replace('_', " ")), ..info(suite, "transfer", &all) };
+    let facts = RunInfo {
+        compare: Some(compare.replace('_', " ")),
+        clusters: (independent < all.len()).then_some(independent),
+        ..info(suite, "transfer", Split::Test, &all)
+    };
     Ok(Outcome { info: facts, records })
 }

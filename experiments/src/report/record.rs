@@ -29,6 +29,9 @@ pub struct RunInfo {
     pub split: String,
     /// Clips measured.
     pub clips: usize,
+    /// Clusters of clips that are drawn and flipped together, where there are fewer than clips.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<usize>,
     /// Their captions; 0 for sounds that have none.
     pub captions: usize,
     /// Digest of the list of clip ids (first digits).
@@ -87,8 +90,11 @@ impl RunInfo {
             0 => format!("{} unmixed {} recordings", self.clips, self.split),
             captions => format!("{} {} clips with {captions} captions", self.clips, self.split),
         };
+        let clusters = self.clusters.map_or_else(String::new, |clusters| {
+            format!(" in {clusters} clusters (scenes with the same first sound)")
+        });
         vec![format!(
-            "{} suite: {items}, id hash {}; seeds {seeds}; 95 % bootstrap intervals over clips and \
+            "{} suite: {items}{clusters}, id hash {}; seeds {seeds}; 95 % bootstrap intervals over clips and \
              seeds ({} resamples); corpus {}, encoder {}; version {}, libtorch {}, {}.",
             self.suite,
             self.id_hash,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Bridged, Desk, Embeddings, Lab, Made, TrainedCaptioner, Work};
 
 /// Changes whenever the same embeddings are decoded otherwise.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// One caption that the program wrote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,9 +1,10 @@
 //! The modality gap of a set that has been through a bridge.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::Result;
 use dl_core::{EmbeddingSet, Fingerprint, Stage};
+use dl_data::{Corpus, Split};
 use dl_eval::gap::{self, GapInput, GapReport, Resampled};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -17,17 +18,38 @@ pub struct Measured {
     pub report: GapReport,
     /// Of each resample.
     pub resampled: Resampled,
+    /// The cluster of each clip: see [`clusters`].
+    pub clusters: Vec<usize>,
+}
+
+/// Which clips of a split belong together, `ids` being theirs: clips with the same first
+/// (and loudest) recording or synthesis instance have one label, any other clip one of its
+/// own. Intervals and tests draw and flip them together.
+pub fn clusters(corpus: &dyn Corpus, split: Split, ids: &[String]) -> Vec<usize> {
+    let clips = corpus.clips(split).iter();
+    let first: HashMap<&str, &str> =
+        clips.filter_map(|clip| Some((clip.id.as_str(), clip.sources.first()?.as_str()))).collect();
+    let mut places = HashMap::new();
+    ids.iter()
+        .enumerate()
+        .map(|(clip, id)| match first.get(id.as_str()) {
+            Some(source) => *places.entry(*source).or_insert(clip),
+            None => clip,
+        })
+        .collect()
 }
 
 impl Measured {
-    /// Measures a set that has been through a bridge, and `resamples` resamples of it.
+    /// Measures a set that has been through a bridge, and `resamples` resamples of it. Clips
+    /// with the same label in `clusters` belong together.
     ///
     /// # Errors
     /// When the set is too small or not finite.
-    pub fn of(set: &EmbeddingSet, resamples: usize) -> Result<Self> {
+    pub fn of(set: &EmbeddingSet, clusters: Vec<usize>, resamples: usize) -> Result<Self> {
         let input = GapInput::new(set.audio.view(), set.text.view(), &set.owners);
-        let report = gap::evaluate(&input)?;
-        Ok(Self { report, resampled: gap::resample(&input, resamples)? })
+        let input = input.with_clusters(&clusters);
+        let (report, resampled) = (gap::evaluate(&input)?, gap::resample(&input, resamples)?);
+        Ok(Self { report, resampled, clusters })
     }
 
     /// The same, where sets come again: a bridge without chance gives every seed the same
@@ -35,14 +57,19 @@ impl Measured {
     ///
     /// # Errors
     /// As [`Measured::of`].
-    pub fn once(once: &Once, set: &EmbeddingSet, resamples: usize) -> Result<Arc<Self>> {
+    pub fn once(
+        once: &Once,
+        set: &EmbeddingSet,
+        clusters: Vec<usize>,
+        resamples: usize,
+    ) -> Result<Arc<Self>> {
         let rows = |rows: &Array2<f32>| {
             let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
             Fingerprint::of_bytes(&bytes)
         };
         let (audio, text) = (rows(&set.audio), rows(&set.text));
-        let content = Fingerprint::of(&(audio, text, &set.owners, set.dim(), resamples));
-        once.get(content, || Self::of(set, resamples))
+        let content = Fingerprint::of(&(audio, text, &set.owners, set.dim(), &clusters, resamples));
+        once.get(content, || Self::of(set, clusters, resamples))
     }
 }
 
@@ -50,20 +77,30 @@ impl Measured {
 pub struct Gap {
     stage: Stage,
     bridged: Arc<Bridged>,
+    corpus: Arc<dyn Corpus>,
+    split: Split,
     resamples: usize,
 }
 
 impl Gap {
-    /// Of a set, with so many resamples.
-    pub fn new(lab: &Lab<'_>, bridged: &Arc<Bridged>, resamples: usize) -> Arc<Self> {
+    /// Of a set, a split of `corpus`, with so many resamples.
+    pub fn new(
+        lab: &Lab<'_>,
+        bridged: &Arc<Bridged>,
+        corpus: &Arc<dyn Corpus>,
+        split: Split,
+        resamples: usize,
+    ) -> Arc<Self> {
         // Measuring is plain arithmetic: the kind of device is that of the set.
         let stage = lab
             .store
             .stage("gap", gap::VERSION)
             .input("set", bridged.stage().key())
+            .config("clusters", &"first source")
             .config("resamples", &resamples)
             .open();
-        Arc::new(Self { stage, bridged: Arc::clone(bridged), resamples })
+        let (bridged, corpus) = (Arc::clone(bridged), Arc::clone(corpus));
+        Arc::new(Self { stage, bridged, corpus, split, resamples })
     }
 
     /// The figures, from disk.
@@ -90,7 +127,42 @@ impl Work for Gap {
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
         let set = self.bridged.read()?;
-        let measured = Measured::once(&desk.lab.once, &set, self.resamples)?;
+        let clusters = clusters(self.corpus.as_ref(), self.split, &set.ids);
+        let measured = Measured::once(&desk.lab.once, &set, clusters, self.resamples)?;
         Made::whole(measured.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dl_data::{PerSplit, SoundscapesConfig};
+
+    use super::*;
+
+    #[test]
+    fn clips_share_a_cluster_where_they_share_their_first_sound() {
+        let config = SoundscapesConfig {
+            scenes: PerSplit { train: 1, validation: 0, test: 60 },
+            instances_per_kind: PerSplit { train: 1, validation: 0, test: 2 },
+            kinds: ["rain", "siren", "dog bark", "piano"].map(String::from).into(),
+            ..SoundscapesConfig::default()
+        };
+        let corpus = config.open(3).unwrap();
+        let clips = corpus.clips(Split::Test);
+        let mut ids: Vec<String> = clips.iter().map(|clip| clip.id.clone()).collect();
+        // A clip that the corpus does not know is nobody's fellow.
+        ids.extend(["elsewhere-1".to_owned(), "elsewhere-2".to_owned()]);
+        let labels = clusters(&corpus, Split::Test, &ids);
+        for (a, one) in clips.iter().enumerate() {
+            for (b, other) in clips.iter().enumerate() {
+                assert_eq!(labels[a] == labels[b], one.sources[0] == other.sources[0], "{a} {b}");
+            }
+        }
+        assert_eq!(labels[60..], [60, 61]);
+        let mut different = labels[..60].to_vec();
+        different.sort_unstable();
+        different.dedup();
+        // Four kinds of two instances.
+        assert_eq!(different.len(), 8);
     }
 }

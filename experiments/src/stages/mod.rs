@@ -28,7 +28,7 @@ pub use captioner::{DecoderInputs, TrainedCaptioner};
 pub use captions::{Captions, Clips, Prediction};
 pub use embeddings::Embeddings;
 pub use features::{Features, LeftOut};
-pub use gap::{Gap, Measured};
+pub use gap::{Gap, Measured, clusters};
 pub use lab::{Lab, Services};
 pub use language_model::FrozenLm;
 pub use models::{Frozen, kept};

@@ -25,7 +25,7 @@ use super::{
 
 /// Change whenever the same recordings get other embeddings, or other captions.
 const EMBED_VERSION: u32 = 1;
-const CAPTION_VERSION: u32 = 1;
+const CAPTION_VERSION: u32 = 2;
 /// Recordings embedded at once.
 const BATCH: usize = 16;
 const ROWS: &str = "audio";

@@ -185,7 +185,8 @@ impl<'l> Suite<'l> {
     /// As [`Suite::embeddings`].
     pub fn gap(&self, bridge: &Arc<Fit>, split: Split) -> Result<Arc<Gap>> {
         let bridged = self.bridged(bridge, split)?;
-        Ok(Gap::new(self.lab, &bridged, self.config.evaluation.resamples))
+        let resamples = self.config.evaluation.resamples;
+        Ok(Gap::new(self.lab, &bridged, &self.source.corpus, split, resamples))
     }
 
     /// The decoder before any prefix.

@@ -124,7 +124,8 @@ pub fn run(args: &CompareArgs, services: &Services<'_>, out: &mut Output) -> Res
         let file = run.file(&format!("bridges/{name}-{seed}.safetensors"));
         let bridge = fit::fit(config, &data, seed, device, &file, services.reporter)?;
         let bridged = bridge.apply_set(&test, seed)?;
-        let measured = Measured::once(&once, &bridged, args.resamples)?;
+        let independent = (0..bridged.len()).collect();
+        let measured = Measured::once(&once, &bridged, independent, args.resamples)?;
         say(&format!("measured {name}, seed {seed}"));
         let mut ahead = ahead.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = ahead.finished(name, begun.elapsed(), Instant::now()) {
@@ -207,6 +208,7 @@ fn info(
         suite: args.pairs.name(),
         split: "held-out".into(),
         clips: test.len(),
+        clusters: None,
         captions: test.captions.len(),
         id_hash: test.id_hash().short().into(),
         seeds: args.seeds.clone(),
