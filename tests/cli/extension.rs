@@ -21,7 +21,13 @@ fn built() -> PathBuf {
     let lock = repository().join("Cargo.lock");
     fs::copy(lock, repository().join(CRATE).join("Cargo.lock")).unwrap();
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(repository()).args(["build", "--quiet", "--manifest-path"]);
+    cargo.current_dir(repository()).args([
+        "build",
+        "--quiet",
+        "--bins",
+        "--tests",
+        "--manifest-path",
+    ]);
     cargo.arg(format!("{CRATE}/Cargo.toml")).arg("--target-dir").arg(target);
     // Those of this test's own package are none of its business.
     for (name, _) in env::vars_os() {
