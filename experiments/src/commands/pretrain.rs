@@ -64,8 +64,8 @@ struct Card {
     gap: Gap,
 }
 
-/// What tells a space of published CLAPs from another: compare the ranges in the README of
-/// `dl-encoder`.
+/// What tells a space of published CLAPs from another: compare the ranges in
+/// `experiments/guide/sounds.md`.
 #[derive(Serialize)]
 struct Gap {
     /// Mean cosine of two captions of one clip.

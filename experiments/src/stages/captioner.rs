@@ -11,7 +11,7 @@ use ndarray::{Array2, Axis};
 use super::{Bridged, Desk, Embeddings, Fit, FrozenLm, Lab, Made, OutOfFold, Work};
 
 /// Changes whenever the same inputs give another captioner.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const PREFIX: &str = "prefix.safetensors";
 
 /// What a decoder is trained on and chosen by.
