@@ -4,7 +4,8 @@ others and chosen by one. Prints a table of means over the folds, with the sprea
 
 Usage, from the root of the repository, with numpy and safetensors installed and the program built
 with `cargo build --release -p experiments`:
-    python benches/real_clap.py DATA OUTPUT [--steps 400] [--folds 10] [--methods none,ridge]
+    python benches/real_clap.py DATA OUTPUT [--steps 400] [--folds 10] [--measure 3] [--methods none,ridge]
+--measure: only the first so many folds. EXPERIMENTS names another program.
 DATA holds audio.npy and class_text.npy (f32 rows of unit norm), clips.csv (columns file, class and
 caption) and classes.csv (class, caption), one line a row.
 """
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--measure", type=int)
     parser.add_argument("--methods", default=METHODS)
     options = parser.parse_args()
     names = [line["class"] for line in lines(options.data / "classes.csv")]
@@ -86,7 +88,7 @@ def main() -> None:
     place = np.array([np.sum(classes[:row] == own) for row, own in enumerate(classes)])
     part = place % options.folds
     found: dict[str, list[list[float]]] = {}
-    for fold in range(options.folds):
+    for fold in range(options.measure or options.folds):
         folder = options.output / f"fold-{fold}"
         folder.mkdir(parents=True, exist_ok=True)
         validation = (fold + 1) % options.folds

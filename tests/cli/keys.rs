@@ -202,6 +202,7 @@ fn depends(path: &str, stage: &str, title: &str) -> bool {
         ("captioner", "out_of_fold" | "supervised_from") => {
             after_model && title.contains("supervised")
         }
+        ("captioner", "choose_by") => after_model,
         // A stage behind a decoder that learns from other text has another title.
         ("captioner", "text") => false,
         ("captioner", "hardened") => after_model && title.contains("hardened"),

@@ -69,6 +69,12 @@ impl EmbeddingSet {
         captions
     }
 
+    /// Each clip's captions in words, in order: `[N]` lists.
+    pub fn references(&self) -> Vec<Vec<String>> {
+        let words = |own: Vec<usize>| own.iter().map(|&row| self.captions[row].clone()).collect();
+        self.captions_of().into_iter().map(words).collect()
+    }
+
     /// The clips at `clips` (indices) with their captions, in that order.
     ///
     /// # Panics

@@ -6,10 +6,8 @@
 
 use std::{collections::HashMap, path::Path, rc::Rc};
 
-use dl_core::{Fingerprint, noise::Noise};
-use dl_torch::{
-    Params, Subject, TorchError, TrainContext, TrainReport, convert, tensor_file, train,
-};
+use dl_core::noise::Noise;
+use dl_torch::{Params, TrainContext, TrainReport, convert, tensor_file};
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
@@ -24,8 +22,11 @@ use crate::{
     prompt::Prompt,
     sample::least_risk,
     steps::Steps,
-    warning::{Warning, prefix_ignored},
 };
+
+mod training;
+
+pub use training::{CaptionScore, CaptionerTraining};
 
 const PREFIX: &str = "prefix.safetensors";
 
@@ -141,89 +142,20 @@ impl Captioner {
 
     /// Trains a prefix, and the low-rank matrices of `config`, for `lm`, which stays
     /// as it is. Where the captions turn out not to depend on their embeddings, the
-    /// progress line says so at the next validation.
+    /// progress line says so at the next validation. [`CaptionerTraining`] is the same with
+    /// more to choose.
     ///
     /// # Errors
     /// [`LlmError`] for a bad configuration, pairs that do not fit, or a training
     /// that cannot go on.
-    pub fn train_prefix(
-        lm: &Rc<LanguageModel>,
-        train: CaptionPairs<'_>,
-        validation: CaptionPairs<'_>,
-        config: &PrefixConfig,
+    pub fn train_prefix<'a>(
+        lm: &'a Rc<LanguageModel>,
+        train: CaptionPairs<'a>,
+        validation: CaptionPairs<'a>,
+        config: &'a PrefixConfig,
         context: &TrainContext<'_>,
     ) -> Result<(Self, TrainReport), LlmError> {
-        let dim = train.embeddings.ncols();
-        let captioner = Self::new(Rc::clone(lm), dim as i64, config, context.seed)?;
-        captioner.fit(train, validation, context)
-    }
-
-    /// As [`Captioner::train_prefix`], but begins at the prefix (and the low-rank matrices)
-    /// of this captioner, which stays as it is: one that was trained on text goes on with
-    /// sound. `config` may have another training and other noise; its mapper is of the same
-    /// sizes.
-    ///
-    /// # Errors
-    /// As [`Captioner::train_prefix`], and when the sizes differ.
-    pub fn train_on(
-        &self,
-        train: CaptionPairs<'_>,
-        validation: CaptionPairs<'_>,
-        config: &PrefixConfig,
-        context: &TrainContext<'_>,
-    ) -> Result<(Self, TrainReport), LlmError> {
-        let captioner = Self::new(Rc::clone(&self.lm), self.dim, config, context.seed)?;
-        let origin = Path::new("the captioner to go on from");
-        captioner.params.restore(&self.params.snapshot(), origin)?;
-        captioner.fit(train, validation, context)
-    }
-
-    fn fit(
-        self,
-        train: CaptionPairs<'_>,
-        validation: CaptionPairs<'_>,
-        context: &TrainContext<'_>,
-    ) -> Result<(Self, TrainReport), LlmError> {
-        let (dim, captioner) = (self.dim as usize, self);
-        train.check("training pairs", dim)?;
-        validation.check("validation pairs", dim)?;
-        let (lm, config) = (&captioner.lm, &captioner.config);
-        let (data, held_out) = (captioner.resident(train)?, captioner.resident(validation)?);
-        // As many as two batches say whether the prefix is heard.
-        let heard = held_out.captions.len().min(2 * config.train.batch);
-        let shuffled = others(context.seed, heard);
-        let warning = Warning::new(context.progress);
-        let watched = context.clone().progress(&warning);
-        let inputs = || {
-            let rows = [("train", &data.embeddings), ("validation", &held_out.embeddings)];
-            let lm = lm.fingerprint().map_err(|error| TorchError::Torch(error.to_string()))?;
-            let captions = Fingerprint::of(&(train.captions, validation.captions));
-            Ok(Fingerprint::combine([&lm, &captions, &tensor_file::fingerprint(rows)]))
-        };
-        let report = train::fit(
-            &captioner.params,
-            &config.train,
-            &watched,
-            &Subject {
-                stream: "captioner",
-                items: data.captions.len(),
-                configuration: &|| Fingerprint::of(config),
-                data: &inputs,
-            },
-            |step, rows| captioner.step_loss(&data, rows, step, context.seed),
-            || {
-                let own = captioner.loss(&held_out, |row| row)?;
-                if heard > 1 {
-                    let first =
-                        |of: &dyn Fn(usize) -> usize| captioner.loss_of(&held_out, heard, of);
-                    let (own, other) = (first(&|row| row)?, first(&|row| shuffled[row])?);
-                    warning.set(prefix_ignored(own, other));
-                }
-                Ok::<_, LlmError>(own)
-            },
-        )?;
-        captioner.params.freeze();
-        Ok((captioner, report))
+        CaptionerTraining::new(lm, train, validation, config).run(context)
     }
 
     /// The loss of one training step over `rows`. Of several parts of a batch all but the
@@ -430,6 +362,14 @@ impl Captioner {
         let vocabulary = Vocabulary { bos: self.prompt.start(), eos: marks.eos, banned };
         let longest = self.prompt.len() as i64 + self.config.length + config.max_tokens as i64;
         self.lm.llama().check_length(longest)?;
+        let merged = match (&self.lora, &self.merged) {
+            (Some(lora), None) if config.merge_lora => Some(lora.merged(self.lm.llama())?),
+            _ => None,
+        };
+        let adapters = || match &merged {
+            Some(merged) => Ok(Some(merged.iter().map(Adapters::Merged).collect())),
+            None => self.adapters(None),
+        };
         let mut captions = Vec::with_capacity(embeddings.nrows());
         for rows in embeddings.axis_chunks_iter(Axis(0), config.batch) {
             let first = captions.len();
@@ -437,7 +377,7 @@ impl Captioner {
                 let rows_tensor = convert::tensor2(rows, self.lm.device());
                 let before = self.before(&rows_tensor);
                 let begin = (rows.nrows(), vocabulary.bos);
-                let mut steps = Steps::new(self.lm.llama(), self.adapters(None)?, before, begin)?;
+                let mut steps = Steps::new(self.lm.llama(), adapters()?, before, begin)?;
                 let mut told = |row, token| told(first + row, token);
                 let (items, told) = (rows.nrows(), &mut told);
                 decode::search_from(&mut steps, first, items, &vocabulary, config, told)

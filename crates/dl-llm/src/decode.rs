@@ -57,6 +57,11 @@ pub struct DecodeConfig {
     pub sample: Option<SampleConfig>,
     /// Items decoded together, at least 1.
     pub batch: usize,
+    /// A captioner decodes with copies of the projections to which its low-rank matrices are
+    /// added: faster, rounded otherwise, and with the memory of these copies (see
+    /// `Captioner::merge`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub merge_lora: bool,
 }
 
 impl Default for DecodeConfig {
@@ -70,6 +75,7 @@ impl Default for DecodeConfig {
             beam_rule: BeamRule::default(),
             sample: None,
             batch: 64,
+            merge_lora: false,
         }
     }
 }

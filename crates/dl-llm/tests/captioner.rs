@@ -6,6 +6,7 @@
 mod common;
 
 use std::{
+    cell::Cell,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -16,8 +17,8 @@ use std::{
 use common::World;
 use dl_core::{Progress, Silent};
 use dl_llm::{
-    CaptionPairs, Captioner, DecodeConfig, LanguageModel, LlamaConfig, LmReport, LmTrainConfig,
-    LoraConfig, PrefixConfig, PrefixKind, PrefixSensitivity,
+    CaptionPairs, CaptionScore, Captioner, CaptionerTraining, DecodeConfig, LanguageModel,
+    LlamaConfig, LmReport, LmTrainConfig, LoraConfig, PrefixConfig, PrefixKind, PrefixSensitivity,
 };
 use dl_torch::{TrainConfig, TrainContext, tensor_file};
 use serde_json::json;
@@ -133,21 +134,46 @@ fn training_goes_on_from_another_captioner() {
     // One step at nearly no rate: from the start it is as good as the start, from scratch not.
     let mut config = prefix_config(PrefixKind::Input, 1);
     config.train.learning_rate = 1e-7;
-    let (on, report) =
-        start.train_on(pairs(&train), pairs(&validation), &config, &context("on")).unwrap();
+    let lm = start.language_model();
+    let on_from = |config| {
+        let training = CaptionerTraining::new(lm, pairs(&train), pairs(&validation), config);
+        training.from(&start).run(&context("on"))
+    };
+    let (on, report) = on_from(&config).unwrap();
     assert!((report.best_validation - before.own).abs() < 1e-3, "{report:?}, {before:?}");
-    let (lm, context) = (start.language_model(), context("scratch"));
-    let (_, scratch) =
-        Captioner::train_prefix(lm, pairs(&train), pairs(&validation), &config, &context).unwrap();
+    let scratch = CaptionerTraining::new(lm, pairs(&train), pairs(&validation), &config);
+    let (_, scratch) = scratch.run(&context("scratch")).unwrap();
     assert!(scratch.best_validation > before.own + 0.5, "{scratch:?}, {before:?}");
     // The start stays as it was, to the bit.
     assert_eq!(start.prefix_sensitivity(pairs(&validation), 0).unwrap(), before);
     assert_ne!(on.prefix_sensitivity(pairs(&validation), 0).unwrap(), before);
     // Another size of mapper is refused with what differs.
     let wider = PrefixConfig { hidden: 64, ..config };
-    let refused = start.train_on(pairs(&train), pairs(&validation), &wider, &context);
-    let error = refused.unwrap_err().to_string();
+    let error = on_from(&wider).unwrap_err().to_string();
     assert!(error.starts_with("the captioner to go on from: ") && error.contains("[64"), "{error}");
+}
+
+#[test]
+fn the_best_step_may_be_chosen_by_captions() {
+    let (start, train, validation) = (load(), world(64, "train"), world(64, "validation"));
+    let mut config = prefix_config(PrefixKind::Input, 6);
+    config.train.validate_every = 1;
+    let decode = DecodeConfig { max_tokens: 4, ..DecodeConfig::default() };
+    // A score that knows nothing of captions: it is highest at the fourth look.
+    let looks = Cell::new(0);
+    let score = |captions: &[String]| {
+        assert_eq!(captions.len(), 64);
+        looks.set(looks.get() + 1);
+        Ok(-f64::from(looks.get() - 4_i32).abs())
+    };
+    let embeddings = &validation.embeddings;
+    let by = CaptionScore { name: "looks", embeddings, decode: &decode, score: &score };
+    let lm = start.language_model();
+    let training = CaptionerTraining::new(lm, pairs(&train), pairs(&validation), &config);
+    let (_, report) = training.from(&start).chosen_by(by).run(&context("chosen")).unwrap();
+    assert_eq!((report.best_step, report.best_validation), (4, 0.0));
+    let values: Vec<f64> = report.history.iter().map(|&(_, _, value)| value).collect();
+    assert_eq!(values, [3.0, 2.0, 1.0, 0.0, 1.0, 2.0]);
 }
 
 #[test]

@@ -100,6 +100,21 @@ pub struct CaptionerConfig {
     /// Where the training of a supervised decoder begins.
     #[serde(default)]
     pub supervised_from: SupervisedFrom,
+    /// What the best step of a decoder's training is chosen by, on validation.
+    #[serde(default)]
+    pub choose_by: ChooseBy,
+}
+
+/// What the best step of a decoder's training is chosen by, on validation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChooseBy {
+    /// The loss of the captions.
+    #[default]
+    Loss,
+    /// CIDEr-D of what it says, decoded as `captioner.decode` says: of audio behind the bridge
+    /// where it is supervised, else of each clip's first caption.
+    CiderD,
 }
 
 /// Where the training of a supervised decoder begins.

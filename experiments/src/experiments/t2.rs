@@ -232,11 +232,7 @@ impl Scorer {
         predictions: &[Prediction],
     ) -> Result<Scores> {
         let said: Vec<String> = predictions.iter().map(|one| one.caption.clone()).collect();
-        let references: Vec<Vec<String>> = set
-            .captions_of()
-            .into_iter()
-            .map(|captions| captions.iter().map(|&c| set.captions[c].clone()).collect())
-            .collect();
+        let references = set.references();
         let items = Item::all(&said, &references)?;
         let tokens: Vec<Vec<String>> = items.iter().map(|item| item.candidate.clone()).collect();
         let variety = diversity::diversity(&tokens);

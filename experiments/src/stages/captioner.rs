@@ -5,7 +5,16 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use dl_core::{EmbeddingSet, Stage};
-use dl_llm::{CaptionPairs, Captioner, PrefixConfig};
+use dl_eval::{
+    EvalError,
+    caption::{
+        Item,
+        metric::{self, BuiltIn},
+    },
+};
+use dl_llm::{
+    CaptionPairs, CaptionScore, Captioner, CaptionerTraining, DecodeConfig, LlmError, PrefixConfig,
+};
 use ndarray::{Array2, Axis};
 
 use super::{Bridged, Desk, Embeddings, Fit, FrozenLm, Lab, Made, OutOfFold, Work};
@@ -126,23 +135,32 @@ pub struct TrainedCaptioner {
     /// The captioner that its training begins at; `None`: at random values.
     from: Option<Arc<TrainedCaptioner>>,
     prefix: PrefixConfig,
+    /// How validation is decoded, where the best step is chosen by captions.
+    by_captions: Option<DecodeConfig>,
     seed: u64,
     /// As its title tells it from the other decoders of a row.
     called: &'static str,
 }
 
+/// What a captioner is made of beside the language model.
+pub struct Recipe {
+    /// What it is trained on.
+    pub inputs: DecoderInputs,
+    /// The captioner that its training begins at; `None`: at random values.
+    pub from: Option<Arc<TrainedCaptioner>>,
+    /// The mapper and its training.
+    pub prefix: PrefixConfig,
+    /// How validation is decoded, where the best step is chosen by CIDEr-D of captions; `None`:
+    /// it is chosen by the loss.
+    pub by_captions: Option<DecodeConfig>,
+    /// What stands before its title.
+    pub called: &'static str,
+}
+
 impl TrainedCaptioner {
-    /// Trained on `inputs` under `seed`, from random values or from another captioner;
-    /// `called` stands before its title.
-    pub fn new(
-        lab: &Lab<'_>,
-        lm: &FrozenLm,
-        inputs: DecoderInputs,
-        from: Option<Arc<TrainedCaptioner>>,
-        prefix: &PrefixConfig,
-        seed: u64,
-        called: &'static str,
-    ) -> Arc<Self> {
+    /// By `recipe` under `seed`.
+    pub fn new(lab: &Lab<'_>, lm: &FrozenLm, recipe: Recipe, seed: u64) -> Arc<Self> {
+        let Recipe { inputs, from, prefix, by_captions, called } = recipe;
         let mut draft = lm.enter(lab.stage("captioner", VERSION));
         for (role, stage) in inputs.stages() {
             draft = draft.input(role, stage.stage().key());
@@ -150,9 +168,11 @@ impl TrainedCaptioner {
         if let Some(from) = &from {
             draft = draft.input("from", from.stage.key());
         }
-        let stage = draft.config("prefix", prefix).config("seed", &seed).open();
-        let (lm, prefix) = (lm.clone(), prefix.clone());
-        Arc::new(Self { stage, lm, inputs, from, prefix, seed, called })
+        if let Some(decode) = &by_captions {
+            draft = draft.config("chosen by CIDEr-D", decode);
+        }
+        let stage = draft.config("prefix", &prefix).config("seed", &seed).open();
+        Arc::new(Self { stage, lm: lm.clone(), inputs, from, prefix, by_captions, seed, called })
     }
 
     /// The captioner, from its file.
@@ -183,17 +203,35 @@ impl Work for TrainedCaptioner {
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
         let sets = self.inputs.pairs().sets()?;
         let (train, validation) = self.inputs.rows(desk.lab)?;
+        // One embedding for each clip: that of its first caption.
+        let captions_of = sets.validation.captions_of();
+        let firsts: Vec<usize> = captions_of.iter().map(|captions| captions[0]).collect();
+        let embeddings = validation.select(Axis(0), &firsts);
+        let references = sets.validation.references();
+        let score = |captions: &[String]| cider_d(captions, &references);
         let [train, validation] = [(&train, &sets.train), (&validation, &sets.validation)]
             .map(|(rows, set)| CaptionPairs { embeddings: rows.view(), captions: &set.captions });
-        let (prefix, context) = (&self.prefix, desk.training(self.seed));
-        let (captioner, report) = match &self.from {
-            Some(from) => from.load(desk.lab)?.train_on(train, validation, prefix, &context)?,
-            None => {
-                let lm = self.lm.load(desk.lab)?;
-                Captioner::train_prefix(&lm, train, validation, prefix, &context)?
-            }
-        };
+        let lm = self.lm.load(desk.lab)?;
+        let from = self.from.as_ref().map(|from| from.load(desk.lab)).transpose()?;
+        let mut training = CaptionerTraining::new(&lm, train, validation, &self.prefix);
+        if let Some(from) = &from {
+            training = training.from(from);
+        }
+        if let Some(decode) = &self.by_captions {
+            let (name, embeddings, score) = ("CIDEr-D", &embeddings, &score);
+            training = training.chosen_by(CaptionScore { name, embeddings, decode, score });
+        }
+        let (captioner, report) = training.run(&desk.training(self.seed))?;
         captioner.save_prefix(&self.stage.file(PREFIX))?;
         Made::whole(&report)
     }
+}
+
+/// CIDEr-D of the captions of clips.
+fn cider_d(captions: &[String], references: &[Vec<String>]) -> Result<f64, LlmError> {
+    let fault = |error: EvalError| LlmError::Input(format!("CIDEr-D of validation: {error}"));
+    let items = Item::all(captions, references).map_err(fault)?;
+    let column = metric::evaluate(&[&BuiltIn::CiderD], &items).map_err(fault)?.swap_remove(0);
+    let scores = column.scores.map_err(|why| LlmError::Input(format!("CIDEr-D: {why}")))?;
+    Ok(scores.corpus)
 }

@@ -24,7 +24,7 @@ mod suite;
 mod work;
 
 pub use bridge::{Bridged, Fit, OutOfFold, Part};
-pub use captioner::{DecoderInputs, TrainedCaptioner};
+pub use captioner::{DecoderInputs, Recipe, TrainedCaptioner};
 pub use captions::{Captions, Clips, Prediction};
 pub use embeddings::Embeddings;
 pub use features::{Features, LeftOut};

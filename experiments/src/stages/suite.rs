@@ -10,10 +10,11 @@ use dl_llm::PrefixConfig;
 
 use super::{
     Bridged, Captions, Clips, DecoderInputs, Embeddings, Features, Fit, FrozenLm, Gap, Lab,
-    OutOfFold, Part, Recognised, Singles, Source, Splits, TrainedCaptioner, Work, source,
+    OutOfFold, Part, Recipe, Recognised, Singles, Source, Splits, TrainedCaptioner, Work, source,
 };
 use crate::config::{
-    CaptionerConfig, Decoder, DecoderText, EncoderConfig, Protocol, SuiteConfig, SupervisedFrom,
+    CaptionerConfig, ChooseBy, Decoder, DecoderText, EncoderConfig, Protocol, SuiteConfig,
+    SupervisedFrom,
 };
 
 /// A suite: its configuration, its corpus and its encoder. Variants of it share what they
@@ -258,7 +259,12 @@ impl<'l> Suite<'l> {
             _ => None,
         };
         let lm = self.language_model()?;
-        Ok(TrainedCaptioner::new(self.lab, &lm, inputs, from, &prefix, seed, called))
+        let by_captions = match config.choose_by {
+            ChooseBy::Loss => None,
+            ChooseBy::CiderD => Some(config.decode.clone()),
+        };
+        let recipe = Recipe { inputs, from, prefix, by_captions, called };
+        Ok(TrainedCaptioner::new(self.lab, &lm, recipe, seed))
     }
 
     /// What the captioner of a bridge says of the clips of a split.

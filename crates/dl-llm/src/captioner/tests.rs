@@ -114,7 +114,20 @@ fn merged_matrices_give_the_scores_of_those_kept_apart() {
 }
 
 #[test]
-fn bfloat16_weights_take_f32_gradients() {
+fn captions_may_be_decoded_with_merged_matrices() {
+    let (mut captioner, data, _) = golden_captioner(&config());
+    let rows = convert::array2(&data.embeddings(&[0, 1, 2])).unwrap();
+    let decode = DecodeConfig { max_tokens: 8, ..DecodeConfig::default() };
+    let on_the_fly = DecodeConfig { merge_lora: true, ..decode.clone() };
+    let captions = captioner.caption(&rows, &on_the_fly).unwrap();
+    // The captioner itself stays as it was.
+    assert!(captioner.merged.is_none());
+    captioner.merge().unwrap();
+    assert_eq!(captions, captioner.caption(&rows, &decode).unwrap());
+}
+
+/// The golden captioner over the same weights in bfloat16.
+fn bfloat16_captioner() -> (Captioner, Resident, tensor_file::Tensors) {
     use crate::WeightKind;
     let lm = LanguageModel::load_as(&golden(""), WeightKind::Bf16, Device::Cpu).unwrap();
     let (_, data, expected) = golden_captioner(&config());
@@ -123,6 +136,39 @@ fn bfloat16_weights_take_f32_gradients() {
         Some((name.strip_prefix("value.")?.to_owned(), value.shallow_clone()))
     });
     captioner.params.restore(&values.collect(), Path::new("golden")).unwrap();
+    (captioner, data, expected)
+}
+
+#[test]
+fn merging_into_bfloat16_rounds_once() {
+    let (mut captioner, data, expected) = bfloat16_captioner();
+    captioner.merge().unwrap();
+    for (block, merged) in captioner.merged.iter().flatten().enumerate() {
+        for (target, projection) in merged {
+            let before = captioner.lm.llama().projection(block, *target).weight();
+            let after = projection.weight();
+            assert_eq!(after.kind(), tch::Kind::BFloat16);
+            // What is added is what the low-rank matrices say, within the 8 bits of bfloat16.
+            let place = format!("value.lora.model.layers.{block}.");
+            let value = |part| {
+                let end = format!(".{}.{part}.weight", target.name());
+                let own = |name: &&String| name.starts_with(&place) && name.ends_with(&end);
+                &expected[expected.keys().find(own).unwrap()]
+            };
+            let delta = value("lora_B").matmul(value("lora_A")) * (5.0 / 3.0);
+            let sum = before.to_kind(tch::Kind::Float) + delta;
+            let off = (after.to_kind(tch::Kind::Float) - &sum).abs();
+            assert_eq!(off.le_tensor(&(sum.abs() / 256.0)).all().int64_value(&[]), 1, "{target:?}");
+        }
+    }
+    // The loss is that of f32 within what bfloat16 costs without matrices, too.
+    let loss = captioner.loss(&data, |row| row).unwrap();
+    assert!((loss - expected["loss"].double_value(&[])).abs() < 0.05, "{loss}");
+}
+
+#[test]
+fn bfloat16_weights_take_f32_gradients() {
+    let (captioner, data, expected) = bfloat16_captioner();
     let loss = captioner.step_loss(&data, &[0, 1, 2], 0, 0).unwrap();
     loss.backward();
     let difference = (&loss - &expected["loss"]).abs().double_value(&[]);
