@@ -19,8 +19,9 @@ impl Scale {
             .filter(|value| value.is_finite())
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        // Equal figures still need a width to stand in.
-        let margin = (0.05 * (high - low)).max(1e-6 * high.abs().max(1e-3));
+        // Equal figures still need a width to stand in, and ticks that are short to write.
+        let span = high - low;
+        let margin = if span < 1e-3 * high.abs().max(1e-2) { 0.1 } else { 0.05 * span };
         Self { low: low - margin, high: high + margin, from, to }
     }
 

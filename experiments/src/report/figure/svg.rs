@@ -92,9 +92,12 @@ impl Svg {
     pub(super) fn inline(&self) -> String {
         let Self { width, height, label, body } = self;
         let label = escape(label);
+        // On a phone it scrolls inside its box; smaller, nobody could read its letters.
+        let least = width.min(600.0);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
-             class=\"figure\" role=\"img\" aria-label=\"{label}\">\n{body}</svg>\n"
+             style=\"max-width:{width}px;min-width:{least}px\" class=\"figure\" role=\"img\" aria-label=\"{label}\">\n\
+             {body}</svg>\n"
         )
     }
 

@@ -229,7 +229,7 @@ fn captions(
         let title = titles.get(name).map_or(name, String::as_str);
         html.push_str(&format!(
             "<details{open}><summary>{}</summary>\n<div class=\"scroll\">\n<table class=\"said-of\">\
-             <thead><tr><th scope=\"col\">row</th><th scope=\"col\">caption</th>{heads}</tr></thead>\
+             <thead><tr><th scope=\"col\">row</th><th scope=\"col\" class=\"words\">caption</th>{heads}</tr></thead>\
              <tbody>\n{body}</tbody></table>\n</div>\n</details>\n",
             escape(title)
         ));
