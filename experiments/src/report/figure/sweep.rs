@@ -86,7 +86,7 @@ fn draw(title: &str, panels: Panels, curve: &Curve<'_>) -> Svg {
             [low, high]
         });
         let panel = Panel {
-            x: Scale::between(-0.4, points.len() as f64 - 0.6, left + 62.0, left + WIDTH - 12.0),
+            x: Scale::between(-0.4, points.len() as f64 - 0.6, left + 62.0, left + WIDTH - 40.0),
             y: Scale::of(ends, top + HEIGHT - 48.0, top + 24.0),
         };
         panel.draw_y(&mut svg, 4);

@@ -1,7 +1,10 @@
 //! Captions clip by clip: the sound, its spectrogram, its references, the nearest training
 //! captions and what every row says of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 use anyhow::Result;
 use dl_data::{Corpus, Split};
@@ -60,7 +63,7 @@ pub(super) fn browser(
         }
     }
     let chosen = evenly(clips.len(), count);
-    let config = run.file("config.toml").display().to_string();
+    let config = run.file("config.toml");
     let sounds = match sounds(&config, &info.split, &chosen, &clips) {
         Ok(sounds) => sounds,
         Err(why) => {
@@ -116,7 +119,7 @@ fn evenly(of: usize, count: usize) -> Vec<usize> {
 
 /// The sounds of the chosen clips, by their place.
 fn sounds(
-    config: &str,
+    config: &Path,
     split: &str,
     chosen: &[usize],
     clips: &[ClipFacts],

@@ -6,15 +6,12 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use super::Finished;
-use crate::{
-    config::{Change, SuiteConfig, variants},
-    report::{
-        escape::escape,
-        figure::{self, Curve, ForestColumn},
-        pictures::Pictures,
-        record::{FIGURE_FILE, Record},
-        table::Table,
-    },
+use crate::report::{
+    escape::escape,
+    figure::{self, Curve, ForestColumn},
+    pictures::Pictures,
+    record::{FIGURE_FILE, Record},
+    table::Table,
 };
 
 /// The figures of one table.
@@ -81,31 +78,29 @@ fn sweep<'t>(table: &'t Table, records: &'t [Record]) -> Option<Curve<'t>> {
 /// timestep, and against how often the network is asked for one clip.
 fn starts(finished: &Finished, table: &Table) -> Result<String> {
     let (run, _, records) = finished;
-    // A configuration of another version of the program is no fault of the page.
-    let Ok(config) = SuiteConfig::load(&run.file("config.toml").display().to_string(), &[], None)
-    else {
+    // Only what is needed is read: a run of another version of the program has other entries.
+    let Ok(text) = dl_core::text::read(&run.file("config.toml")) else { return Ok(String::new()) };
+    let config: toml::Value = toml::from_str(&text).context("config.toml of a run")?;
+    let variants = config.get("ablations").and_then(|all| all.get(&table.name)?.get("variants"));
+    let Some(variants) = variants.and_then(toml::Value::as_array) else {
         return Ok(String::new());
     };
-    let Some(ablation) = config.ablations.get(&table.name) else { return Ok(String::new()) };
     let mut found: Vec<(f64, f64, String, &Record)> = Vec::new();
-    for variant in variants(&config, ablation)? {
-        let Change::Bridge(bridge) = variant.change else { return Ok(String::new()) };
-        let bridge = serde_json::to_value(&*bridge).context("a bridge as JSON")?;
-        let [candidate] = bridge["candidates"].as_array().map_or(&[][..], Vec::as_slice) else {
-            return Ok(String::new());
-        };
+    for variant in variants {
+        let name = variant.get("name").and_then(toml::Value::as_str).unwrap_or_default();
+        let Some(candidate) = only_candidate(variant) else { return Ok(String::new()) };
+        let number = |key: &str| candidate.get(key)?.as_integer().map(|number| number as f64);
         let row = |record: &&Record| {
-            let same_row = record.row == variant.row || record.row == variant.row.replace('_', " ");
+            let same_row = record.row == name || record.row == name.replace('_', " ");
             record.table == table.name && record.seed.is_none() && same_row
         };
-        let (Some(start), Some(record)) =
-            (candidate["timestep"].as_f64(), records.iter().find(row))
-        else {
+        let (Some(start), Some(record)) = (number("timestep"), records.iter().find(row)) else {
             return Ok(String::new());
         };
         // One network call for a single step, one for each draw, one for each step.
-        let calls = ["draws", "steps"].iter().find_map(|key| candidate[*key].as_f64());
-        let sampler = candidate["kind"].as_str().unwrap_or_default().replace('_', " ");
+        let calls = ["draws", "steps"].into_iter().find_map(number);
+        let sampler = candidate.get("kind").and_then(toml::Value::as_str).unwrap_or_default();
+        let sampler = sampler.replace('_', " ");
         found.push((start, calls.unwrap_or(1.0), sampler, record));
     }
     let differ = |of: fn(&(f64, f64, String, &Record)) -> f64| {
@@ -122,9 +117,19 @@ fn starts(finished: &Finished, table: &Table) -> Result<String> {
     };
     let level = curve("start timestep, sampler", |point| point.0);
     let calls = curve("network calls per clip, sampler", |point| point.1);
-    let caption = "Time per clip is not in the records; the network is nearly all of it, so \
-                   calls stand for it.";
+    let caption = "Time per clip is not in the records; how often the network is asked is.";
     Ok(framed(&level, "Each point is a row of the table above.") + &framed(&calls, caption))
+}
+
+/// The sampler that a variant sets, if it sets one and no other.
+fn only_candidate(variant: &toml::Value) -> Option<toml::Value> {
+    let sets = variant.get("set")?.as_array()?;
+    let candidates = sets.iter().find_map(|set| set.as_str()?.strip_prefix("candidates="))?;
+    let table: toml::Table = toml::from_str(&format!("candidates = {candidates}")).ok()?;
+    match table.get("candidates")?.as_array()?.as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
+    }
 }
 
 /// The figures of a run that belong to no table.

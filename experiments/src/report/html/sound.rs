@@ -9,9 +9,10 @@ use dl_audio::{
     log_mel::Compression,
     stft::{Padding, Spectrum},
 };
-use dl_data::{Corpus, Split};
+use dl_data::{Corpus, CorpusConfig, Split};
+use serde::Deserialize;
 
-use crate::config::{SuiteConfig, open_corpus};
+use crate::config::{open_corpus, read_toml};
 
 /// Hz: half the size of what encoders hear, and enough to tell sounds apart.
 const RATE: u32 = 16_000;
@@ -42,9 +43,15 @@ pub(super) struct Sound {
 ///
 /// # Errors
 /// When the configuration or the corpus cannot be read.
-pub(super) fn corpus(config: &str) -> Result<Box<dyn Corpus>> {
-    let config = SuiteConfig::load(config, &[], None)?;
-    open_corpus(&config.data, config.seed)
+pub(super) fn corpus(config: &Path) -> Result<Box<dyn Corpus>> {
+    // Only what is needed: a run of another version of the program has other entries.
+    #[derive(Deserialize)]
+    struct Needed {
+        data: CorpusConfig,
+        seed: u64,
+    }
+    let Needed { data, seed } = read_toml(config, &[])?;
+    open_corpus(&data, seed)
 }
 
 /// The sound of a clip.
