@@ -21,6 +21,8 @@ mod language_model;
 mod locks;
 mod merge;
 mod printing;
+mod report_compare;
+mod report_page;
 mod resume;
 mod score;
 mod tables;

@@ -53,15 +53,22 @@ impl Waveform {
     /// 16-bit form; [`AudioError::Write`] when the disk refuses or the sound
     /// does not fit in a WAV file (4 GiB).
     pub fn write_wav(&self, path: &Path) -> Result<(), AudioError> {
+        atomic::write_bytes(path, &self.wav(path)?).map_err(AudioError::Write)
+    }
+
+    /// The bytes of the file that [`Waveform::write_wav`] writes; `name` stands in errors.
+    ///
+    /// # Errors
+    /// As [`Waveform::write_wav`], but for the disk.
+    pub fn wav(&self, name: &Path) -> Result<Vec<u8>, AudioError> {
         if let Some(index) = self.samples.iter().position(|sample| !sample.is_finite()) {
             let value = self.samples[index];
-            return Err(AudioError::NotFinite { path: path.into(), index, channel: 0, value });
+            return Err(AudioError::NotFinite { path: name.into(), index, channel: 0, value });
         }
-        let bytes = self.to_wav().map_err(|error| {
-            let name = path.display();
+        self.to_wav().map_err(|error| {
+            let name = name.display();
             AudioError::Write(std::io::Error::other(format!("cannot write {name}: {error}")))
-        })?;
-        atomic::write_bytes(path, &bytes).map_err(AudioError::Write)
+        })
     }
 
     fn to_wav(&self) -> Result<Vec<u8>, hound::Error> {

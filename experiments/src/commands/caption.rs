@@ -9,15 +9,14 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use dl_audio::Waveform;
-use dl_core::EmbeddingSet;
 use dl_diffusion::Bridge;
 use dl_encoder::Encoder;
 use dl_llm::Captioner;
-use ndarray::ArrayView1;
 
 use crate::{
     config::{CaptionConfig, Decoder},
     console::{Output, note},
+    experiments::nearest,
     stages::{Suite, Work},
 };
 
@@ -124,21 +123,4 @@ fn sentence(caption: &str) -> String {
 fn extent(clip: &Waveform, whole: &Waveform) -> String {
     let (part, all) = (clip.seconds(), whole.seconds());
     if all > part + 0.01 { format!("  ({part} s of {all:.1} s)") } else { String::new() }
-}
-
-/// The `count` different training captions of highest cosine.
-fn nearest(train: &EmbeddingSet, query: ArrayView1<'_, f32>, count: usize) -> Vec<(f32, String)> {
-    let similarity = train.text.dot(&query);
-    let mut order: Vec<usize> = (0..similarity.len()).collect();
-    order.sort_by(|&a, &b| similarity[b].total_cmp(&similarity[a]));
-    let mut found: Vec<(f32, String)> = Vec::new();
-    for index in order {
-        if found.len() == count {
-            break;
-        }
-        if found.iter().all(|(_, caption)| *caption != train.captions[index]) {
-            found.push((similarity[index], train.captions[index].clone()));
-        }
-    }
-    found
 }

@@ -150,6 +150,18 @@ pub enum Command {
         /// README.md and experiments/results anew.
         #[arg(long)]
         keep: bool,
+        /// Write tables, figures and captions to hear as one page that needs nothing else: a
+        /// file, or report.html in a folder.
+        #[arg(long, value_name = "FILE|DIR")]
+        html: Option<PathBuf>,
+        /// Clips on the page, at even distances; 0 leaves them out.
+        #[arg(long, value_name = "N", default_value_t = report::CLIPS, requires = "html")]
+        clips: usize,
+        /// Only shows the second run's figures minus the first's, with paired tests over the
+        /// clips of both.
+        #[arg(long, num_args = 2, value_names = ["RUN1", "RUN2"])]
+        #[arg(conflicts_with_all = ["runs", "keep", "html"])]
+        compare: Vec<PathBuf>,
         /// Configuration.
         #[command(flatten)]
         options: Options,
@@ -332,14 +344,24 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     match &cli.command {
         Some(Command::List) => run::list(out)?,
-        Some(Command::Report { runs, keep, .. }) => report::run(runs, *keep, &load()?, out)?,
+        Some(Command::Report { compare, .. }) if !compare.is_empty() => {
+            report::compare(&compare[0], &compare[1], out)?;
+        }
+        Some(Command::Report { runs, keep, html, clips, .. }) => {
+            let page = html.as_deref().map(|path| report::Page { path, clips: *clips });
+            report::run(runs, *keep, page, &load()?, out)?;
+        }
         Some(Command::Doctor { .. }) => return doctor::run(&load()?, out),
         Some(Command::Bridge { command }) => bridge::run(command, &services, out)?,
         Some(Command::Manifest { folder }) => manifest::run(folder, out)?,
         Some(Command::PretrainClap { recipe, output, recipe_sets }) => {
             pretrain::run(recipe.as_deref(), recipe_sets, output, &services, out)?;
         }
-        Some(Command::Run { names, .. }) => run::run(names, &load()?, &services, out)?,
+        Some(Command::Run { names, .. }) => {
+            let config = load()?;
+            run::run(names, &config, &services, out)?;
+            report::of_suite(&config);
+        }
         Some(Command::Data { command }) => data::run(command, &load()?, &services, out)?,
         Some(Command::Caption { files, .. }) => {
             let config = load()?;
@@ -362,6 +384,7 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
         None => {
             let config = load()?;
             run::run(&config.experiments, &config, &services, out)?;
+            report::of_suite(&config);
         }
     }
     Ok(ExitCode::SUCCESS)

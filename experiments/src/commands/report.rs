@@ -1,20 +1,56 @@
-//! `report`: tables from run directories, and the pages' tables from the results that are
-//! kept.
+//! `report`: tables from run directories, the page that shows them, the difference of two,
+//! and the pages' tables from the results that are kept.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Result, bail};
-use dl_core::RunDir;
+use anyhow::{Context, Result, bail};
+use dl_core::{RunDir, atomic};
 
 use crate::{
     config::{SuiteConfig, paths},
     console::{Output, note},
-    report::{self, METRICS_FILE, Record, RunInfo},
+    experiments::EXPERIMENTS,
+    report::{self, METRICS_FILE, Record, RunInfo, html::Finished},
 };
 
+/// Clips on a page unless said otherwise.
+pub const CLIPS: usize = 24;
+
+/// `--html` and `--clips`.
+#[derive(Clone, Copy)]
+pub struct Page<'a> {
+    /// The file, or its folder.
+    pub path: &'a Path,
+    /// Clips to hear.
+    pub clips: usize,
+}
+
+impl Page<'_> {
+    /// The file, which must be one that can be written.
+    fn file(&self) -> Result<PathBuf> {
+        let is_folder =
+            self.path.is_dir() || self.path.as_os_str().to_string_lossy().ends_with('/');
+        let file = if is_folder { self.path.join("report.html") } else { self.path.to_owned() };
+        atomic::check(&file).context("--html")?;
+        Ok(file)
+    }
+}
+
 /// Prints the tables of `runs`, or of the newest run of each experiment.
-pub fn run(runs: &[PathBuf], keep: bool, config: &SuiteConfig, out: &mut Output) -> Result<()> {
-    let runs = match newest(config) {
+pub fn run(
+    runs: &[PathBuf],
+    keep: bool,
+    page: Option<Page<'_>>,
+    config: &SuiteConfig,
+    out: &mut Output,
+) -> Result<()> {
+    let page = page.map(|page| Ok::<_, anyhow::Error>((page.file()?, page.clips))).transpose()?;
+    // The page shows all that there is, the terminal what the suite consists of.
+    let newest = if page.is_some() { newest_of_all(config) } else { newest(config) };
+    let runs = match newest {
         _ if !runs.is_empty() => runs.to_vec(),
         // Pages are written from what is kept, with or without a new run.
         Err(_) if keep => Vec::new(),
@@ -23,23 +59,63 @@ pub fn run(runs: &[PathBuf], keep: bool, config: &SuiteConfig, out: &mut Output)
     let repository = paths::repository()?;
     let mut found = Vec::new();
     for directory in &runs {
-        let run = RunDir::open(directory);
-        let (info, records) = report::read(&run)?;
+        let finished = read(directory)?;
         if keep {
-            report::keep(&repository, &run, &info)?;
+            report::keep(&repository, &finished.0, &finished.1)?;
         }
-        found.push((run, info, records));
+        found.push(finished);
     }
     if keep {
         for page in report::write_pages(&repository)? {
             note(format_args!("written: {}", page.display()));
         }
     }
+    if let Some((file, clips)) = page {
+        write_page(&file, &found, clips)?;
+    }
     for (run, info, records) in &found {
         print(run, info, records, out)?;
     }
     if let Some(line) = of_different_clips(found.iter().map(|(_, info, _)| info)) {
         note(format_args!("note: {line}"));
+    }
+    Ok(())
+}
+
+fn write_page(file: &Path, found: &[Finished], clips: usize) -> Result<()> {
+    let line = of_different_clips(found.iter().map(|(_, info, _)| info));
+    let warning = line.map(|line| format!("Note: {line}."));
+    for left_out in report::html::write(file, found, clips, warning.as_deref())? {
+        note(format_args!("note: {left_out}"));
+    }
+    note(format_args!("written: {}", file.display()));
+    Ok(())
+}
+
+/// The page of the suite's newest runs, in its folder of runs. The results of the run that
+/// ends with it are on disk and printed: a fault of the page, or of an older run beside it, is
+/// said and does not make the run one that failed.
+pub fn of_suite(config: &SuiteConfig) {
+    let written = || -> Result<()> {
+        let found: Vec<Finished> =
+            newest_of_all(config)?.iter().map(|run| read(run)).collect::<Result<_>>()?;
+        write_page(&config.runs_dir()?.join("report.html"), &found, CLIPS)
+    };
+    if let Err(error) = written() {
+        note(format_args!("note: the page of the suite is not written: {error:#}"));
+    }
+}
+
+fn read(directory: &Path) -> Result<Finished> {
+    let run = RunDir::open(directory);
+    let (info, records) = report::read(&run)?;
+    Ok((run, info, records))
+}
+
+/// Prints the differences of two runs.
+pub fn compare(first: &Path, second: &Path, out: &mut Output) -> Result<()> {
+    for table in report::compare(&RunDir::open(first), &RunDir::open(second))? {
+        out.line(format_args!("\n{}", table.to_text()))?;
     }
     Ok(())
 }
@@ -75,9 +151,21 @@ pub fn print(run: &RunDir, info: &RunInfo, records: &[Record], out: &mut Output)
 
 /// The newest run of each experiment of the suite.
 fn newest(config: &SuiteConfig) -> Result<Vec<PathBuf>> {
+    newest_of(config, config.experiments.iter().map(String::as_str))
+}
+
+/// The newest run of each experiment that was ever run.
+fn newest_of_all(config: &SuiteConfig) -> Result<Vec<PathBuf>> {
+    newest_of(config, EXPERIMENTS.iter().map(|experiment| experiment.name))
+}
+
+fn newest_of<'n>(
+    config: &SuiteConfig,
+    names: impl Iterator<Item = &'n str>,
+) -> Result<Vec<PathBuf>> {
     let root = config.runs_dir()?;
     let mut found = Vec::new();
-    for name in &config.experiments {
+    for name in names {
         let entries = fs::read_dir(root.join(name)).into_iter().flatten().flatten();
         let newest = entries
             .filter_map(|entry| {

@@ -3,6 +3,7 @@
 
 mod ablations;
 mod encoders;
+mod nearest;
 mod outcome;
 mod recognition;
 mod sentences;
@@ -17,6 +18,7 @@ use dl_core::{RunDir, Store};
 use dl_data::{Clip, Split};
 use dl_eval::caption::registry;
 
+pub use nearest::nearest;
 pub use outcome::Outcome;
 pub use sentences::Sentences;
 
@@ -147,6 +149,19 @@ pub fn run(names: &[String], suite: &Suite<'_>) -> Result<Vec<RunDir>> {
     Ok(finished)
 }
 
+/// The versions of what measures: figures of others are not compared with these.
+fn metrics_version() -> String {
+    let gap = dl_eval::gap::VERSION;
+    let built_in = format!("records {VERSION}, gap {gap}");
+    registered_metrics().into_iter().fold(built_in, |all, metric| format!("{all}, {metric}"))
+}
+
+/// Metrics beside the built-in ones, with their versions.
+fn registered_metrics() -> Vec<String> {
+    let registered = registry::registered().into_iter();
+    registered.map(|metric| format!("{} {}", metric.key, metric.version)).collect()
+}
+
 /// Refuses embeddings without the words of their captions.
 fn words_are_known(suite: &Suite<'_>) -> Result<()> {
     let corpus = suite.corpus();
@@ -173,10 +188,7 @@ fn run_dir(suite: &Suite<'_>, experiment: &str) -> Result<RunDir> {
         .input("embeddings", suite.embeddings()?.stage().key())
         .config("suite", suite.config)
         .config("program", &env!("CARGO_PKG_VERSION"));
-    let metrics: Vec<_> = registry::registered()
-        .into_iter()
-        .map(|metric| format!("{} {}", metric.key, metric.version))
-        .collect();
+    let metrics = registered_metrics();
     if !metrics.is_empty() {
         draft = draft.config("metrics", &metrics);
     }

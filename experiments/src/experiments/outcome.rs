@@ -43,6 +43,7 @@ pub(super) fn info(
         prior_diffusion: Vec::new(),
         sentences: None,
         remarks: Vec::new(),
+        metrics: Some(super::metrics_version()),
         corpus: short(&set.provenance.corpus),
         encoder: short(&set.provenance.encoder),
         program: env!("CARGO_PKG_VERSION").into(),

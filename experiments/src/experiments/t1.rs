@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Result;
-use dl_core::{EmbeddingSet, RunDir};
+use dl_core::{EmbeddingSet, RunDir, unit};
 use dl_data::Split;
 use dl_diffusion::BridgeConfig;
 use dl_eval::{
@@ -14,7 +14,11 @@ use dl_eval::{
 
 use super::outcome::{Outcome, info};
 use crate::{
-    report::{Estimate, FIGURE_FILE, Record, RunInfo, Versus, figure},
+    report::{
+        Estimate, FIGURE_FILE, Pictures, Record, RunInfo, Versus,
+        figure::{self, Cosines, Histogram, Migration},
+        items::{self, ClipFacts, Items},
+    },
     stages::{Gap, Measured, Suite, Work},
 };
 
@@ -75,9 +79,12 @@ pub fn wanted(suite: &Suite<'_>) -> Result<Vec<Arc<dyn Work>>> {
 
 /// T1 with its figure.
 pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
-    let records = records(suite)?;
-    draw(suite, run)?;
+    let rows = measured(suite)?;
     let config = suite.config;
+    let (compare, resamples) = (&config.rows.compare, config.evaluation.resamples);
+    let records = tabulate(&rows, &config.seeds, compare, resamples)?;
+    draw(suite, run)?;
+    keep_items(run, "t1", &suite.sets()?.test.ids, &rows, &config.seeds)?;
     let rows = config.rows.t1.iter().map(|row| Ok((row.as_str(), config.bridge(row)?)));
     let prior_diffusion = prior_diffusion(rows.collect::<Result<Vec<_>>>()?);
     let info = RunInfo { prior_diffusion, ..info(suite, "t1", Split::Test, &suite.sets()?.test) };
@@ -94,15 +101,58 @@ pub fn prior_diffusion<'a>(
     prior.map(|(row, _)| row.replace('_', " ")).collect()
 }
 
-/// Measures every row for every seed.
+/// The records of every row for every seed.
 pub fn records(suite: &Suite<'_>) -> Result<Vec<Record>> {
     let config = suite.config;
+    let rows = measured(suite)?;
+    tabulate(&rows, &config.seeds, &config.rows.compare, config.evaluation.resamples)
+}
+
+/// Measures every row for every seed.
+fn measured(suite: &Suite<'_>) -> Result<Vec<Row>> {
     let gaps = gaps(suite)?;
     suite.lab.make(&wanted(suite)?)?;
-    let rows = config.rows.t1.iter().zip(gaps);
-    let rows: Vec<Row> =
-        rows.map(|(row, gaps)| Ok((row.clone(), read(&gaps)?))).collect::<Result<_>>()?;
-    tabulate(&rows, &config.seeds, &config.rows.compare, config.evaluation.resamples)
+    let rows = suite.config.rows.t1.iter().zip(gaps);
+    rows.map(|(row, gaps)| Ok((row.clone(), read(&gaps)?))).collect()
+}
+
+/// Keeps the rows clip by clip: see [`items`].
+fn keep_items(
+    run: &RunDir,
+    table: &str,
+    ids: &[String],
+    rows: &[Row],
+    seeds: &[u64],
+) -> Result<()> {
+    let Some((_, first)) = rows.first() else { return Ok(()) };
+    let clip = |(id, &cluster): (&String, &usize)| ClipFacts {
+        id: id.clone(),
+        cluster,
+        references: Vec::new(),
+        nearest: BTreeMap::new(),
+    };
+    let clips: Vec<ClipFacts> = ids.iter().zip(&first[0].clusters).map(clip).collect();
+    let mut all = Vec::new();
+    for (row, by_seed) in rows {
+        for (measured, &seed) in by_seed.iter().zip(seeds) {
+            let by_clip = BY_CLIP.iter().filter_map(|(metric, values)| {
+                let values = items::kept(values(&measured.report.per_clip))?;
+                (!values.is_empty()).then(|| ((*metric).to_owned(), values))
+            });
+            let resampled = RESAMPLED.iter().filter_map(|(metric, _, values)| {
+                Some(((*metric).to_owned(), items::kept(values(&measured.resampled))?))
+            });
+            all.push(Items {
+                table: table.into(),
+                row: row.replace('_', " "),
+                seed,
+                captions: None,
+                values: by_clip.collect(),
+                resampled: resampled.collect(),
+            });
+        }
+    }
+    items::write(run, &clips, &all)
 }
 
 /// For each row one gap for each seed.
@@ -246,23 +296,41 @@ fn averaged(seeds: &[Arc<Measured>], resamples: usize) -> BTreeMap<String, Estim
     metrics
 }
 
-/// The migration through the bridge that the rows are compared with.
+/// What the bridge that the rows are compared with does to the clips: the migration, and the
+/// cosines before and after it.
 fn draw(suite: &Suite<'_>, run: &RunDir) -> Result<()> {
     let config = suite.config;
     let row = &config.rows.compare;
     let bridged = suite.bridged(&suite.bridge(row, config.seeds[0])?, Split::Test)?;
     suite.lab.make(&[Arc::clone(&bridged) as Arc<dyn Work>])?;
-    let title = format!("{} test clips through {}", config.name, row.replace('_', " "));
+    let label = row.replace('_', " ");
+    let title = format!("{} test clips through {label}", config.name);
     let sets = suite.sets()?;
-    let across = gap::modality_direction(&input(&sets.validation))?;
-    figure::migration(
-        &run.file(FIGURE_FILE),
+    let bridged = bridged.read()?;
+    let migration = Migration::of(
         &title,
-        &across,
+        &gap::modality_direction(&input(&sets.validation))?,
         sets.test.text.view(),
         sets.test.audio.view(),
-        bridged.read()?.audio.view(),
-    )
+        bridged.audio.view(),
+    );
+    figure::migration(&run.file(FIGURE_FILE), &migration)?;
+    let cosines = vec![cosines("no bridge", &sets.test), cosines(&label, &bridged)];
+    Pictures { migration, cosines }.write(run)
+}
+
+/// The cosines of every clip with every caption.
+fn cosines(row: &str, set: &EmbeddingSet) -> Cosines {
+    let (mut audio, mut text) = (set.audio.clone(), set.text.clone());
+    unit::scale_rows(&mut audio);
+    unit::scale_rows(&mut text);
+    let all = audio.dot(&text.t());
+    let of = |pairs: bool| {
+        let is_wanted = |(clip, caption): (usize, usize)| (set.owners[caption] == clip) == pairs;
+        let each = all.indexed_iter().filter(|(place, _)| is_wanted(*place));
+        Histogram::of(each.map(|(_, &cosine)| cosine))
+    };
+    Cosines { row: row.into(), pairs: of(true), strangers: of(false) }
 }
 
 #[cfg(test)]

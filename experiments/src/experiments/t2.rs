@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use anyhow::{Result, anyhow};
-use dl_core::{EmbeddingSet, Progress, RunDir};
+use dl_core::{EmbeddingSet, Progress, RunDir, unit};
 use dl_data::{Clip, Corpus, Split};
 use dl_eval::{
     caption::{
@@ -15,14 +15,20 @@ use dl_eval::{
     },
     stats::{self, Clusters},
 };
+use ndarray::Array2;
+use rayon::prelude::*;
 
 use super::{
+    nearest,
     outcome::{Outcome, info},
     sentences::Sentences,
 };
 use crate::{
     config::{Decoder, EvaluationConfig, Protocol, SuiteConfig, paths},
-    report::{Estimate, Record, Versus},
+    report::{
+        Estimate, Record, Versus,
+        items::{self, ClipFacts, Items, Near},
+    },
     stages::{Captions, Prediction, Suite, Work, clusters},
 };
 
@@ -121,13 +127,23 @@ pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
     let progress = suite.lab.reporter.task("scores of captions");
     progress.begin("", (said.len() * config.seeds.len()) as u64);
     let mut scored = 0;
+    let mut by_clip = Vec::new();
     for said in said {
         let mut seeds = Vec::new();
         for (captions, seed) in said.seeds.iter().zip(&config.seeds) {
             let predictions = captions.read()?;
             let file = format!("predictions/{}-{}-{seed}.csv", said.table, file_name(&said.row));
             write_predictions(run, &file, &predictions, test)?;
-            seeds.push(scorer.score(suite.corpus(), Split::Test, test, &predictions)?);
+            let scores = scorer.score(suite.corpus(), Split::Test, test, &predictions)?;
+            by_clip.push(Items {
+                table: said.table.clone(),
+                row: said.row.replace('_', " "),
+                seed: *seed,
+                captions: Some(file),
+                values: scores.by_clip(),
+                resampled: BTreeMap::new(),
+            });
+            seeds.push(scores);
             scored += 1;
             progress.update(scored, "");
         }
@@ -137,6 +153,7 @@ pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
         }
     }
     progress.end();
+    items::write(run, &clips(suite)?, &by_clip)?;
     let mut records = Vec::new();
     for (decoder, table, rows) in &tables {
         // The ceiling of a decoder is in the zero-shot table, and counts for both protocols.
@@ -148,6 +165,54 @@ pub fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
     let mut facts = info(suite, "t2", Split::Test, test);
     facts.sentences = scorer.sentences.map(|sentences| sentences.name().to_owned());
     Ok(Outcome { info: facts, records })
+}
+
+/// The test clips, each with the training captions nearest to its embedding as it is and
+/// through the bridge that the suite compares with.
+fn clips(suite: &Suite<'_>) -> Result<Vec<ClipFacts>> {
+    let config = suite.config;
+    let sets = suite.sets()?;
+    let test = &sets.test;
+    let mut embeddings = vec![("no bridge".to_owned(), test.audio.clone())];
+    let compare = &config.rows.compare;
+    let is_shown = [&config.rows.zero_shot, &config.rows.supervised];
+    let is_shown = is_shown.iter().any(|rows| rows.contains(compare));
+    // Where a bridge moves text, the training captions are in another space.
+    if is_shown && !config.bridge(compare)?.moves_text() {
+        let bridged = suite.bridged(&suite.bridge(compare, config.seeds[0])?, Split::Test)?;
+        suite.lab.make(&[Arc::clone(&bridged) as Arc<dyn Work>])?;
+        embeddings.push((compare.replace('_', " "), bridged.read()?.audio));
+    }
+    embeddings.iter_mut().for_each(|(_, rows)| unit::scale_rows(rows));
+    let count = config.caption.neighbours;
+    let near = |clip: usize| -> BTreeMap<String, Vec<Near>> {
+        let of = |(row, rows): &(String, Array2<f32>)| {
+            (row.clone(), nearest(&sets.train, rows.row(clip), count))
+        };
+        embeddings.iter().map(of).collect()
+    };
+    let clusters = clusters(suite.corpus(), Split::Test, &test.ids);
+    let captions = test.captions_of();
+    let facts = |clip: usize| ClipFacts {
+        id: test.ids[clip].clone(),
+        cluster: clusters[clip],
+        references: captions[clip].iter().map(|&own| test.captions[own].clone()).collect(),
+        nearest: near(clip),
+    };
+    Ok((0..test.len()).into_par_iter().map(facts).collect())
+}
+
+impl Scores {
+    /// Of every metric whose figure is a mean over clips the value of each clip.
+    fn by_clip(&self) -> BTreeMap<String, Vec<f64>> {
+        let scores = self.columns.iter().filter_map(|column| {
+            let scores = column.scores.as_ref().ok()?;
+            let is_mean = (stats::mean(&scores.per_item) - scores.corpus).abs() < 1e-9;
+            is_mean.then(|| Some((column.key.to_owned(), items::kept(&scores.per_item)?)))?
+        });
+        let own_label = items::kept(&self.own_label).map(|values| ("own_label".into(), values));
+        scores.chain(own_label).collect()
+    }
 }
 
 /// The records of all rows: one for each seed, and the mean over seeds with intervals and

@@ -55,6 +55,9 @@ pub struct RunInfo {
     /// What a reader must know before comparing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// Versions of what measured; `None` in runs of before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
     /// Fingerprint of the corpus (first digits).
     pub corpus: String,
     /// Fingerprint of the embeddings (first digits).

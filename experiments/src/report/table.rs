@@ -5,6 +5,8 @@ use anyhow::{Context, Result};
 use dl_eval::stats;
 use serde::{Deserialize, Serialize};
 
+use super::form::Form;
+
 /// A figure with its 95 % interval, where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -54,7 +56,8 @@ impl Versus {
         (self.p <= 0.05).then_some(self.better)
     }
 
-    fn mark(self) -> &'static str {
+    /// ▲, ▼ or a blank.
+    pub(super) fn mark(self) -> &'static str {
         match self.verdict() {
             Some(true) => "▲",
             Some(false) => "▼",
@@ -167,42 +170,49 @@ impl Table {
 
     /// A Markdown table; the interval stands below each figure.
     pub fn to_markdown(&self) -> String {
-        let grid = self.grid(|estimate, column, _| {
-            let decimals = self.columns[column].decimals;
-            let mark = estimate.versus.map_or("", Versus::mark).trim();
-            let figure = format!("{:.decimals$}{mark}", estimate.value);
-            match estimate.interval {
-                Some((low, high)) => {
-                    format!("{figure}<br><sub>{low:.decimals$} – {high:.decimals$}</sub>")
+        self.markdown().whole()
+    }
+
+    /// [`Table::to_markdown`] by rows.
+    pub(super) fn markdown(&self) -> Form {
+        let mut lines = self
+            .grid(|estimate, column, _| {
+                let decimals = self.columns[column].decimals;
+                let mark = estimate.versus.map_or("", Versus::mark).trim();
+                let figure = format!("{:.decimals$}{mark}", estimate.value);
+                match estimate.interval {
+                    Some((low, high)) => {
+                        format!("{figure}<br><sub>{low:.decimals$} – {high:.decimals$}</sub>")
+                    }
+                    None => figure,
                 }
-                None => figure,
-            }
-        });
-        let mut text = format!("**{}**\n\n", self.title);
-        for (index, row) in grid.iter().enumerate() {
-            text.push_str(&format!("| {} |\n", row.join(" | ")));
-            if index == 0 {
-                text.push_str(&format!("|---|{}\n", "---:|".repeat(self.columns.len())));
-            }
+            })
+            .into_iter()
+            .map(|row| format!("| {} |\n", row.join(" | ")));
+        let head = lines.next().unwrap_or_default();
+        let rule = "---:|".repeat(self.columns.len());
+        let notes = self.notes.iter().map(|note| format!("{note}  \n")).collect::<String>();
+        Form {
+            head: format!("**{}**\n\n{head}|---|{rule}\n", self.title),
+            rows: lines.collect(),
+            foot: format!("\n{notes}"),
         }
-        text.push('\n');
-        for note in &self.notes {
-            text.push_str(&format!("{note}  \n"));
-        }
-        text
     }
 
     /// CSV with three columns for each metric: value, low, high; a fourth where rows are
     /// tested: p. Full precision.
     pub fn to_csv(&self) -> String {
-        let mut writer = csv::Writer::from_writer(Vec::new());
+        self.csv().whole()
+    }
+
+    /// [`Table::to_csv`] by rows.
+    pub(super) fn csv(&self) -> Form {
         let mut head = vec!["row".to_owned()];
         for (index, Column { key, .. }) in self.columns.iter().enumerate() {
             head.extend([key.clone(), format!("{key}_low"), format!("{key}_high")]);
             head.extend(self.is_tested(index).then(|| format!("{key}_p")));
         }
-        let mut records = vec![head];
-        for row in &self.rows {
+        let record = |row: &Row| {
             let mut record = vec![row.label.clone()];
             for (index, cell) in row.cells.iter().enumerate() {
                 let number = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
@@ -215,13 +225,13 @@ impl Table {
                 let p = cell.as_ref().and_then(|cell| cell.versus).map(|versus| versus.p);
                 record.extend(self.is_tested(index).then(|| number(p)));
             }
-            records.push(record);
+            csv_line(&record)
+        };
+        Form {
+            head: csv_line(&head),
+            rows: self.rows.iter().map(record).collect(),
+            foot: String::new(),
         }
-        // Writing to memory cannot fail, and rows have one length by construction.
-        for record in records {
-            let _ = writer.write_record(record);
-        }
-        String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
     }
 
     /// Whether any row of a column is tested against another.
@@ -230,7 +240,7 @@ impl Table {
     }
 
     /// The head and the rows; `cell` gets a figure, its column and whether that is tested.
-    fn grid(&self, cell: impl Fn(&Estimate, usize, bool) -> String) -> Vec<Vec<String>> {
+    pub(super) fn grid(&self, cell: impl Fn(&Estimate, usize, bool) -> String) -> Vec<Vec<String>> {
         let tested: Vec<bool> =
             (0..self.columns.len()).map(|index| self.is_tested(index)).collect();
         let head = std::iter::once(String::new())
@@ -244,6 +254,13 @@ impl Table {
         });
         std::iter::once(head).chain(body).collect()
     }
+}
+
+fn csv_line(record: &[String]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    // Writing to memory cannot fail.
+    let _ = writer.write_record(record);
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
 /// Where each of `wanted` stands among `known`.

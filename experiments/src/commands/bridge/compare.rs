@@ -218,6 +218,7 @@ fn info(
         prior_diffusion: Vec::new(),
         sentences: None,
         remarks: Vec::new(),
+        metrics: None,
         corpus: content.short().into(),
         encoder: if of_set.is_empty() { "unnamed".into() } else { of_set },
         program: env!("CARGO_PKG_VERSION").into(),

@@ -1,0 +1,164 @@
+//! Which figures a run has, from its records, its pictures and its configuration. What has no
+//! data is left out.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use super::Finished;
+use crate::report::{
+    escape::escape,
+    figure::{self, Curve, ForestColumn},
+    pictures::Pictures,
+    record::{FIGURE_FILE, Record},
+    table::Table,
+};
+
+/// The figures of one table.
+pub(super) fn of_table(finished: &Finished, table: &Table) -> Result<String> {
+    let (_, info, records) = finished;
+    let mut html = String::new();
+    if info.experiment == "ablations"
+        && let Some(curve) = sweep(table, records)
+    {
+        let title = format!("{} over {}", table.title, curve.axis);
+        html.push_str(&framed(&figure::curves(&title, &curve), "The same figures as a curve."));
+    } else if let Some(svg) = figure::forest(info, table, &columns(table)) {
+        let caption = "Rows as points with their 95 % intervals, in the order of the table.";
+        html.push_str(&framed(&svg, caption));
+    }
+    if info.experiment == "ablations" {
+        html.push_str(&starts(finished, table)?);
+    }
+    Ok(html)
+}
+
+/// The metrics that a table is seen by.
+fn columns(table: &Table) -> Vec<ForestColumn<'static>> {
+    let column = |key, mark| ForestColumn { key, mark };
+    let has = |key: &str| table.columns.iter().any(|column| column.key == key);
+    if has("top1") {
+        return vec![column("top1", None), column("wrong", None), column("none", None)];
+    }
+    if has("cider_d") {
+        let gain = column("gain", Some((0.0, "no gain")));
+        return vec![
+            column("cider_d", None),
+            column("spider", None),
+            gain,
+            column("own_label", None),
+        ];
+    }
+    let ceilings = table.columns.iter().position(|column| column.key == "text_ceiling");
+    let ceiling = ceilings.and_then(|place| table.rows.first()?.cells[place]);
+    vec![
+        column("paired_cosine", ceiling.map(|ceiling| (ceiling.value, "ceiling"))),
+        column("centroid_distance", Some((0.0, "no gap"))),
+        column("frechet", Some((0.0, "no gap"))),
+        column("separability", Some((0.5, "no gap"))),
+    ]
+}
+
+/// The rows `key = number` of a table, if there are two or more.
+fn sweep<'t>(table: &'t Table, records: &'t [Record]) -> Option<Curve<'t>> {
+    let of_table = records.iter().filter(|r| r.table == table.name && r.seed.is_none());
+    let points: Vec<(&str, f64, &Record)> = of_table
+        .filter_map(|record| {
+            let (key, value) = record.row.split_once(" = ")?;
+            Some((key, value.parse().ok()?, record))
+        })
+        .collect();
+    let axis = points.first()?.0;
+    let alike = points.len() > 1 && points.iter().all(|(key, ..)| *key == axis);
+    let points = points.into_iter().map(|(_, value, record)| (value.to_string(), record));
+    alike.then(|| Curve { axis, points: points.collect(), joined: true })
+}
+
+/// Where the rows of an ablation differ in how the bridge starts: quality against the start
+/// timestep, and against how often the network is asked for one clip.
+fn starts(finished: &Finished, table: &Table) -> Result<String> {
+    let (run, _, records) = finished;
+    // Only what is needed is read: a run of another version of the program has other entries.
+    let Ok(text) = dl_core::text::read(&run.file("config.toml")) else { return Ok(String::new()) };
+    let config: toml::Value = toml::from_str(&text).context("config.toml of a run")?;
+    let variants = config.get("ablations").and_then(|all| all.get(&table.name)?.get("variants"));
+    let Some(variants) = variants.and_then(toml::Value::as_array) else {
+        return Ok(String::new());
+    };
+    let mut found: Vec<(f64, f64, String, &Record)> = Vec::new();
+    for variant in variants {
+        let name = variant.get("name").and_then(toml::Value::as_str).unwrap_or_default();
+        let Some(candidate) = only_candidate(variant) else { return Ok(String::new()) };
+        let number = |key: &str| candidate.get(key)?.as_integer().map(|number| number as f64);
+        let row = |record: &&Record| {
+            let same_row = record.row == name || record.row == name.replace('_', " ");
+            record.table == table.name && record.seed.is_none() && same_row
+        };
+        let (Some(start), Some(record)) = (number("timestep"), records.iter().find(row)) else {
+            return Ok(String::new());
+        };
+        // One network call for a single step, one for each draw, one for each step.
+        let calls = ["draws", "steps"].into_iter().find_map(number);
+        let sampler = candidate.get("kind").and_then(toml::Value::as_str).unwrap_or_default();
+        let sampler = sampler.replace('_', " ");
+        found.push((start, calls.unwrap_or(1.0), sampler, record));
+    }
+    let differ = |of: fn(&(f64, f64, String, &Record)) -> f64| {
+        found.windows(2).any(|pair| of(&pair[0]) != of(&pair[1]))
+    };
+    if found.len() < 2 || !differ(|point| point.0) {
+        return Ok(String::new());
+    }
+    let mut curve = |axis: &str, of: fn(&(f64, f64, String, &Record)) -> f64| {
+        found.sort_by(|a, b| of(a).total_cmp(&of(b)));
+        let points = found.iter().map(|point| (format!("{}, {}", of(point), point.2), point.3));
+        let curve = Curve { axis, points: points.collect(), joined: false };
+        figure::curves(&format!("Quality against {axis}"), &curve)
+    };
+    let level = curve("start timestep, sampler", |point| point.0);
+    let calls = curve("network calls per clip, sampler", |point| point.1);
+    let caption = "Time per clip is not in the records; how often the network is asked is.";
+    Ok(framed(&level, "Each point is a row of the table above.") + &framed(&calls, caption))
+}
+
+/// The sampler that a variant sets, if it sets one and no other.
+fn only_candidate(variant: &toml::Value) -> Option<toml::Value> {
+    let sets = variant.get("set")?.as_array()?;
+    let candidates = sets.iter().find_map(|set| set.as_str()?.strip_prefix("candidates="))?;
+    let table: toml::Table = toml::from_str(&format!("candidates = {candidates}")).ok()?;
+    match table.get("candidates")?.as_array()?.as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
+    }
+}
+
+/// The figures of a run that belong to no table.
+pub(super) fn of_run((run, info, _): &Finished) -> Result<String> {
+    let caption = "Where audio stands before and after the bridge, with the way of some clips as \
+                   arrows. A bridge that works carries the orange points into the blue ones.";
+    if let Some(Pictures { migration, cosines }) = Pictures::read(run)? {
+        let counts = "Cosines of each clip with its own captions and with those of other clips. Behind a \
+                      good bridge pairs lie far to the right of strangers; a shift moves both alike.";
+        return Ok(framed(&figure::migration_inline(&migration), caption)
+            + &framed(&figure::histograms(&cosines), counts));
+    }
+    let kept = run.file(FIGURE_FILE);
+    if info.experiment != "t1" || !kept.is_file() {
+        return Ok(String::new());
+    }
+    // As a picture: what stands in a file is not trusted to be a part of the page.
+    let bytes = fs::read(&kept).with_context(|| format!("cannot read {}", kept.display()))?;
+    let picture = format!(
+        "<img class=\"kept\" src=\"data:image/svg+xml;base64,{}\" alt=\"Migration of the audio embeddings\">",
+        base64::encode(bytes)
+    );
+    Ok(framed(&picture, caption))
+}
+
+fn framed(picture: &str, caption: &str) -> String {
+    format!(
+        "<figure>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Figure\">{picture}</div>\n\
+         <figcaption>{}</figcaption>\n</figure>\n",
+        escape(caption)
+    )
+}
