@@ -148,7 +148,7 @@ fn training_goes_on_from_another_captioner() {
     assert_eq!(start.prefix_sensitivity(pairs(&validation), 0).unwrap(), before);
     assert_ne!(on.prefix_sensitivity(pairs(&validation), 0).unwrap(), before);
     // Another size of mapper is refused with what differs.
-    let wider = PrefixConfig { hidden: 64, ..config };
+    let wider = PrefixConfig { hidden: 64, ..config.clone() };
     let error = on_from(&wider).unwrap_err().to_string();
     assert!(error.starts_with("the captioner to go on from: ") && error.contains("[64"), "{error}");
 }
