@@ -199,7 +199,9 @@ fn depends(path: &str, stage: &str, title: &str) -> bool {
         }
         ("language_model", "path") => false,
         ("language_model", _) => stage == "language_model" || after_model,
-        ("captioner", "out_of_fold") => after_model && title.contains("supervised"),
+        ("captioner", "out_of_fold" | "supervised_from") => {
+            after_model && title.contains("supervised")
+        }
         // A stage behind a decoder that learns from other text has another title.
         ("captioner", "text") => false,
         ("captioner", "hardened") => after_model && title.contains("hardened"),

@@ -154,9 +154,40 @@ impl Captioner {
         context: &TrainContext<'_>,
     ) -> Result<(Self, TrainReport), LlmError> {
         let dim = train.embeddings.ncols();
+        let captioner = Self::new(Rc::clone(lm), dim as i64, config, context.seed)?;
+        captioner.fit(train, validation, context)
+    }
+
+    /// As [`Captioner::train_prefix`], but begins at the prefix (and the low-rank matrices)
+    /// of this captioner, which stays as it is: one that was trained on text goes on with
+    /// sound. `config` may have another training and other noise; its mapper is of the same
+    /// sizes.
+    ///
+    /// # Errors
+    /// As [`Captioner::train_prefix`], and when the sizes differ.
+    pub fn train_on(
+        &self,
+        train: CaptionPairs<'_>,
+        validation: CaptionPairs<'_>,
+        config: &PrefixConfig,
+        context: &TrainContext<'_>,
+    ) -> Result<(Self, TrainReport), LlmError> {
+        let captioner = Self::new(Rc::clone(&self.lm), self.dim, config, context.seed)?;
+        let origin = Path::new("the captioner to go on from");
+        captioner.params.restore(&self.params.snapshot(), origin)?;
+        captioner.fit(train, validation, context)
+    }
+
+    fn fit(
+        self,
+        train: CaptionPairs<'_>,
+        validation: CaptionPairs<'_>,
+        context: &TrainContext<'_>,
+    ) -> Result<(Self, TrainReport), LlmError> {
+        let (dim, captioner) = (self.dim as usize, self);
         train.check("training pairs", dim)?;
         validation.check("validation pairs", dim)?;
-        let captioner = Self::new(Rc::clone(lm), dim as i64, config, context.seed)?;
+        let (lm, config) = (&captioner.lm, &captioner.config);
         let (data, held_out) = (captioner.resident(train)?, captioner.resident(validation)?);
         // As many as two batches say whether the prefix is heard.
         let heard = held_out.captions.len().min(2 * config.train.batch);

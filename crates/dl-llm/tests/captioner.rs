@@ -127,6 +127,30 @@ fn the_prefix_matters_and_says_how_much() {
 }
 
 #[test]
+fn training_goes_on_from_another_captioner() {
+    let (start, train, validation) = (load(), world(64, "train"), world(64, "validation"));
+    let before = start.prefix_sensitivity(pairs(&validation), 0).unwrap();
+    // One step at nearly no rate: from the start it is as good as the start, from scratch not.
+    let mut config = prefix_config(PrefixKind::Input, 1);
+    config.train.learning_rate = 1e-7;
+    let (on, report) =
+        start.train_on(pairs(&train), pairs(&validation), &config, &context("on")).unwrap();
+    assert!((report.best_validation - before.own).abs() < 1e-3, "{report:?}, {before:?}");
+    let (lm, context) = (start.language_model(), context("scratch"));
+    let (_, scratch) =
+        Captioner::train_prefix(lm, pairs(&train), pairs(&validation), &config, &context).unwrap();
+    assert!(scratch.best_validation > before.own + 0.5, "{scratch:?}, {before:?}");
+    // The start stays as it was, to the bit.
+    assert_eq!(start.prefix_sensitivity(pairs(&validation), 0).unwrap(), before);
+    assert_ne!(on.prefix_sensitivity(pairs(&validation), 0).unwrap(), before);
+    // Another size of mapper is refused with what differs.
+    let wider = PrefixConfig { hidden: 64, ..config };
+    let refused = start.train_on(pairs(&train), pairs(&validation), &wider, &context);
+    let error = refused.unwrap_err().to_string();
+    assert!(error.starts_with("the captioner to go on from: ") && error.contains("[64"), "{error}");
+}
+
+#[test]
 fn batched_captions_equal_single_ones() {
     let (captioner, test) = (load(), world(30, "test"));
     for beams in [1, 3] {

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use dl_diffusion::BridgeConfig;
 use serde::{Deserialize, Serialize};
 
-use super::{CaptionerConfig, SuiteConfig, file::variant_of};
+use super::{CaptionerConfig, Protocol, SuiteConfig, file::variant_of};
 
 /// Variants: the values of a sweep, then those that are named. Every row is compared
 /// with the first.
@@ -18,12 +18,23 @@ pub struct AblationConfig {
     /// What the keys belong to.
     #[serde(default, skip_serializing_if = "Vary::is_bridge")]
     pub vary: Vary,
+    /// With `vary = "captioner"`: what its decoders are trained on.
+    #[serde(default = "zero_shot", skip_serializing_if = "is_zero_shot")]
+    pub protocol: Protocol,
     /// One key over several values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepConfig>,
     /// Variants with a name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<VariantConfig>,
+}
+
+fn zero_shot() -> Protocol {
+    Protocol::ZeroShot
+}
+
+fn is_zero_shot(protocol: &Protocol) -> bool {
+    *protocol == zero_shot()
 }
 
 /// What an ablation changes, and so what it measures.
@@ -36,7 +47,7 @@ pub enum Vary {
     /// The number of training clips that the bridge is given (key `clips`); the gap is
     /// measured.
     Pairs,
-    /// The captioner, trained on text and used through the bridge; captions are scored.
+    /// The captioner, used through the bridge; captions are scored.
     Captioner,
 }
 

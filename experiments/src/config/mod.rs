@@ -92,10 +92,26 @@ pub struct CaptionerConfig {
     /// more. None: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardened: Option<f64>,
-    /// Train supervised decoders on embeddings from bridges that did not see the clip
-    /// (two bridges, each fitted on half of the training clips).
+    /// Train supervised decoders on embeddings from bridges that did not see the clip: the
+    /// training clips are cut into so many parts, and each goes through a bridge that is
+    /// fitted to the others. 0: all go through the one bridge that was fitted to them.
     #[serde(default)]
-    pub out_of_fold: bool,
+    pub out_of_fold: usize,
+    /// Where the training of a supervised decoder begins.
+    #[serde(default)]
+    pub supervised_from: SupervisedFrom,
+}
+
+/// Where the training of a supervised decoder begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SupervisedFrom {
+    /// At random values: it learns from (bridged) audio alone.
+    #[default]
+    Scratch,
+    /// At the zero-shot decoder of the same row: it has learned from text, and goes on with
+    /// (bridged) audio.
+    ZeroShot,
 }
 
 /// What a zero-shot decoder learns from behind a bridge that takes text as well as audio
@@ -134,6 +150,8 @@ impl CaptionerConfig {
             let good = noise > 0.0 && noise.is_finite();
             check(good, "hardened", noise, "above 0; without a second decoder leave it out")?;
         }
+        let parts = self.out_of_fold;
+        check(parts != 1, "out_of_fold", parts, "0 (off) or at least 2 parts")?;
         self.prefix.validate().context("prefix")?;
         self.decode.validate().context("decode")
     }

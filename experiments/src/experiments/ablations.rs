@@ -13,7 +13,7 @@ use super::{
     t1, t2,
 };
 use crate::{
-    config::{AblationConfig, Change, Decoder, Protocol, Variant, Vary, variants},
+    config::{AblationConfig, Change, Decoder, Variant, Vary, variants},
     report::{Record, RunInfo, figure},
     stages::{Captions, Gap, Part, Suite, Work},
 };
@@ -94,8 +94,7 @@ fn gaps(suite: &Suite<'_>, ablation: &AblationConfig, variant: &Variant) -> Resu
     suite.config.seeds.iter().map(of).collect()
 }
 
-/// What a variant's captioner, trained on text, says of audio behind the bridge, for each
-/// seed.
+/// What a variant's captioner says of audio behind the bridge, for each seed.
 fn captions(
     suite: &Suite<'_>,
     ablation: &AblationConfig,
@@ -106,8 +105,8 @@ fn captions(
         Change::Bridge(_) | Change::Pairs(_) => &suite.config.captioner,
     };
     let of = |&seed: &u64| {
-        let (zero_shot, plain) = (Protocol::ZeroShot, Decoder::Plain);
-        suite.captions(zero_shot, &ablation.of, seed, config, plain, Split::Validation)
+        let (protocol, split) = (ablation.protocol, Split::Validation);
+        suite.captions(protocol, &ablation.of, seed, config, Decoder::Plain, split)
     };
     suite.config.seeds.iter().map(of).collect()
 }
@@ -126,7 +125,7 @@ fn measured(
     t1::tabulate(&rows, &config.seeds, &variants[0].row, config.evaluation.resamples)
 }
 
-/// T2, zero-shot, of the variants' captioners.
+/// T2 of the variants' captioners.
 fn scored(
     suite: &Suite<'_>,
     table: &str,

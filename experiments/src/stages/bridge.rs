@@ -17,6 +17,8 @@ use super::{
 const FIT_VERSION: u32 = 1;
 /// Changes whenever the same bridge moves the same set otherwise.
 const APPLY_VERSION: u32 = 1;
+/// The same for the training split in parts.
+const OUT_OF_FOLD_VERSION: u32 = 2;
 
 const BRIDGE: &str = "bridge.safetensors";
 const SET: &str = "set.safetensors";
@@ -29,8 +31,13 @@ pub enum Part {
     Whole,
     /// The first so many.
     First(usize),
-    /// Those in odd places (0: the clips in even places are held out) or in even ones (1).
-    HoldingOut(usize),
+    /// All but every so many-th clip, counted from one of the first.
+    HoldingOut {
+        /// The first clip that is held out.
+        part: usize,
+        /// How many parts there are.
+        of: usize,
+    },
 }
 
 /// A bridge fitted to the pairs of an encoder.
@@ -114,7 +121,7 @@ impl Work for Fit {
         let part = match self.part {
             Part::Whole => String::new(),
             Part::First(clips) => format!(", {clips} clips"),
-            Part::HoldingOut(parity) => format!(", half {}", parity + 1),
+            Part::HoldingOut { part, of } => format!(", without part {} of {of}", part + 1),
         };
         format!("bridge {}, seed {}{part}", self.name, self.seed)
     }
@@ -154,8 +161,8 @@ impl Work for Fit {
                 bail!("clips = {clips}: there are {} training clips", sets.train.len());
             }
             Part::First(clips) => Some((0..clips).collect()),
-            Part::HoldingOut(parity) => {
-                Some((0..sets.train.len()).filter(|clip| clip % 2 != parity).collect())
+            Part::HoldingOut { part, of } => {
+                Some((0..sets.train.len()).filter(|clip| clip % of != part).collect())
             }
         };
         let part = chosen.map(|clips: Vec<usize>| sets.train.select(&clips));
@@ -254,33 +261,36 @@ impl Work for Bridged {
     }
 }
 
-/// The training split after bridges that never saw it: clips in even and in odd places,
-/// each half through a bridge fitted to the other. A bridge moves its own training clips
-/// further than new ones, so a decoder that is trained on them would not know what it
-/// meets at test time.
+/// The training split after bridges that never saw it: it is cut into parts (every so
+/// many-th clip), and each goes through a bridge fitted to the others. A bridge moves its own
+/// training clips further than new ones, so a decoder that is trained on them would not know
+/// what it meets at test time.
 pub struct OutOfFold {
     stage: Stage,
-    halves: [Arc<Fit>; 2],
+    parts: Vec<Arc<Fit>>,
 }
 
 impl OutOfFold {
-    /// By the bridge of `config` under `seed`.
+    /// By the bridge of `config` under `seed`, in `parts` parts, at least 2.
     pub fn new(
         lab: &Lab<'_>,
         name: &str,
         config: &BridgeConfig,
         seed: u64,
         pairs: &Arc<Embeddings>,
+        parts: usize,
     ) -> Arc<Self> {
-        let half = |parity| Fit::new(lab, name, config, seed, pairs, Part::HoldingOut(parity));
-        let halves = [half(0), half(1)];
-        let stage = lab
-            .stage("out_of_fold", APPLY_VERSION)
-            .input("even", halves[0].stage.key())
-            .input("odd", halves[1].stage.key())
-            .config("name", &name)
-            .open();
-        Arc::new(Self { stage, halves })
+        let without = |part| {
+            let part = Part::HoldingOut { part, of: parts };
+            Fit::new(lab, name, config, seed, pairs, part)
+        };
+        let parts: Vec<Arc<Fit>> = (0..parts).map(without).collect();
+        let mut draft = lab.stage("out_of_fold", OUT_OF_FOLD_VERSION);
+        for (part, fit) in parts.iter().enumerate() {
+            draft = draft.input(&format!("without {part}"), fit.stage.key());
+        }
+        let stage = draft.config("name", &name).open();
+        Arc::new(Self { stage, parts })
     }
 
     /// The set, from disk.
@@ -298,12 +308,12 @@ impl Work for OutOfFold {
     }
 
     fn title(&self) -> String {
-        let Fit { name, seed, .. } = self.halves[0].as_ref();
-        format!("train through halves of {name}, seed {seed}")
+        let Fit { name, seed, .. } = self.parts[0].as_ref();
+        format!("train through {} parts of {name}, seed {seed}", self.parts.len())
     }
 
     fn needs(&self) -> Vec<Arc<dyn Work>> {
-        super::work::all(&self.halves)
+        super::work::all(&self.parts)
     }
 
     fn alike(&self) -> String {
@@ -316,17 +326,17 @@ impl Work for OutOfFold {
     }
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
-        let train = &self.halves[0].pairs.sets()?.train;
+        let train = &self.parts[0].pairs.sets()?.train;
         let mut audio = train.audio.clone();
-        for (parity, half) in self.halves.iter().enumerate() {
-            let held: Vec<usize> = (0..train.len()).filter(|clip| clip % 2 == parity).collect();
+        for (part, fit) in self.parts.iter().enumerate() {
+            let held: Vec<usize> = (part..train.len()).step_by(self.parts.len()).collect();
             let set = train.select(&held);
-            let rows = half.load(desk.lab)?.apply(&set.audio, &set.ids, half.seed)?;
+            let rows = fit.load(desk.lab)?.apply(&set.audio, &set.ids, fit.seed)?;
             for (&clip, row) in held.iter().zip(rows.outer_iter()) {
                 audio.row_mut(clip).assign(&row);
             }
         }
-        train.with_audio(audio, &self.halves[0].name).write(&self.stage.file(SET))?;
+        train.with_audio(audio, &self.parts[0].name).write(&self.stage.file(SET))?;
         Made::whole(&format!("{} clips", train.len()))
     }
 }

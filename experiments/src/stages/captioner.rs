@@ -126,6 +126,8 @@ pub struct TrainedCaptioner {
     stage: Stage,
     lm: FrozenLm,
     inputs: DecoderInputs,
+    /// The captioner that its training begins at; `None`: at random values.
+    from: Option<Arc<TrainedCaptioner>>,
     prefix: PrefixConfig,
     seed: u64,
     /// As its title tells it from the other decoders of a row.
@@ -133,11 +135,13 @@ pub struct TrainedCaptioner {
 }
 
 impl TrainedCaptioner {
-    /// Trained on `inputs` under `seed`; `called` stands before its title.
+    /// Trained on `inputs` under `seed`, from random values or from another captioner;
+    /// `called` stands before its title.
     pub fn new(
         lab: &Lab<'_>,
         lm: &FrozenLm,
         inputs: DecoderInputs,
+        from: Option<Arc<TrainedCaptioner>>,
         prefix: &PrefixConfig,
         seed: u64,
         called: &'static str,
@@ -146,8 +150,12 @@ impl TrainedCaptioner {
         for (role, stage) in inputs.stages() {
             draft = draft.input(role, stage.stage().key());
         }
+        if let Some(from) = &from {
+            draft = draft.input("from", from.stage.key());
+        }
         let stage = draft.config("prefix", prefix).config("seed", &seed).open();
-        Arc::new(Self { stage, lm: lm.clone(), inputs, prefix: prefix.clone(), seed, called })
+        let (lm, prefix) = (lm.clone(), prefix.clone());
+        Arc::new(Self { stage, lm, inputs, from, prefix, seed, called })
     }
 
     /// The captioner, from its file.
@@ -201,6 +209,7 @@ impl Work for TrainedCaptioner {
     fn needs(&self) -> Vec<Arc<dyn Work>> {
         let mut needs: Vec<_> = self.lm.work().into_iter().collect();
         needs.extend(self.inputs.stages().into_iter().map(|(_, stage)| stage));
+        needs.extend(self.from.iter().map(|from| Arc::clone(from) as Arc<dyn Work>));
         needs
     }
 
@@ -217,13 +226,16 @@ impl Work for TrainedCaptioner {
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
         let sets = self.inputs.pairs().sets()?;
         let (train, validation) = self.inputs.rows(desk.lab)?;
-        let (captioner, report) = Captioner::train_prefix(
-            &self.lm.load(desk.lab)?,
-            CaptionPairs { embeddings: train.view(), captions: &sets.train.captions },
-            CaptionPairs { embeddings: validation.view(), captions: &sets.validation.captions },
-            &self.prefix,
-            &desk.training(self.seed),
-        )?;
+        let [train, validation] = [(&train, &sets.train), (&validation, &sets.validation)]
+            .map(|(rows, set)| CaptionPairs { embeddings: rows.view(), captions: &set.captions });
+        let (prefix, context) = (&self.prefix, desk.training(self.seed));
+        let (captioner, report) = match &self.from {
+            Some(from) => from.load(desk.lab)?.train_on(train, validation, prefix, &context)?,
+            None => {
+                let lm = self.lm.load(desk.lab)?;
+                Captioner::train_prefix(&lm, train, validation, prefix, &context)?
+            }
+        };
         captioner.save_prefix(&self.stage.file(PREFIX))?;
         Made::whole(&report)
     }

@@ -12,7 +12,9 @@ use super::{
     Bridged, Captions, Clips, DecoderInputs, Embeddings, Features, Fit, FrozenLm, Gap, Lab,
     OutOfFold, Part, Recognised, Singles, Source, Splits, TrainedCaptioner, Work, source,
 };
-use crate::config::{CaptionerConfig, Decoder, DecoderText, EncoderConfig, Protocol, SuiteConfig};
+use crate::config::{
+    CaptionerConfig, Decoder, DecoderText, EncoderConfig, Protocol, SuiteConfig, SupervisedFrom,
+};
 
 /// A suite: its configuration, its corpus and its encoder. Variants of it share what they
 /// have in common.
@@ -252,18 +254,24 @@ impl<'l> Suite<'l> {
             Protocol::Supervised => {
                 let fit = self.bridge(bridge, seed)?;
                 let validation = self.bridged(&fit, Split::Validation)?;
-                if config.out_of_fold {
-                    let pairs = pairs()?;
-                    let train = OutOfFold::new(self.lab, bridge, method, seed, &pairs);
+                let (pairs, parts) = (pairs()?, config.out_of_fold);
+                if parts > 0 {
+                    let train = OutOfFold::new(self.lab, bridge, method, seed, &pairs, parts);
                     DecoderInputs::OutOfFold { train, validation, pairs }
                 } else {
                     let train = self.bridged(&fit, Split::Train)?;
-                    DecoderInputs::Audio { train, validation, pairs: pairs()? }
+                    DecoderInputs::Audio { train, validation, pairs }
                 }
             }
         };
+        let from = match (protocol, config.supervised_from) {
+            (Protocol::Supervised, SupervisedFrom::ZeroShot) => {
+                Some(self.captioner(Protocol::ZeroShot, bridge, seed, config, decoder)?)
+            }
+            _ => None,
+        };
         let lm = self.language_model()?;
-        Ok(TrainedCaptioner::new(self.lab, &lm, inputs, &prefix, seed, called))
+        Ok(TrainedCaptioner::new(self.lab, &lm, inputs, from, &prefix, seed, called))
     }
 
     /// What the captioner of a bridge says of the clips of a split.
