@@ -32,6 +32,7 @@ use crate::{
     stages::{Lab, Services, Suite},
 };
 use bridge::BridgeCommand;
+use caption::CaptionOptions;
 use data::DataCommand;
 use embed::Shard;
 use encoder::ClapChoices;
@@ -187,11 +188,14 @@ pub enum Command {
         #[command(flatten)]
         options: Options,
     },
-    /// Captions sound files with the trained default.
+    /// Captions sound files with the trained default of a configuration, or of a run.
     Caption {
         /// WAV, FLAC, MP3 or Ogg Vorbis files.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Where the captioner comes from, and how captions are printed.
+        #[command(flatten)]
+        how: CaptionOptions,
         /// Configuration.
         #[command(flatten)]
         options: Options,
@@ -388,10 +392,10 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
             return plan::run(names, &options, plan, scheduler, &services, out);
         }
         Some(Command::Data { command }) => data::run(command, &load()?, &services, out)?,
-        Some(Command::Caption { files, .. }) => {
-            let config = load()?;
+        Some(Command::Caption { files, how, .. }) => {
+            let config = how.config(&options, load)?;
             let lab = Lab::new(&services, &config)?;
-            return caption::run(files, &Suite::open(&lab, &config)?, out);
+            return caption::run(files, how, &Suite::open(&lab, &config)?, out);
         }
         Some(Command::Embed { manifest, output, npy, encoder, choices, shard, .. }) => {
             let output = embed::Output { file: output, npy: *npy, shard: *shard };

@@ -317,12 +317,12 @@ impl Work for OutOfFold {
     }
 
     fn alike(&self) -> String {
-        format!("train through {}", self.halves[0].config.name())
+        format!("train through {}", self.parts[0].config.name())
     }
 
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
-        let pairs = &self.halves[0].pairs;
-        Bridged::new(bench.lab, &self.halves[0], pairs, Split::Train).measure(bench)
+        let pairs = &self.parts[0].pairs;
+        Bridged::new(bench.lab, &self.parts[0], pairs, Split::Train).measure(bench)
     }
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
