@@ -226,3 +226,18 @@ fn parts_of_a_run_that_do_not_go_together_are_refused() {
     }
     assert_eq!(run(&mut command(&["--rows", "none"])).code, Some(2));
 }
+
+/// Every command of the guide, on the tiny suite in place of the default one.
+#[test]
+fn the_commands_of_the_guide_run() {
+    let runs = trained_copy("plan-guide");
+    let page = fs::read_to_string(repository().join("experiments/guide/cluster.md")).unwrap();
+    let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let commands: Vec<&str> = blocks.flat_map(str::lines).collect();
+    assert!(commands.len() >= 7, "{commands:?}");
+    for command in commands {
+        let words = command.strip_prefix("cargo run -p experiments -- ").unwrap();
+        let said = run(experiments(&runs).args(words.split(' '))).ok().clean();
+        assert!(!words.starts_with("plan") || said.out.lines().count() > 5, "{command}");
+    }
+}
