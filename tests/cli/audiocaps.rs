@@ -132,7 +132,9 @@ fn the_suite_runs_over_what_is_there_though_it_is_killed_in_every_stage() {
     assert!(interrupted >= 2, "only {interrupted} stages were interrupted");
     let said = run(&mut both(&root, &runs)).ok().clean();
     let report = run(audiocaps(&root, &runs).arg("report")).ok().clean();
-    for part in ["T1: modality gap", "T2: captioning, zero-shot", "T2: captioning, fully supervised"] {
+    for part in
+        ["T1: modality gap", "T2: captioning, zero-shot", "T2: captioning, fully supervised"]
+    {
         assert!(report.out.contains(part), "`{part}` is not in\n{}", report.out);
     }
     // No list says what sounds in a clip, so no caption is right or wrong about it.

@@ -130,7 +130,11 @@ impl Lab<'_> {
 /// What a stage that is done took, and whether that is all of it.
 fn took(work: &dyn Work) -> Option<(Cost, bool)> {
     let took = Took::of(work.stage())?;
-    let basis = if took.whole { "took" } else { "took, without what an earlier or another program did of it" };
+    let basis = if took.whole {
+        "took"
+    } else {
+        "took, without what an earlier or another program did of it"
+    };
     let cost = Cost {
         seconds: took.seconds,
         bytes: size(work.stage().dir()).ok(),
