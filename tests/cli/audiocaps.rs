@@ -1,5 +1,6 @@
 //! AudioCaps in miniature: the layout of a user's disk with a missing, a broken, a doubled
-//! and a repeated one, through the suite of `configs/audiocaps` as it stands.
+//! and a repeated one, a CLAP directory and a Llama directory at toy size, through the suite
+//! of `configs/audiocaps` as it stands: T1, T2 and the report, killed once in every stage.
 
 use std::{
     fs,
@@ -11,11 +12,16 @@ use crate::{
     audio_files::tone_at,
     embed::toy,
     harness::{repository, run, scratch},
+    resume::killed_in_every,
 };
 
 /// Clips of each split.
 const TRAIN: usize = 48;
 const HELD: usize = 16;
+
+/// Models at toy size, in the layouts of the published ones.
+const LLAMA: &str = "crates/dl-llm/tests/golden/llama_tuning";
+const SENTENCES: &str = "crates/dl-encoder/tests/golden/sentence_bert";
 
 /// What sounds in the clip of a number: a pitch, told in words.
 fn caption(number: usize, way: usize) -> String {
@@ -73,7 +79,18 @@ pub(crate) fn audiocaps(root: &Path, runs: &Path) -> Command {
     set(format!("data.root='{}'", root.display()));
     set(format!("encoder.path='{}'", toy().display()));
     set(format!("runs='{}'", runs.display()));
-    for size in ["device='cpu'", "seeds=[0]", "evaluation.resamples=100"] {
+    set(format!("language_model={{kind='pretrained',path='{LLAMA}',precision='f32'}}"));
+    set(format!("evaluation.sentence_encoder='{SENTENCES}'"));
+    for size in [
+        "device='cpu'",
+        "seeds=[0]",
+        "evaluation.resamples=100",
+        "captioner.prefix.hidden=16",
+        "captioner.prefix.length=2",
+        "captioner.prefix.train.steps=4",
+        "captioner.prefix.train.batch=8",
+        "captioner.decode.max_tokens=6",
+    ] {
         set(size.to_owned());
     }
     for bridge in [
@@ -91,11 +108,37 @@ pub(crate) fn audiocaps(root: &Path, runs: &Path) -> Command {
 }
 
 #[test]
-fn t1_of_the_suite_runs_over_what_is_there() {
+fn the_suite_runs_over_what_is_there_though_it_is_killed_in_every_stage() {
     let root = miniature("audiocaps");
     let runs = scratch("audiocaps-runs");
     let t1 = || run(audiocaps(&root, &runs).args(["run", "t1"])).ok().clean();
-    let said = t1();
+    let both = |root: &Path, runs: &Path| {
+        let mut command = audiocaps(root, runs);
+        command.args(["run", "t1", "t2"]);
+        command
+    };
+    let kinds = [
+        "features",
+        "embeddings",
+        "bridge",
+        "bridged",
+        "gap",
+        "out_of_fold",
+        "captioner",
+        "captions",
+    ];
+    let interrupted =
+        killed_in_every(&runs.join("audiocaps/stages"), || both(&root, &runs), &kinds);
+    assert!(interrupted >= 2, "only {interrupted} stages were interrupted");
+    let said = run(&mut both(&root, &runs)).ok().clean();
+    let report = run(audiocaps(&root, &runs).arg("report")).ok().clean();
+    for part in
+        ["T1: modality gap", "T2: captioning, zero-shot", "T2: captioning, fully supervised"]
+    {
+        assert!(report.out.contains(part), "`{part}` is not in\n{}", report.out);
+    }
+    // No list says what sounds in a clip, so no caption is right or wrong about it.
+    assert!(!report.out.contains("names a sound"), "{}", report.out);
     for part in [
         "warning: 1 of the 16 test clips have no sound file and are left out (the first: \
          '-test_03', looked for -test_03, -test_03_30, Y-test_03)",
@@ -122,10 +165,18 @@ fn t1_of_the_suite_runs_over_what_is_there() {
         }
     }
     let elsewhere = scratch("audiocaps-moved-runs");
-    let there = run(audiocaps(&moved, &elsewhere).args(["run", "t1"])).ok();
+    // Nothing was killed there, and the figures are the same bits.
+    let there = run(&mut both(&moved, &elsewhere)).ok();
     assert_eq!(hash(&there.out), hash(&said.out));
+    for experiment in ["t1", "t2"] {
+        let figures = |runs: &Path| {
+            let folder = fs::read_dir(runs.join("audiocaps").join(experiment)).unwrap().next();
+            fs::read(folder.unwrap().unwrap().path().join("metrics.jsonl")).unwrap()
+        };
+        assert!(figures(&runs) == figures(&elsewhere), "{experiment} differs");
+    }
 
-    // Mended and found again, the two clips are taken in; no other piece is embedded again.
+    // Mended, a clip is taken in; no other piece is embedded again.
     let kept = || {
         let pieces = fs::read_dir(runs.join("audiocaps/stages/pieces")).unwrap().next().unwrap();
         let pieces = pieces.unwrap().path();
@@ -134,12 +185,17 @@ fn t1_of_the_suite_runs_over_what_is_there() {
     };
     let made = kept();
     write(&root.join("audio/test/Y-test_05.wav"), 500);
+    let mended = t1();
+    assert!(mended.out.contains("15 of the 16 test clips (93.8 %) with 75"), "{}", mended.out);
+    assert_eq!(kept(), made);
+    // With the last one found, there is nothing that pieces could serve.
     write(&root.join("audio/test/-test_03.wav"), 300);
     let mended = t1();
     assert!(mended.out.contains("16 of the 16 test clips (100.0 %) with 80"), "{}", mended.out);
     assert!(!mended.err.contains("left out"), "{}", mended.err);
     assert_ne!(hash(&mended.out), hash(&said.out));
-    assert_eq!(kept(), made);
+    let pieces = fs::read_dir(runs.join("audiocaps/stages/pieces")).unwrap();
+    assert_eq!(pieces.count(), 0);
 }
 
 #[test]

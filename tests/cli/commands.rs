@@ -1,8 +1,8 @@
 //! The smaller commands.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
-use crate::harness::{experiments, run, scratch, trained};
+use crate::harness::{experiments, repository, run, run_directory, scratch, trained, trained_copy};
 
 #[test]
 fn list_names_every_experiment() {
@@ -68,4 +68,40 @@ fn options_before_and_after_the_command_both_count() {
     let runs = scratch("both-places");
     let said = run(experiments(&runs).args(["doctor", "--set", "device=cpu"])).ok();
     assert!(said.out.contains(&format!("ok     runs       {}", runs.display())), "{}", said.out);
+}
+
+#[test]
+fn a_run_captions_sounds_as_lines_and_as_a_table() {
+    let folder = scratch("caption-run");
+    let sound = folder.join("-a, b.wav");
+    crate::audio_files::tone(&sound, 1, 16_000, 1.0);
+    // The run as its owner has it, and moved to another place.
+    let runs = trained_copy("caption-moved");
+    let directory = run_directory(&runs, "t2");
+    let table = folder.join("captions.csv");
+    let caption = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_experiments"));
+        command.current_dir(repository()).args(["caption", "--run"]).arg(&directory).args(more);
+        command.args(["--csv"]).arg(&table).arg("--").arg(&sound);
+        command
+    };
+    let lines = run(&mut caption(&["--json"])).ok().out;
+    let line: serde_json::Value = serde_json::from_str(lines.trim()).unwrap();
+    let said = line["caption"].as_str().unwrap();
+    assert_eq!(line["file"], sound.display().to_string());
+    assert_eq!((line["seconds"].as_f64(), line["of_seconds"].as_f64()), (Some(5.0), Some(1.0)));
+    assert_eq!(line["nearest"].as_array().unwrap().len(), 2);
+    let rows: Vec<Vec<String>> = csv::Reader::from_path(&table)
+        .unwrap()
+        .into_records()
+        .map(|row| row.unwrap().iter().map(str::to_owned).collect())
+        .collect();
+    assert_eq!(rows, [vec![sound.display().to_string(), said.to_owned()]]);
+    // The same by the configuration that the run is of.
+    let own = run(experiments(trained()).arg("caption").arg(&sound)).ok().out;
+    assert!(own.to_lowercase().contains(&said.to_lowercase()), "{own} and {said}");
+    run(Command::new(env!("CARGO_BIN_EXE_experiments"))
+        .args(["caption", "--run"])
+        .args([&folder, &sound]))
+    .fails_with(1, &["--run", "is no run", "runs/<suite>/t2"]);
 }

@@ -141,14 +141,20 @@ pub(crate) fn fits(runs: &Path, kind: &str) -> Vec<PathBuf> {
     stages(runs, "bridge").into_iter().filter(|(_, w)| wanted(w)).map(|(path, _)| path).collect()
 }
 
-/// Every file under a folder by its path in it, but locks.
+/// Beside the output of a stage, and no part of it: who works there, and what it took.
+const BESIDE: [&str; 2] = ["lock", "took.json"];
+
+/// Every file under a folder by its path in it, but those beside the output of stages.
 pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 walk(root, &path, found);
-            } else if path.file_name().is_none_or(|name| name != "lock") {
+            } else if path
+                .file_name()
+                .is_none_or(|name| BESIDE.iter().all(|beside| name != *beside))
+            {
                 let name = path.strip_prefix(root).unwrap().to_owned();
                 found.insert(name, fs::read(&path).unwrap());
             }

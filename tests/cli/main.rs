@@ -20,6 +20,7 @@ mod keys;
 mod language_model;
 mod locks;
 mod merge;
+mod plan;
 mod printing;
 mod report_compare;
 mod report_page;

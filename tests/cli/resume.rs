@@ -8,9 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{
-    assert_same_tree, experiments, fits, run, scratch, stages, trained, trained_copy,
-};
+use crate::harness::{assert_same_tree, experiments, fits, run, scratch, trained, trained_copy};
 
 /// Enough steps that the kill lands in the middle.
 const LONG: [&str; 8] = [
@@ -43,7 +41,7 @@ fn bridge(runs: &Path) -> Option<PathBuf> {
     fits(runs, "diffusion_link").pop()
 }
 
-fn killed_when(command: &mut Command, ready: impl Fn() -> bool) {
+pub(crate) fn killed_when(command: &mut Command, ready: impl Fn() -> bool) {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(300);
     while !ready() {
@@ -77,29 +75,49 @@ fn a_killed_training_goes_on_and_ends_with_the_same_bits() {
     assert_eq!(metrics(&straight).unwrap(), metrics(&killed).unwrap());
 }
 
+/// Kills the command as soon as the first stage of each of these kinds has begun under
+/// `stages`, and begins it again. How many were not done when the signal came.
+pub(crate) fn killed_in_every(
+    stages: &Path,
+    command: impl Fn() -> Command,
+    kinds: &[&str],
+) -> usize {
+    let mut interrupted = 0;
+    for kind in kinds {
+        let begun = || -> Vec<PathBuf> {
+            let entries = fs::read_dir(stages.join(kind)).into_iter().flatten();
+            let folders = entries.map(|entry| entry.unwrap().path());
+            folders.filter(|folder| folder.join("stage.json").is_file()).collect()
+        };
+        killed_when(&mut command(), || !begun().is_empty());
+        let open = |folder: &PathBuf| !folder.join("done.json").exists();
+        interrupted += usize::from(begun().iter().any(open));
+    }
+    interrupted
+}
+
 /// Killed as soon as the next of these stages has begun, and begun again; at last left to
 /// its end.
 #[test]
 fn a_suite_killed_in_every_stage_ends_with_the_same_bits() {
     let runs = scratch("resume-every");
-    let mut interrupted = 0;
-    for name in [
-        "features",
-        "embeddings",
-        "bridge",
-        "bridged",
-        "gap",
-        "language_model",
-        "out_of_fold",
-        "captioner",
-        "captions",
-        "singles",
-        "recognition",
-    ] {
-        killed_when(&mut experiments(&runs), || !stages(&runs, name).is_empty());
-        let open = |(path, _): &(PathBuf, _)| !path.join("done.json").exists();
-        interrupted += usize::from(stages(&runs, name).iter().any(open));
-    }
+    let interrupted = killed_in_every(
+        &runs.join("tiny/stages"),
+        || experiments(&runs),
+        &[
+            "features",
+            "embeddings",
+            "bridge",
+            "bridged",
+            "gap",
+            "language_model",
+            "out_of_fold",
+            "captioner",
+            "captions",
+            "singles",
+            "recognition",
+        ],
+    );
     // A short stage may be done before the signal comes; the long ones are not.
     assert!(interrupted >= 4, "only {interrupted} stages were interrupted");
     run(&mut experiments(&runs)).ok();

@@ -23,7 +23,7 @@ use dl_core::atomic;
 use dl_eval::caption::{Item, meteor::Matchers, metric::Metric, spice::Evaluator, tokenize_lines};
 
 pub use compare::{Difference, differences};
-pub use meteor::meteor_data;
+pub use meteor::{has_meteor_data, meteor_data};
 pub use pairs::same_clips;
 use pairs::{Pairs, named};
 pub use scorer::{ALL, DEFAULT, Scorer};

@@ -21,6 +21,11 @@ fn setup() -> PathBuf {
     near.unwrap_or_else(|| built_from.join(SETUP))
 }
 
+/// Whether set-up brought METEOR's data where [`meteor_data`] looks for it.
+pub fn has_meteor_data() -> bool {
+    setup().join(PACKAGE).is_dir()
+}
+
 /// METEOR's data in `file`, else what set-up brought into `.setup` of the clone above the
 /// working directory or of the clone that this was built from, converted at first use;
 /// `None` where there is neither.

@@ -8,17 +8,74 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use dl_audio::Waveform;
+<<<<<<< HEAD
 use dl_diffusion::Bridge;
 use dl_encoder::Encoder;
 use dl_llm::Captioner;
+=======
+use dl_core::{EmbeddingSet, atomic};
+use dl_diffusion::Bridge;
+use dl_encoder::Encoder;
+use dl_llm::Captioner;
+use ndarray::ArrayView1;
+use serde_json::json;
+>>>>>>> plan
 
+use super::{Options, output::check_file};
 use crate::{
-    config::{CaptionConfig, Decoder},
+    config::{CaptionConfig, Decoder, SuiteConfig},
     console::{Output, note},
     experiments::nearest,
     stages::{Suite, Work},
 };
+
+/// Where the captioner comes from, and how captions are printed.
+#[derive(Clone, Debug, Args)]
+pub struct CaptionOptions {
+    /// A run's directory: its configuration in place of --config. Its stages may have moved
+    /// with it.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub run: Option<PathBuf>,
+    /// Also write the captions: file and caption, one row a file.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Print a line of JSON for each file.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl CaptionOptions {
+    /// The run's configuration, or the one that `load` gives.
+    pub fn config(
+        &self,
+        options: &Options,
+        load: impl FnOnce() -> Result<SuiteConfig>,
+    ) -> Result<SuiteConfig> {
+        let Some(run) = &self.run else { return load() };
+        let file = run.join("config.toml");
+        if !file.is_file() {
+            bail!(
+                "--run {}: is no run, it has no config.toml; name a folder such as \
+                 runs/<suite>/t2/<key>",
+                run.display()
+            );
+        }
+        let file = file.to_string_lossy();
+        let mut config = SuiteConfig::load(&file, &options.sets, options.seeds.as_deref())?;
+        // `<runs>/<suite>/<experiment>/<key>`, wherever that lies now.
+        let place = run.canonicalize().with_context(|| format!("--run {}", run.display()))?;
+        let suite = place.ancestors().nth(2);
+        let own = suite.filter(|suite| suite.file_name().is_some_and(|name| *name == *config.name));
+        if let Some(runs) = own.and_then(Path::parent)
+            && !options.sets.iter().any(|set| set.starts_with("runs="))
+        {
+            config.runs = runs.to_owned();
+        }
+        Ok(config)
+    }
+}
 
 /// What is needed to caption sounds from outside the corpus.
 struct Tool<'a> {
@@ -38,7 +95,15 @@ struct Captioned {
 
 /// Captions every file that can be read, then lists the others. The exit code is
 /// 1 when there are any.
-pub fn run(files: &[PathBuf], suite: &Suite<'_>, out: &mut Output) -> Result<ExitCode> {
+pub fn run(
+    files: &[PathBuf],
+    how: &CaptionOptions,
+    suite: &Suite<'_>,
+    out: &mut Output,
+) -> Result<ExitCode> {
+    if let Some(csv) = &how.csv {
+        check_file(csv)?;
+    }
     if suite.is_given() {
         bail!(
             "the embeddings of this suite were made elsewhere (data.kind = \"embeddings\"), so it \
@@ -47,10 +112,28 @@ pub fn run(files: &[PathBuf], suite: &Suite<'_>, out: &mut Output) -> Result<Exi
     }
     let tool = Tool::open(suite)?;
     let mut faults = Vec::new();
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["file", "caption"])?;
     for file in files {
         match tool.read(file) {
             Ok((clip, whole)) => {
                 let captioned = tool.caption(&clip)?;
+                let name = file.to_string_lossy();
+                table.write_record([name.as_ref(), &captioned.caption])?;
+                if how.json {
+                    let nearest = captioned.neighbours.iter();
+                    let nearest: Vec<_> = nearest
+                        .map(|(cosine, caption)| json!({"cosine": cosine, "caption": caption}))
+                        .collect();
+                    out.line(json!({
+                        "file": name,
+                        "caption": captioned.caption,
+                        "seconds": clip.seconds(),
+                        "of_seconds": whole.seconds(),
+                        "nearest": nearest,
+                    }))?;
+                    continue;
+                }
                 out.line(format_args!("{}{}", file.display(), extent(&clip, &whole)))?;
                 out.line(format_args!("  {}", sentence(&captioned.caption)))?;
                 out.line("  nearest training captions:")?;
@@ -60,6 +143,10 @@ pub fn run(files: &[PathBuf], suite: &Suite<'_>, out: &mut Output) -> Result<Exi
             }
             Err(error) => faults.push(format!("{error:#}")),
         }
+    }
+    if let Some(csv) = &how.csv {
+        let rows = table.into_inner().context("the table of captions")?;
+        atomic::write_bytes(csv, &rows).with_context(|| format!("--csv {}", csv.display()))?;
     }
     for fault in &faults {
         note(format_args!("error: {fault}"));

@@ -7,14 +7,15 @@ use anyhow::Result;
 
 use dl_data::{CorpusKind, EmbeddingsConfig};
 use dl_encoder::{AudioTowerConfig, EncoderMethod, TextTowerConfig};
+use dl_llm::PretrainedConfig;
 
 use crate::{
-    config::{self, EncoderConfig, SuiteConfig},
+    config::{self, EncoderConfig, LanguageModelConfig, SuiteConfig},
     console::Output,
     process,
 };
 
-type Finding = (&'static str, Result<String, String>);
+pub type Finding = (&'static str, Result<String, String>);
 
 /// Looks at libtorch, device, models, data and the run directory.
 pub fn run(config: &SuiteConfig, out: &mut Output) -> Result<ExitCode> {
@@ -28,6 +29,9 @@ pub fn run(config: &SuiteConfig, out: &mut Output) -> Result<ExitCode> {
     // Embeddings that were made elsewhere need none.
     if config.data.kind() != EmbeddingsConfig::KIND {
         findings.extend(encoder(&config.encoder.in_repository()?));
+    }
+    if let LanguageModelConfig::Pretrained(model) = &config.language_model {
+        findings.push(("language", language_model(model)));
     }
     for (part, finding) in &findings {
         match finding {
@@ -64,7 +68,7 @@ fn writable(runs: &Path) -> Result<String, String> {
     Ok(runs.display().to_string())
 }
 
-fn data(config: &SuiteConfig) -> Result<String, String> {
+pub fn data(config: &SuiteConfig) -> Result<String, String> {
     let corpus =
         config::open_corpus(&config.data, config.seed).map_err(|error| format!("{error:#}"))?;
     let sizes = [dl_data::Split::Train, dl_data::Split::Validation, dl_data::Split::Test]
@@ -79,7 +83,7 @@ fn data(config: &SuiteConfig) -> Result<String, String> {
 
 /// The models behind the encoder. The digest of an encoder's files is taken, so that a file
 /// that is missing or spoilt is named.
-fn encoder(config: &EncoderConfig) -> Vec<Finding> {
+pub fn encoder(config: &EncoderConfig) -> Vec<Finding> {
     match config {
         EncoderConfig::Clap(clap) => vec![("CLAP", whole(clap, &clap.path))],
         EncoderConfig::Torchscript(bundle) => vec![("encoder", whole(bundle, &bundle.path))],
@@ -96,6 +100,16 @@ fn encoder(config: &EncoderConfig) -> Vec<Finding> {
     }
 }
 
+/// A published language model: all its files are looked at, so that one that is missing or
+/// spoilt is named.
+pub fn language_model(config: &PretrainedConfig) -> Result<String, String> {
+    let config = LanguageModelConfig::located(config).map_err(|error| format!("{error:#}"))?;
+    config.fingerprint().map_err(|error| {
+        format!("{error}; correct `language_model.path`, or {REMEDY} for SmolLM2")
+    })?;
+    model(&config.path)
+}
+
 fn whole(encoder: &impl EncoderMethod, path: &Path) -> Result<String, String> {
     encoder.fingerprint().map_err(|error| format!("{error}; {REMEDY}"))?;
     model(path)
@@ -104,7 +118,7 @@ fn whole(encoder: &impl EncoderMethod, path: &Path) -> Result<String, String> {
 const REMEDY: &str = "run `cargo setup --models`";
 
 /// A file of weights, or a folder with them.
-fn model(path: &Path) -> Result<String, String> {
+pub fn model(path: &Path) -> Result<String, String> {
     let size = size(path).map_err(|error| format!("{}: {error}; {REMEDY}", path.display()))?;
     Ok(format!("{} ({:.1} MB)", path.display(), size as f64 / 1e6))
 }

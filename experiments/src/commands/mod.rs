@@ -12,6 +12,7 @@ mod lm;
 mod manifest;
 mod merge;
 mod output;
+mod plan;
 mod pretrain;
 mod report;
 mod run;
@@ -20,7 +21,7 @@ mod score;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dl_core::IfBusy;
 
@@ -31,10 +32,13 @@ use crate::{
     stages::{Lab, Services, Suite},
 };
 use bridge::BridgeCommand;
+use caption::CaptionOptions;
 use data::DataCommand;
 use embed::Shard;
 use encoder::ClapChoices;
 use lm::LmOptions;
+use plan::{PlanOptions, Scheduler};
+use run::RunOptions;
 use score::SentenceOptions;
 
 /// Every table of Diffusion-Link, from sound to score. Without a command: the
@@ -49,9 +53,10 @@ pub struct Cli {
     #[command(flatten)]
     pub options: Options,
     /// Jobs side by side, each on one thread [default: the number of cores; 1 on a GPU].
-    /// Results do not depend on it.
+    /// Results do not depend on it. Of `plan`: for whom to print jobs (parallel, slurm or
+    /// kubernetes).
     #[arg(long, global = true, value_name = "N", value_parser = jobs)]
-    pub jobs: Option<usize>,
+    pub jobs: Option<Jobs>,
     /// What to do where another program works on the same: wait for it and use what it
     /// makes, or leave at once with exit code 1.
     #[arg(long, global = true, value_enum, default_value = "wait")]
@@ -68,10 +73,22 @@ pub enum Busy {
     Leave,
 }
 
-fn jobs(text: &str) -> Result<usize, String> {
+/// `--jobs`.
+#[derive(Clone, Copy, Debug)]
+pub enum Jobs {
+    /// So many side by side.
+    Number(usize),
+    /// Printed for a scheduler.
+    For(Scheduler),
+}
+
+fn jobs(text: &str) -> Result<Jobs, String> {
     match text.parse() {
-        Ok(jobs) if jobs > 0 => Ok(jobs),
-        _ => Err("use a number, at least 1".into()),
+        Ok(jobs) if jobs > 0 => Ok(Jobs::Number(jobs)),
+        Ok(_) => Err("use a number, at least 1".into()),
+        Err(_) => Scheduler::from_str(text, false).map(Jobs::For).map_err(|_| {
+            "use a number, at least 1, or with `plan` parallel, slurm or kubernetes".into()
+        }),
     }
 }
 
@@ -116,6 +133,7 @@ impl Cli {
             Some(Command::Data { command }) => Some(command.options()),
             Some(
                 Command::Run { options, .. }
+                | Command::Plan { options, .. }
                 | Command::Report { options, .. }
                 | Command::Caption { options, .. }
                 | Command::Embed { options, .. }
@@ -137,6 +155,22 @@ pub enum Command {
         /// Names.
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
+        /// Stages alone.
+        #[command(flatten)]
+        part: RunOptions,
+        /// Configuration.
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Lists the stages of a run, what each takes and what is missing; computes nothing but
+    /// short measurements. With `--jobs parallel|slurm|kubernetes`: what is missing as jobs.
+    Plan {
+        /// Names [default: the experiments of the configuration].
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// What to print.
+        #[command(flatten)]
+        plan: PlanOptions,
         /// Configuration.
         #[command(flatten)]
         options: Options,
@@ -166,11 +200,14 @@ pub enum Command {
         #[command(flatten)]
         options: Options,
     },
-    /// Captions sound files with the trained default.
+    /// Captions sound files with the trained default of a configuration, or of a run.
     Caption {
         /// WAV, FLAC, MP3 or Ogg Vorbis files.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Where the captioner comes from, and how captions are printed.
+        #[command(flatten)]
+        how: CaptionOptions,
         /// Configuration.
         #[command(flatten)]
         options: Options,
@@ -338,9 +375,17 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
         Busy::Wait => IfBusy::Wait,
         Busy::Leave => IfBusy::Leave,
     };
-    let services = Services { reporter: &reporter, jobs: cli.jobs, if_busy };
+    let (jobs, scheduler) = match cli.jobs {
+        None => (None, None),
+        Some(Jobs::Number(jobs)) => (Some(jobs), None),
+        Some(Jobs::For(scheduler)) => (None, Some(scheduler)),
+    };
+    if scheduler.is_some() && !matches!(cli.command, Some(Command::Plan { .. })) {
+        bail!("--jobs: only `plan` prints jobs for a scheduler; give a number");
+    }
+    let services = Services { reporter: &reporter, jobs, if_busy };
     // Sound is decoded and transformed by a pool of threads of its own.
-    let threads = cli.jobs.unwrap_or_else(process::cores);
+    let threads = jobs.unwrap_or_else(process::cores);
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     match &cli.command {
         Some(Command::List) => run::list(out)?,
@@ -357,16 +402,25 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
         Some(Command::PretrainClap { recipe, output, recipe_sets }) => {
             pretrain::run(recipe.as_deref(), recipe_sets, output, &services, out)?;
         }
+<<<<<<< HEAD
         Some(Command::Run { names, .. }) => {
             let config = load()?;
             run::run(names, &config, &services, out)?;
             report::of_suite(&config);
+=======
+        Some(Command::Run { names, part, .. }) => match part.only {
+            Some(only) => run::stages(names, only, part, &load()?, &services)?,
+            None => run::run(names, &load()?, &services, out)?,
+        },
+        Some(Command::Plan { names, plan, .. }) => {
+            return plan::run(names, &options, plan, scheduler, &services, out);
+>>>>>>> plan
         }
         Some(Command::Data { command }) => data::run(command, &load()?, &services, out)?,
-        Some(Command::Caption { files, .. }) => {
-            let config = load()?;
+        Some(Command::Caption { files, how, .. }) => {
+            let config = how.config(&options, load)?;
             let lab = Lab::new(&services, &config)?;
-            return caption::run(files, &Suite::open(&lab, &config)?, out);
+            return caption::run(files, how, &Suite::open(&lab, &config)?, out);
         }
         Some(Command::Embed { manifest, output, npy, encoder, choices, shard, .. }) => {
             let output = embed::Output { file: output, npy: *npy, shard: *shard };
@@ -375,7 +429,7 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
             let encoder = encoder::Named::find(encoder.as_deref(), *choices, load()?, &services)?;
             return embed::run(&manifest, &output, &encoder, &services, out);
         }
-        Some(Command::Lm(options)) => lm::run(options, cli.jobs, out)?,
+        Some(Command::Lm(options)) => lm::run(options, jobs, out)?,
         Some(Command::Score { options, sentences }) => score::run(options, sentences)?,
         Some(Command::Merge { shards, output, npy }) => merge::run(shards, output, *npy, out)?,
         Some(Command::Scenes { split, output, count, .. }) => {

@@ -296,6 +296,33 @@ impl SuiteConfig {
         self.caption.clip.validate().context("caption.clip")
     }
 
+    /// The same with these seeds, and with those rows of its tables that are among `rows`;
+    /// with all of them where there are none.
+    #[must_use]
+    pub fn narrowed(&self, seeds: &[u64], rows: &[String]) -> Self {
+        let mut own = self.clone();
+        own.seeds = seeds.to_vec();
+        if !rows.is_empty() {
+            let lists = [&mut own.rows.t1, &mut own.rows.zero_shot, &mut own.rows.supervised];
+            for list in lists {
+                list.retain(|row| rows.contains(row));
+            }
+        }
+        own
+    }
+
+    /// Every row of T1 and T2 once, in order.
+    pub fn all_rows(&self) -> Vec<&String> {
+        let RowsConfig { t1, zero_shot, supervised, .. } = &self.rows;
+        let mut rows: Vec<&String> = Vec::new();
+        for row in t1.iter().chain(zero_shot).chain(supervised) {
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
     /// The configuration of a bridge by its name.
     pub fn bridge(&self, name: &str) -> Result<&BridgeConfig> {
         self.bridges.get(name).ok_or_else(|| {

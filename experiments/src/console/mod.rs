@@ -6,5 +6,5 @@ mod pace;
 mod progress;
 
 pub use output::{Output, note};
-pub use pace::Ahead;
+pub use pace::{Ahead, in_words};
 pub use progress::{Reporter, Task};

@@ -11,7 +11,7 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 const WORTH_SAYING: Duration = Duration::from_secs(60);
 
 /// A time as people say it: `40 s`, `7 min`, `2.5 h`.
-fn in_words(time: Duration) -> String {
+pub fn in_words(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {
         ..90.0 => format!("{} s", seconds.ceil()),

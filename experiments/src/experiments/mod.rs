@@ -115,14 +115,42 @@ pub fn known(names: &[String]) -> Result<()> {
 /// When a name is not known or a stage's directory is of something else.
 pub fn plan(names: &[String], suite: Suite<'_>) -> Result<Vec<Planned>> {
     let suite = suite.to_plan();
+    suite.lab.plan(&wanted(names, &suite)?)
+}
+
+/// The stages that the experiments ask for, the features of the corpus first.
+///
+/// # Errors
+/// When a name is not known, or the suite lacks what an experiment is over.
+pub fn wanted(names: &[String], suite: &Suite<'_>) -> Result<Vec<Arc<dyn Work>>> {
     let mut wanted: Wanted = Vec::new();
     if !suite.is_given() {
         wanted.push(suite.features());
     }
     for name in names {
-        wanted.extend((find(name)?.wanted)(&suite)?);
+        wanted.extend((find(name)?.wanted)(suite)?);
     }
-    suite.lab.plan(&wanted)
+    Ok(wanted)
+}
+
+/// Those stages of the experiments that every row and every seed stands on.
+///
+/// # Errors
+/// As [`wanted`].
+pub fn shared(names: &[String], suite: &Suite<'_>) -> Result<Vec<Arc<dyn Work>>> {
+    let mut shared: Wanted = vec![Arc::clone(suite.embeddings()?) as Arc<dyn Work>];
+    if words(names)? {
+        shared.extend(suite.language_model()?.work());
+    }
+    Ok(shared)
+}
+
+/// Whether one of the experiments writes captions, for which there must be a language model.
+///
+/// # Errors
+/// When a name is not known.
+pub fn words(names: &[String]) -> Result<bool> {
+    names.iter().try_fold(false, |words, name| Ok(words || find(name)?.words))
 }
 
 /// Runs the experiments; each leaves a run directory.

@@ -67,7 +67,7 @@ pub struct Scores {
     columns: Vec<Column>,
     cider_d: Vec<f64>,
     spider: Vec<f64>,
-    /// 1 where the caption names one of the clip's sounds.
+    /// 1 where the caption names one of the clip's sounds; empty where clips have no labels.
     own_label: Vec<f64>,
     distinct: f64,
     vocabulary: f64,
@@ -305,10 +305,10 @@ impl Scorer {
             corpus.clips(split).iter().map(|clip| (clip.id.as_str(), clip)).collect();
         let scenes = corpus.as_scenes();
         let names_one = |prediction: &Prediction| {
-            let named = scenes.map(|scenes| scenes.named_labels(&prediction.caption));
+            let named = scenes?.named_labels(&prediction.caption);
             let own = clips.get(prediction.id.as_str()).map(|clip| clip.labels.as_slice());
-            let hit = named.iter().flatten().any(|label| own.unwrap_or_default().contains(label));
-            if hit { 1.0 } else { 0.0 }
+            let hit = named.iter().any(|label| own.unwrap_or_default().contains(label));
+            Some(if hit { 1.0 } else { 0.0 })
         };
         let meteor = self.meteor.as_ref().map(|data| BuiltIn::Meteor(Matchers::All(data)));
         let spice = BuiltIn::Spice(&self.spice);
@@ -337,7 +337,7 @@ impl Scorer {
             cider_d: per_item(CIDER_D)?,
             spider: per_item(SPIDER)?,
             columns,
-            own_label: predictions.iter().map(names_one).collect(),
+            own_label: predictions.iter().filter_map(names_one).collect(),
             distinct: variety.distinct,
             vocabulary: variety.vocabulary as f64,
             clusters: clusters(corpus, split, &set.ids),
@@ -395,8 +395,10 @@ fn averaged(
             metrics.insert(column.key.to_owned(), figure);
         }
     }
-    let own_label = estimate(&|seed, chosen| mean_of(&seeds[seed].own_label, chosen));
-    metrics.insert("own_label".into(), own_label);
+    if seeds.iter().all(|seed| !seed.own_label.is_empty()) {
+        let own_label = estimate(&|seed, chosen| mean_of(&seeds[seed].own_label, chosen));
+        metrics.insert("own_label".into(), own_label);
+    }
     if !std::ptr::eq(seeds, baseline) {
         let cider_d: fn(&Scores) -> &[f64] = |scores| &scores.cider_d;
         let spider: fn(&Scores) -> &[f64] = |scores| &scores.spider;

@@ -1,6 +1,6 @@
 //! Bridges fitted to the training pairs, and sets of embeddings after them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use anyhow::{Result, bail};
 use dl_core::{EmbeddingSet, Stage};
@@ -8,7 +8,10 @@ use dl_data::Split;
 use dl_diffusion::{Bridge, BridgeConfig, BridgeData};
 use serde::Serialize;
 
-use super::{Desk, Embeddings, Lab, Made, Work};
+use super::{
+    Bench, Cost, Desk, Embeddings, Lab, Made, Work,
+    cost::{SAMPLE, by_steps, saved, set_bytes, shortened},
+};
 
 /// Changes whenever the same pairs get another bridge.
 const FIT_VERSION: u32 = 1;
@@ -127,6 +130,28 @@ impl Work for Fit {
         vec![Arc::clone(&self.pairs) as Arc<dyn Work>]
     }
 
+    fn alike(&self) -> String {
+        format!("bridge {}", self.config.name())
+    }
+
+    fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
+        // Of a part of the clips as of all.
+        let (_, steps) = shortened(&self.config, 1)?;
+        let fit = |steps| -> Result<_> {
+            bench.fit(&self.alike(), &shortened(&self.config, steps)?.0, &self.pairs)
+        };
+        let (time, basis) = if steps == 0 {
+            let begun = Instant::now();
+            fit(0)?;
+            (begun.elapsed(), "measured: all of it".into())
+        } else {
+            by_steps(steps, |steps| fit(steps).map(|_| ()))?
+        };
+        let bridge = bench.bridge(&self.alike(), &self.config, &self.pairs)?;
+        let bytes = saved(|folder| Ok(bridge.save(&folder.join(BRIDGE))?))?;
+        Ok(Some(Cost::measured(time, Some(bytes), basis)))
+    }
+
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
         // The test split is not within reach of fitting and selection.
         let sets = self.pairs.sets()?;
@@ -176,6 +201,16 @@ impl Bridged {
         Arc::new(Self { stage, bridge, sets, split })
     }
 
+    /// The split.
+    pub(super) fn split(&self) -> Split {
+        self.split
+    }
+
+    /// The sets of which it is one split.
+    pub(super) fn sets(&self) -> &Arc<Embeddings> {
+        &self.sets
+    }
+
     /// The set, from disk.
     ///
     /// # Errors
@@ -197,6 +232,25 @@ impl Work for Bridged {
 
     fn needs(&self) -> Vec<Arc<dyn Work>> {
         vec![Arc::clone(&self.bridge) as Arc<dyn Work>, Arc::clone(&self.sets) as Arc<dyn Work>]
+    }
+
+    fn alike(&self) -> String {
+        format!("{} through {}", self.split.name(), self.bridge.config.name())
+    }
+
+    fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
+        let Fit { config, pairs, .. } = self.bridge.as_ref();
+        let bridge = bench.bridge(&self.bridge.alike(), config, pairs)?;
+        let sets = bench.sets(&self.sets)?;
+        let set = sets.of(self.split);
+        let sample: Vec<usize> = (0..set.len().min(16 * SAMPLE)).collect();
+        let some = set.select(&sample);
+        bridge.apply(&some.audio, &some.ids, self.bridge.seed)?;
+        let begun = Instant::now();
+        bridge.apply(&some.audio, &some.ids, self.bridge.seed)?;
+        let time = begun.elapsed().mul_f64(set.len() as f64 / sample.len().max(1) as f64);
+        let basis = format!("measured: {} of {} clips", sample.len(), set.len());
+        Ok(Some(Cost::measured(time, Some(set_bytes(set)), basis)))
     }
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
@@ -260,6 +314,15 @@ impl Work for OutOfFold {
 
     fn needs(&self) -> Vec<Arc<dyn Work>> {
         super::work::all(&self.parts)
+    }
+
+    fn alike(&self) -> String {
+        format!("train through {}", self.parts[0].config.name())
+    }
+
+    fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
+        let pairs = &self.parts[0].pairs;
+        Bridged::new(bench.lab, &self.parts[0], pairs, Split::Train).measure(bench)
     }
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {

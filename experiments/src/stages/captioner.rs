@@ -17,7 +17,10 @@ use dl_llm::{
 };
 use ndarray::{Array2, Axis};
 
-use super::{Bridged, Desk, Embeddings, Fit, FrozenLm, Lab, Made, OutOfFold, Work};
+use super::{
+    Bench, Bridged, Cost, Desk, Embeddings, Fit, FrozenLm, Lab, Made, OutOfFold, Work,
+    cost::{by_steps, saved},
+};
 
 /// Changes whenever the same inputs give another captioner.
 const VERSION: u32 = 2;
@@ -184,6 +187,36 @@ impl TrainedCaptioner {
     }
 }
 
+impl TrainedCaptioner {
+    /// After so many steps on the captions' own embeddings, whatever it learns from: one row
+    /// for each caption all the same.
+    pub(super) fn stand_in(&self, bench: &Bench<'_>, steps: u64) -> Result<Captioner> {
+        let sets = bench.sets(self.inputs.pairs())?;
+        let pairs = |set: &'_ EmbeddingSet| -> (Array2<f32>, Vec<String>) {
+            (set.text.clone(), set.captions.clone())
+        };
+        let (train, validation) = (pairs(&sets.train), pairs(&sets.validation));
+        let mut prefix = self.prefix.clone();
+        prefix.train.steps = steps;
+        let (captioner, _) = Captioner::train_prefix(
+            &self.lm.stand_in(bench)?,
+            CaptionPairs { embeddings: train.0.view(), captions: &train.1 },
+            CaptionPairs { embeddings: validation.0.view(), captions: &validation.1 },
+            &prefix,
+            &bench.training(self.seed),
+        )?;
+        Ok(captioner)
+    }
+
+    /// The rows that [`TrainedCaptioner::stand_in`] is trained on, for a look at decoding.
+    pub(super) fn some_rows(&self, bench: &Bench<'_>, rows: usize) -> Result<Array2<f32>> {
+        let sets = bench.sets(self.inputs.pairs())?;
+        let text = &sets.validation.text;
+        let chosen: Vec<usize> = (0..rows.min(text.nrows())).collect();
+        Ok(text.select(Axis(0), &chosen))
+    }
+}
+
 impl Work for TrainedCaptioner {
     fn stage(&self) -> &Stage {
         &self.stage
@@ -198,6 +231,16 @@ impl Work for TrainedCaptioner {
         needs.extend(self.inputs.stages().into_iter().map(|(_, stage)| stage));
         needs.extend(self.from.iter().map(|from| Arc::clone(from) as Arc<dyn Work>));
         needs
+    }
+
+    fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
+        let mut bytes = 0;
+        let (time, basis) = by_steps(self.prefix.train.steps, |steps| {
+            let captioner = self.stand_in(bench, steps)?;
+            bytes = saved(|folder| Ok(captioner.save_prefix(&folder.join(PREFIX))?))?;
+            Ok(())
+        })?;
+        Ok(Some(Cost::measured(time, Some(bytes), basis)))
     }
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {

@@ -1,6 +1,6 @@
 //! What a captioner says of the clips of a split.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use anyhow::Result;
 use dl_core::{EmbeddingSet, Stage};
@@ -9,7 +9,9 @@ use dl_llm::DecodeConfig;
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::{Bridged, Desk, Embeddings, Lab, Made, TrainedCaptioner, Work};
+use super::{
+    Bench, Bridged, Cost, Desk, Embeddings, Lab, Made, TrainedCaptioner, Work, cost::SAMPLE,
+};
 
 /// Changes whenever the same embeddings are decoded otherwise.
 const VERSION: u32 = 2;
@@ -38,6 +40,14 @@ impl Clips {
             Self::Bridged(set) => Arc::clone(set) as Arc<dyn Work>,
             Self::FirstCaptions(sets, _) => Arc::clone(sets) as Arc<dyn Work>,
         }
+    }
+
+    /// How many there are.
+    fn count(&self, bench: &Bench<'_>) -> Result<usize> {
+        Ok(match self {
+            Self::Bridged(set) => bench.sets(set.sets())?.of(set.split()).len(),
+            Self::FirstCaptions(sets, split) => bench.sets(sets)?.of(*split).len(),
+        })
     }
 
     /// Ids and rows.
@@ -110,6 +120,21 @@ impl Work for Captions {
 
     fn needs(&self) -> Vec<Arc<dyn Work>> {
         vec![Arc::clone(&self.captioner) as Arc<dyn Work>, self.clips.work()]
+    }
+
+    fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
+        let captioner = self.captioner.stand_in(bench, 1)?;
+        let rows = self.captioner.some_rows(bench, SAMPLE)?;
+        let begun = Instant::now();
+        let captions = captioner.caption(&rows, &self.decode)?;
+        let time = begun.elapsed();
+        let count = self.clips.count(bench)?;
+        let share = count as f64 / captions.len().max(1) as f64;
+        // What has learnt nothing seldom ends a sentence, so this is the longest it can be.
+        let basis = format!("measured: at most, by {} of {count} clips", captions.len());
+        let bytes = captions.iter().map(|caption| caption.len() + 40).sum::<usize>();
+        let bytes = (bytes as f64 * share) as u64;
+        Ok(Some(Cost::measured(time.mul_f64(share), Some(bytes), basis)))
     }
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {

@@ -8,7 +8,10 @@ use dl_core::{EmbeddingSet, Provenance, Stage};
 use dl_data::Split;
 use dl_encoder::{Encoder, Heads, HeadsConfig, Sanity};
 
-use super::{Desk, Features, Frozen, Lab, LeftOut, Made, Splits, Work};
+use super::{
+    Bench, Cost, Desk, Features, Frozen, Lab, LeftOut, Made, Source, Splits, Work,
+    cost::{by_steps, set_bytes},
+};
 
 /// Changes whenever the same features get other embeddings.
 const VERSION: u32 = 1;
@@ -107,6 +110,28 @@ impl Embeddings {
         self.sets.get().context("the embeddings are read")
     }
 
+    /// What they are of.
+    pub fn source(&self) -> &Arc<Source> {
+        self.features.source()
+    }
+
+    /// Values per embedding, by the configuration of the heads or by the model.
+    ///
+    /// # Errors
+    /// When a model's file is missing or does not fit.
+    pub(super) fn dim(&self, lab: &Lab<'_>) -> Result<usize> {
+        let source = self.features.source();
+        match &self.heads {
+            HeadsFrom::Own(config, _) => Ok(config.dim),
+            HeadsFrom::Other(trained) => trained.dim(lab),
+            HeadsFrom::Given => {
+                let set = source.corpus.embeddings(Split::Test);
+                Ok(set.context("a corpus of embeddings has every split")?.dim())
+            }
+            HeadsFrom::None => Ok(source.frozen(lab)?.embed_text(&["a sound".into()])?.ncols()),
+        }
+    }
+
     fn file(&self, split: Split) -> std::path::PathBuf {
         self.stage.file(&format!("{}.safetensors", split.name()))
     }
@@ -169,6 +194,24 @@ impl Work for Embeddings {
             needs.push(Arc::clone(trained) as Arc<dyn Work>);
         }
         needs
+    }
+
+    fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
+        let sets = bench.sets(self)?;
+        let bytes = Split::ALL.iter().map(|split| set_bytes(sets.of(*split))).sum();
+        // Without a training it is reading and writing.
+        let HeadsFrom::Own(config, seed) = &self.heads else { return Ok(None) };
+        let (audio, text) = self.features.widths(bench.lab)?;
+        let wide = |set: &EmbeddingSet| self.features.stand_in(set, audio, text);
+        let (train, validation) = (wide(&sets.train), wide(&sets.validation));
+        let (time, basis) = by_steps(config.train.steps, |steps| {
+            let mut config = config.clone();
+            config.train.steps = steps;
+            let context = bench.training(*seed);
+            Heads::train(&train.pairs(), &validation.pairs(), &config, &context)?;
+            Ok(())
+        })?;
+        Ok(Some(Cost::measured(time, Some(bytes), basis)))
     }
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {

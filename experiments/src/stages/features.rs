@@ -19,6 +19,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
@@ -30,7 +31,11 @@ use ndarray::{Array2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use super::{Desk, Lab, Made, Source, Splits, Work, side_by_side};
+use super::{
+    Bench, Cost, Desk, Lab, Made, Source, Splits, Work,
+    cost::{SAMPLE, random_rows},
+    side_by_side,
+};
 
 /// Changes whenever the same clips get other features.
 const VERSION: u32 = 1;
@@ -182,6 +187,15 @@ const AUDIO: &str = "audio";
 const KEPT: &str = "kept";
 const TEXT: &str = "text";
 
+/// Slice `index`, from 0 on, of `count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// From 0 to `count` - 1.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
 /// What one job does.
 enum Part {
     Sounds(Split, Range<usize>),
@@ -209,6 +223,54 @@ impl Work for Features {
         Vec::new()
     }
 
+    fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
+        let corpus = &self.source.corpus;
+        let (mut clips, mut captions) = (0, 0);
+        for split in Split::ALL {
+            clips += corpus.clips(split).len();
+            captions += corpus.clips(split).iter().map(|clip| clip.captions.len()).sum::<usize>();
+        }
+        let frozen = self.source.frozen(bench.lab)?;
+        let own = corpus.clips(Split::Train);
+        let some: Vec<String> =
+            own.iter().flat_map(|clip| clip.captions.clone()).take(4 * SAMPLE).collect();
+        let sample = SAMPLE.min(own.len());
+        if sample == 0 || some.is_empty() {
+            return Ok(None);
+        }
+        // The first clip alone warms up; those that cannot be read are no sample.
+        let hear = |clips: Range<usize>| {
+            let folder = tempfile::tempdir().context("a folder for a measurement")?;
+            let plan = Extraction {
+                directory: folder.path(),
+                key: &|_| String::new(),
+                chunk: PIECE,
+                task: "",
+                progress: &Silent,
+            };
+            let begun = Instant::now();
+            let render = |index| corpus.render(Split::Train, clips.start + index);
+            let found = dl_encoder::extract(frozen.audio(), clips.len(), render, &plan)?;
+            Ok::<_, anyhow::Error>((begun.elapsed(), found.features.ncols(), found.kept.len()))
+        };
+        hear(0..1)?;
+        let (heard, audio, kept) = hear(0..sample)?;
+        let begun = Instant::now();
+        let text = frozen.embed_text(&some)?.ncols();
+        let read = begun.elapsed();
+        if kept == 0 {
+            return Ok(None);
+        }
+        // Decoding is by all cores already; the model is by as many jobs.
+        let time = heard.mul_f64(clips as f64 / kept as f64)
+            + read.mul_f64(captions as f64 / some.len() as f64);
+        let time = time.div_f64(bench.lab.jobs as f64);
+        let bytes = 4 * (clips * audio + captions * text) as u64;
+        let basis =
+            format!("measured: {kept} of {clips} clips, {} of {captions} captions", some.len());
+        Ok(Some(Cost::measured(time, Some(bytes), basis)))
+    }
+
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
         let corpus = &self.source.corpus;
         for split in Split::ALL {
@@ -221,19 +283,10 @@ impl Work for Features {
                 );
             }
         }
-        let mut parts = Vec::new();
-        let mut total = 0;
-        for split in Split::ALL {
-            let clips = corpus.clips(split).len();
-            total += clips;
-            let mut start = 0;
-            while start < clips {
-                let of = |clip: usize| corpus.place(split, clip) / PIECE;
-                let end = (start..clips).find(|&clip| of(clip) != of(start)).unwrap_or(clips);
-                parts.push(Part::Sounds(split, start..end));
-                start = end;
-            }
-        }
+        let pieces = self.all_pieces();
+        let total = pieces.iter().map(|(_, clips)| clips.len()).sum::<usize>();
+        let mut parts: Vec<Part> =
+            pieces.into_iter().map(|(split, clips)| Part::Sounds(split, clips)).collect();
         parts.extend(Split::ALL.map(Part::Captions));
         desk.progress.begin("", total as u64);
         let done = AtomicU64::new(0);
@@ -272,9 +325,10 @@ impl Work for Features {
             desk.lab.reporter.say(&format!("warning: {id} is left out: {problem}"));
         }
         if left_out.is_empty() {
-            // What of a corpus of files is done serves when a file is added. What cannot be removed harms nothing: the stage is done.
-            if corpus.listed(Split::Test).is_none() {
-                let _ = fs::remove_dir_all(self.stage.file(PIECES));
+            // Pieces of a corpus of files serve when a file is added; where none is missing,
+            // none will be. What cannot be removed harms nothing: the stage is done.
+            if corpus.missing().is_empty() {
+                let _ = fs::remove_dir_all(self.pieces(desk.lab));
             }
             let _ = fs::remove_file(self.stage.file(LEFT_OUT));
             return Made::whole(&format!("{total} clips"));
@@ -286,6 +340,71 @@ impl Work for Features {
 }
 
 impl Features {
+    /// Values per feature of a sound and of a caption.
+    pub(super) fn widths(&self, lab: &Lab<'_>) -> Result<(usize, usize)> {
+        let frozen = self.source.frozen(lab)?;
+        let text = frozen.embed_text(&["a sound".into()])?.ncols();
+        Ok((frozen.audio().dim(), text))
+    }
+
+    /// Random features for the clips and captions of a set.
+    pub(super) fn stand_in(&self, set: &EmbeddingSet, audio: usize, text: usize) -> SplitFeatures {
+        SplitFeatures {
+            ids: set.ids.clone(),
+            audio: random_rows("audio features", set.len(), audio),
+            captions: set.captions.clone(),
+            owners: set.owners.clone(),
+            text: random_rows("text features", set.captions.len(), text),
+        }
+    }
+
+    /// What the corpus is cut into: ranges of the clips of a split.
+    fn all_pieces(&self) -> Vec<(Split, Range<usize>)> {
+        let corpus = &self.source.corpus;
+        let mut pieces = Vec::new();
+        for split in Split::ALL {
+            let clips = corpus.clips(split).len();
+            let mut start = 0;
+            while start < clips {
+                let of = |clip: usize| corpus.place(split, clip) / PIECE;
+                let end = (start..clips).find(|&clip| of(clip) != of(start)).unwrap_or(clips);
+                pieces.push((split, start..end));
+                start = end;
+            }
+        }
+        pieces
+    }
+
+    /// Embeds the clips of a slice of the pieces, which whoever makes the features later
+    /// finds done. Several programs may do so at once, each its own slice.
+    ///
+    /// # Errors
+    /// When a piece cannot be embedded or kept.
+    pub fn make_slice(&self, lab: &Lab<'_>, slice: Slice) -> Result<()> {
+        if self.stage.is_done()? {
+            return Ok(());
+        }
+        let own: Vec<_> =
+            self.all_pieces().into_iter().skip(slice.index).step_by(slice.count).collect();
+        let progress = lab.reporter.task(&self.title());
+        progress.begin("", own.iter().map(|(_, clips)| clips.len() as u64).sum());
+        let done = AtomicU64::new(0);
+        side_by_side(lab.jobs, own.len(), |piece| {
+            let (split, clips) = &own[piece];
+            self.sounds(lab, *split, clips.clone())?;
+            let clips = clips.len() as u64;
+            progress.update(done.fetch_add(clips, Ordering::Relaxed) + clips, "");
+            Ok(())
+        })?;
+        progress.end();
+        Ok(())
+    }
+
+    /// How many pieces there are, and so slices of use.
+    pub fn pieces_count(&self) -> usize {
+        self.all_pieces().len()
+    }
+
     fn sounds(&self, lab: &Lab<'_>, split: Split, range: Range<usize>) -> Result<Piece> {
         let frozen = self.source.frozen(lab)?;
         let corpus = &self.source.corpus;

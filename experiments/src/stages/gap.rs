@@ -1,6 +1,6 @@
 //! The modality gap of a set that has been through a bridge.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use anyhow::Result;
 use dl_core::{EmbeddingSet, Fingerprint, Stage};
@@ -9,7 +9,7 @@ use dl_eval::gap::{self, GapInput, GapReport, Resampled};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::{Bridged, Desk, Lab, Made, Once, Work};
+use super::{Bench, Bridged, Cost, Desk, Lab, Made, Once, Work};
 
 /// A row under one seed: its figures, and those on resampled clips.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -123,6 +123,32 @@ impl Work for Gap {
 
     fn needs(&self) -> Vec<Arc<dyn Work>> {
         vec![Arc::clone(&self.bridged) as Arc<dyn Work>]
+    }
+
+    fn alike(&self) -> String {
+        format!("gap of {}", self.split.name())
+    }
+
+    fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
+        let sets = bench.sets(self.bridged.sets())?;
+        let set = sets.of(self.split);
+        let clusters = clusters(self.corpus.as_ref(), self.split, &set.ids);
+        let time = |resamples| -> Result<_> {
+            let begun = Instant::now();
+            let measured = Measured::of(set, clusters.clone(), resamples)?;
+            Ok((begun.elapsed(), serde_json::to_vec(&measured)?.len()))
+        };
+        let (few, more) = (4, 20);
+        if self.resamples <= more {
+            return Ok(None);
+        }
+        let (small, bytes) = time(few)?;
+        let (large, more_bytes) = time(more)?;
+        let share = (self.resamples - few) as f64 / (more - few) as f64;
+        let time = small + large.saturating_sub(small).mul_f64(share);
+        let bytes = bytes as f64 + more_bytes.saturating_sub(bytes) as f64 * share;
+        let basis = format!("measured: {more} of {} resamples", self.resamples);
+        Ok(Some(Cost::measured(time, Some(bytes as u64), basis)))
     }
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {

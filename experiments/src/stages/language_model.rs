@@ -8,7 +8,11 @@ use dl_core::{Draft, Fingerprint, Stage};
 use dl_data::Split;
 use dl_llm::{LanguageModel, LmTrainConfig, PretrainedConfig};
 
-use super::{Desk, Lab, Made, Source, Work, models::kept};
+use super::{
+    Bench, Cost, Desk, Lab, Made, Source, Work,
+    cost::{by_steps, saved},
+    models::kept,
+};
 use crate::config::LanguageModelConfig;
 
 /// Changes whenever the same captions give another model.
@@ -55,7 +59,7 @@ impl FrozenLm {
     }
 
     /// The stage that makes it, where one does.
-    pub(super) fn work(&self) -> Option<Arc<dyn Work>> {
+    pub fn work(&self) -> Option<Arc<dyn Work>> {
         match self {
             Self::Trained(lm) => Some(Arc::clone(lm) as Arc<dyn Work>),
             Self::Pretrained(_) => None,
@@ -78,6 +82,18 @@ impl FrozenLm {
             }))
         })?;
         Ok(Rc::clone(&model))
+    }
+}
+
+impl FrozenLm {
+    /// The model, or one of its shape where it is not trained yet.
+    pub(super) fn stand_in(&self, bench: &Bench<'_>) -> Result<Rc<LanguageModel>> {
+        match self {
+            Self::Trained(lm) if !lm.stage.is_done()? => {
+                bench.model(lm.stage.key().as_str(), || lm.trained(bench, 2))
+            }
+            Self::Trained(_) | Self::Pretrained(_) => self.load(bench.lab),
+        }
     }
 }
 
@@ -120,6 +136,22 @@ impl TrainedLm {
     }
 }
 
+impl TrainedLm {
+    fn captions(&self, split: Split) -> Vec<String> {
+        let clips = self.source.corpus.clips(split);
+        clips.iter().flat_map(|clip| clip.captions.iter().cloned()).collect()
+    }
+
+    /// After so many steps.
+    fn trained(&self, bench: &Bench<'_>, steps: u64) -> Result<Rc<LanguageModel>> {
+        let mut config = self.config.clone();
+        config.train.steps = steps;
+        let (train, validation) = (self.captions(Split::Train), self.captions(Split::Validation));
+        let context = bench.training(self.seed);
+        Ok(Rc::new(LanguageModel::train(&train, &validation, &config, &context)?.0))
+    }
+}
+
 impl Work for TrainedLm {
     fn stage(&self) -> &Stage {
         &self.stage
@@ -133,14 +165,21 @@ impl Work for TrainedLm {
         Vec::new()
     }
 
+    fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
+        let mut bytes = 0;
+        let (time, basis) = by_steps(self.config.train.steps, |steps| {
+            let key = self.stage.key().as_str();
+            let model = self.trained(bench, steps)?;
+            bytes = saved(|folder| Ok(model.save(folder)?))?;
+            bench.model(key, || Ok(model)).map(|_| ())
+        })?;
+        Ok(Some(Cost::measured(time, Some(bytes), basis)))
+    }
+
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
-        let captions = |split| -> Vec<String> {
-            let clips = self.source.corpus.clips(split);
-            clips.iter().flat_map(|clip| clip.captions.iter().cloned()).collect()
-        };
         let (model, report) = LanguageModel::train(
-            &captions(Split::Train),
-            &captions(Split::Validation),
+            &self.captions(Split::Train),
+            &self.captions(Split::Validation),
             &self.config,
             &desk.training(self.seed),
         )?;

@@ -51,6 +51,19 @@ impl<'l> Suite<'l> {
         Self { planning: true, embeddings: OnceLock::new(), ..self }
     }
 
+    /// The same corpus and encoder under a configuration that differs in rows and seeds alone.
+    #[must_use]
+    pub fn narrowed<'s>(&'s self, config: &'s SuiteConfig) -> Suite<'s> {
+        Suite {
+            lab: self.lab,
+            config,
+            source: Arc::clone(&self.source),
+            encoder_of: self.encoder_of.clone(),
+            embeddings: self.embeddings.clone(),
+            planning: self.planning,
+        }
+    }
+
     fn of(&self, source: Source, encoder_of: Option<Arc<Embeddings>>) -> Self {
         let Self { lab, config, planning, .. } = *self;
         let (source, embeddings) = (Arc::new(source), OnceLock::new());

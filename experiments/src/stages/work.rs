@@ -17,7 +17,10 @@ use dl_torch::TrainContext;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Lab;
+use super::{
+    Lab,
+    cost::{Bench, Cost, Took},
+};
 use crate::console::{Ahead, Task};
 
 /// What interrupted trainings go on from; of no use once the stage is done.
@@ -39,6 +42,21 @@ pub trait Work: Send + Sync {
     /// # Errors
     /// Anything that keeps it from being made.
     fn make(&self, desk: &Desk<'_>) -> Result<Made>;
+
+    /// What it is called among those that take about as long: a stage that is done tells what
+    /// such a one will take.
+    fn alike(&self) -> String {
+        self.stage().name().into()
+    }
+
+    /// What it would take, by a small piece of it; `None` where that cannot be said. What it
+    /// needs need not be there.
+    ///
+    /// # Errors
+    /// As [`Work::make`].
+    fn measure(&self, _: &Bench<'_>) -> Result<Option<Cost>> {
+        Ok(None)
+    }
 }
 
 /// What came of making a stage.
@@ -92,25 +110,40 @@ pub struct Planned {
     pub done: bool,
 }
 
+impl Planned {
+    pub(super) fn of(job: &Job) -> Self {
+        Self {
+            title: job.work.title(),
+            stage: job.work.stage().name().into(),
+            key: job.work.stage().key().clone(),
+            done: job.done,
+        }
+    }
+}
+
 /// Stages in an order in which each comes after those that it needs.
 #[derive(Default)]
-struct Graph {
-    jobs: Vec<Job>,
+pub(super) struct Graph {
+    pub(super) jobs: Vec<Job>,
     places: HashMap<StageKey, usize>,
     /// Those that were left out because they are done.
     finished: HashSet<StageKey>,
 }
 
-struct Job {
-    work: Arc<dyn Work>,
-    done: bool,
-    needs: Vec<usize>,
+pub(super) struct Job {
+    pub(super) work: Arc<dyn Work>,
+    pub(super) done: bool,
+    pub(super) needs: Vec<usize>,
 }
 
 impl Graph {
     /// Adds a stage behind all that it needs. With `missing_only`, stages that are done,
     /// and what only they need, are left out.
-    fn add(&mut self, work: &Arc<dyn Work>, missing_only: bool) -> Result<Option<usize>> {
+    pub(super) fn add(
+        &mut self,
+        work: &Arc<dyn Work>,
+        missing_only: bool,
+    ) -> Result<Option<usize>> {
         let key = work.stage().key();
         if let Some(&place) = self.places.get(key) {
             return Ok(Some(place));
@@ -169,13 +202,7 @@ impl Lab<'_> {
         for work in wanted {
             graph.add(work, false)?;
         }
-        let planned = |Job { work, done, .. }: Job| Planned {
-            title: work.title(),
-            stage: work.stage().name().into(),
-            key: work.stage().key().clone(),
-            done,
-        };
-        Ok(graph.jobs.into_iter().map(planned).collect())
+        Ok(graph.jobs.iter().map(Planned::of).collect())
     }
 
     /// Makes what is missing of `wanted`, side by side on the cores. Of several stages it is
@@ -258,13 +285,16 @@ impl Lab<'_> {
         let stage = work.stage();
         let title = work.title();
         let say = |line: &str| self.reporter.say(line);
+        let begun_before = stage.dir().exists();
         let Some(claim) = stage.claim(self.if_busy, &say)? else { return Ok(()) };
         let progress = self.reporter.task(&title);
         progress.begin("", 0);
+        let begun = Instant::now();
         let desk = Desk { lab: self, stage, progress: &progress };
         let made = work.make(&desk).with_context(|| title.clone())?;
         progress.end();
         if let Made::Whole(summary) = made {
+            Took::since(begun, !begun_before).keep(stage);
             claim.finish(&summary)?;
             tidy(stage);
         }
