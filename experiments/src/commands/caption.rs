@@ -10,18 +10,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use dl_audio::Waveform;
-<<<<<<< HEAD
+use dl_core::atomic;
 use dl_diffusion::Bridge;
 use dl_encoder::Encoder;
 use dl_llm::Captioner;
-=======
-use dl_core::{EmbeddingSet, atomic};
-use dl_diffusion::Bridge;
-use dl_encoder::Encoder;
-use dl_llm::Captioner;
-use ndarray::ArrayView1;
 use serde_json::json;
->>>>>>> plan
 
 use super::{Options, output::check_file};
 use crate::{

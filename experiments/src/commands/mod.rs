@@ -402,19 +402,18 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
         Some(Command::PretrainClap { recipe, output, recipe_sets }) => {
             pretrain::run(recipe.as_deref(), recipe_sets, output, &services, out)?;
         }
-<<<<<<< HEAD
-        Some(Command::Run { names, .. }) => {
+        Some(Command::Run { names, part, .. }) => {
             let config = load()?;
-            run::run(names, &config, &services, out)?;
-            report::of_suite(&config);
-=======
-        Some(Command::Run { names, part, .. }) => match part.only {
-            Some(only) => run::stages(names, only, part, &load()?, &services)?,
-            None => run::run(names, &load()?, &services, out)?,
-        },
+            match part.only {
+                Some(only) => run::stages(names, only, part, &config, &services)?,
+                None => {
+                    run::run(names, &config, &services, out)?;
+                    report::of_suite(&config);
+                }
+            }
+        }
         Some(Command::Plan { names, plan, .. }) => {
             return plan::run(names, &options, plan, scheduler, &services, out);
->>>>>>> plan
         }
         Some(Command::Data { command }) => data::run(command, &load()?, &services, out)?,
         Some(Command::Caption { files, how, .. }) => {
