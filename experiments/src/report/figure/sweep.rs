@@ -67,7 +67,8 @@ fn draw(title: &str, panels: Panels, curve: &Curve<'_>) -> Svg {
     const WIDTH: f64 = 410.0;
     const HEIGHT: f64 = 232.0;
     let Curve { axis, points, joined } = curve;
-    let mut svg = Svg::new(2.0 * WIDTH, 2.0 * HEIGHT + 40.0, title);
+    // The last label of a row may be wider than its place.
+    let mut svg = Svg::new(2.0 * WIDTH + 24.0, 2.0 * HEIGHT + 40.0, title);
     svg.text(10.0, 22.0, "title start", title);
     for (number, (metric, name)) in panels.iter().enumerate() {
         let (left, top) = (WIDTH * (number % 2) as f64, 40.0 + HEIGHT * (number / 2) as f64);
