@@ -10,6 +10,7 @@ mod files;
 mod meteor;
 mod pairs;
 mod scorer;
+mod several;
 mod sheet;
 mod spice;
 
@@ -38,6 +39,12 @@ pub struct Options {
     /// One caption or more for each clip, in any of these layouts.
     #[arg(long, value_name = "FILE")]
     pub references: PathBuf,
+    /// Predictions may hold several candidates for each clip, as rows of one id or as a list
+    /// `captions`: gives SPIDEr-max, that of each clip's best candidate, and nothing else.
+    #[arg(long, conflicts_with_all = [
+        "training", "meteor", "spice_official", "spice_tuples", "write_spice_input",
+    ])]
+    pub spider_max: bool,
     /// Another system's captions of the same clips: compares the two, with paired tests.
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
@@ -93,9 +100,18 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
     if let Some(file) = options.output.as_deref().filter(|output| output.is_file()) {
         bail!("--output {}: this is a file; name a folder", file.display());
     }
+    if options.spider_max {
+        if !outside.models.is_empty() {
+            bail!(
+                "--spider-max scores with SPIDEr alone; leave the models out, or score one caption \
+                 for each clip"
+            );
+        }
+        return several::run(options);
+    }
     let pairs = Pairs::read(&options.predictions, &options.references)?;
     let against = match &options.against {
-        Some(file) => Some((file, pairs.of_other(file, &options.references)?)),
+        Some(file) => Some((file, pairs.order(Pairs::read(file, &options.references)?))),
         None => None,
     };
     let words = |file: Option<&Path>| file.map(words_by_clip).transpose();
@@ -151,13 +167,19 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
     if let Some(differences) = &differences {
         text += &format!("\n{}", compare::to_text(differences));
     }
-    if let Some(output) = &options.output {
+    let against = differences.as_deref().map(compare::to_json);
+    let files = [sheet.to_json(outside.models, method, against)?, sheet.to_csv(&pairs.ids)?];
+    give(text, options.output.as_deref(), &files)
+}
+
+/// Prints `text` and writes `files` into `output`: `scores.json` and `per_item.csv`.
+fn give(mut text: String, output: Option<&Path>, files: &[String; 2]) -> Result<()> {
+    if let Some(output) = output {
         std::fs::create_dir_all(output)
             .with_context(|| format!("cannot make {}", output.display()))?;
-        let json =
-            sheet.to_json(outside.models, method, differences.as_deref().map(compare::to_json))?;
-        atomic::write_bytes(&output.join("scores.json"), json.as_bytes())?;
-        atomic::write_bytes(&output.join("per_item.csv"), sheet.to_csv(&pairs.ids)?.as_bytes())?;
+        for (name, file) in ["scores.json", "per_item.csv"].iter().zip(files) {
+            atomic::write_bytes(&output.join(name), file.as_bytes())?;
+        }
         text += &format!("\n{}: scores.json, per_item.csv\n", output.display());
     }
     // Last: whoever reads may go away, the files stand.
