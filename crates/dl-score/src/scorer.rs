@@ -56,11 +56,14 @@ impl Scorer {
     /// # Errors
     /// A clip without a reference; a file that is not METEOR's data.
     pub fn new(references: &[Vec<String>], meteor: Option<&Path>) -> Result<Self> {
-        Ok(Self { meteor: meteor_data(meteor)?, ..Self::of_words(references)? })
+        Ok(Self { meteor: meteor_data(meteor)?, ..Self::without_meteor(references)? })
     }
 
-    /// Without METEOR's data.
-    pub(crate) fn of_words(references: &[Vec<String>]) -> Result<Self> {
+    /// As [`Scorer::new`], for whoever needs no METEOR.
+    ///
+    /// # Errors
+    /// A clip without a reference.
+    pub fn without_meteor(references: &[Vec<String>]) -> Result<Self> {
         if let Some(clip) = references.iter().position(Vec::is_empty) {
             return Err(EvalError::NoReference(clip).into());
         }

@@ -12,7 +12,7 @@ use crate::{Options, Scorer, compare, pairs::Pairs, spice, words_by_clip};
 pub(crate) fn run(options: &Options) -> Result<()> {
     let pairs = Pairs::read_several(&options.predictions, &options.references)?;
     let documents = options.frequencies.as_deref().map(words_by_clip).transpose()?;
-    let scorer = Scorer::of_words(&pairs.references)?;
+    let scorer = Scorer::without_meteor(&pairs.references)?;
     let scored =
         |said: &[Vec<String>]| scorer.spider_max_in(said, documents.as_deref(), &|_: &str| ());
     let found = scored(&pairs.candidates)?;
