@@ -76,18 +76,20 @@ pub struct Options {
 /// Metrics from outside: which models they use, and what makes them of candidates and
 /// references as they were written.
 pub struct Outside<'a> {
-    /// For the files and for people; empty where there are none.
+    /// What they do and by which model, for the files and for people: `sentences by ...`;
+    /// empty where there are none.
     pub models: &'a str,
     /// Makes the metrics of one system.
     pub metrics: &'a Maker<'a>,
 }
 
-/// What makes metrics of candidates and the references of each.
-pub type Maker<'a> = dyn Fn(&[String], &[Vec<String>]) -> Result<Vec<Box<dyn Metric>>> + 'a;
+/// What makes metrics of clips' ids, candidates and references.
+pub type Maker<'a> =
+    dyn Fn(&[String], &[String], &[Vec<String>]) -> Result<Vec<Box<dyn Metric>>> + 'a;
 
 impl Outside<'_> {
     /// None.
-    pub const NONE: Self = Self { models: "", metrics: &|_, _| Ok(Vec::new()) };
+    pub const NONE: Self = Self { models: "", metrics: &|_, _, _| Ok(Vec::new()) };
 }
 
 /// Prints the scores of all clips together; with `output`, also writes `scores.json` and
@@ -139,7 +141,7 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
         let items = Item::all(&pairs.candidates, &pairs.references)?;
         let what = "captions without a word (they score 0)";
         tell(&items, &pairs.ids, file, what, |item| item.candidate.is_empty());
-        let outside = (outside.metrics)(&pairs.candidates, &pairs.references)?;
+        let outside = (outside.metrics)(&pairs.ids, &pairs.candidates, &pairs.references)?;
         let matchers = data.as_ref().map_or(Matchers::ExactStem, Matchers::All);
         Ok::<_, anyhow::Error>((Sheet::new(&items, matchers, by, &outside, &known)?, items))
     };
@@ -162,7 +164,7 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
     };
     let mut text = sheet.to_text();
     if !outside.models.is_empty() {
-        text += &format!("\nsentences by {}\n", outside.models);
+        text += &format!("\n{}\n", outside.models);
     }
     if let Some(differences) = &differences {
         text += &format!("\n{}", compare::to_text(differences));

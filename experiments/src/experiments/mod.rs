@@ -18,7 +18,7 @@ use dl_data::{Clip, Split};
 use dl_eval::caption::registry;
 
 pub use outcome::Outcome;
-pub use sentences::Sentences;
+pub use sentences::{Fluency, Sentences};
 
 use crate::{
     report,
