@@ -18,6 +18,8 @@ _Coco = Mapping[str, object]
 _Text = Union[str, _Coco]
 _Candidates = Union[Sequence[str], Mapping[_Id, Union[_Text, Sequence[_Text]]]]
 """A caption for each clip: a list, or by id one caption or a list of one."""
+_Several = Union[Sequence[Sequence[str]], Mapping[_Id, Sequence[_Text]]]
+"""Any number of candidates for each clip, at least one; clips may have different numbers."""
 _References = Union[Sequence[Sequence[str]], Mapping[_Id, Sequence[_Text]]]
 """The captions of each clip, at least one."""
 _Metrics = Union[str, Iterable[str]]
@@ -65,6 +67,14 @@ class Evaluator:
     def evaluate(
         self, candidates: _Candidates, *, return_per_item: Literal[False], progress: bool = False
     ) -> _Corpus: ...
+    @overload
+    def spider_max(
+        self, candidates: _Several, *, return_per_item: Literal[True] = True, progress: bool = False
+    ) -> Tuple[_Corpus, _PerItem]: ...
+    @overload
+    def spider_max(
+        self, candidates: _Several, *, return_per_item: Literal[False], progress: bool = False
+    ) -> _Corpus: ...
     def compare(
         self, a: _Candidates, b: _Candidates, *, progress: bool = False
     ) -> dict[str, Difference]: ...
@@ -91,6 +101,27 @@ def evaluate(
     return_per_item: Literal[False],
     meteor: Optional[Union[str, PathLike[str]]] = None,
     names: _Names = "aac-metrics",
+    progress: bool = False,
+) -> _Corpus:
+    """The figures of all clips together."""
+
+@overload
+def spider_max(
+    candidates: _Several,
+    references: _References,
+    *,
+    return_per_item: Literal[True] = True,
+    progress: bool = False,
+) -> Tuple[_Corpus, _PerItem]:
+    """SPIDEr of the best of several candidates for each clip (`spider_max`), and CIDEr-D and SPICE
+    of that candidate (`cider_d_max`, `spice_max`)."""
+
+@overload
+def spider_max(
+    candidates: _Several,
+    references: _References,
+    *,
+    return_per_item: Literal[False],
     progress: bool = False,
 ) -> _Corpus:
     """The figures of all clips together."""

@@ -315,3 +315,80 @@ fn with_its_models_fense_is_that_of_aac_metrics() {
     let mut command = self::command(&folder, "p.jsonl", "r.jsonl");
     run(command.arg("--sentence-encoder").arg(&folder)).fails_with(1, &["config.json"]);
 }
+
+#[test]
+fn with_their_models_bert_score_clap_and_mace_are_those_of_aac_metrics() {
+    let folder = scratch("score_models");
+    let models = repository().join("crates/dl-encoder/tests/golden");
+    let text = fs::read_to_string(models.join("scores/scores.json")).unwrap();
+    let clips: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let (mut predictions, mut references) = (String::new(), String::new());
+    for (id, clip) in clips.iter().enumerate() {
+        predictions += &format!("{}\n", json!({"id": id, "caption": clip["candidate"]}));
+        references += &format!("{}\n", json!({"id": id, "captions": clip["references"]}));
+    }
+    fs::write(folder.join("p.jsonl"), predictions).unwrap();
+    fs::write(folder.join("r.jsonl"), references).unwrap();
+    let with = |names: &[&str]| {
+        let mut command = command(&folder, "p.jsonl", "r.jsonl");
+        for name in names {
+            match models.join(name) {
+                path if path.exists() => command.arg(path),
+                _ => command.arg(name),
+            };
+        }
+        run(&mut command)
+    };
+    let clap = ["--clap", "clap_unfused", "--recordings", "scores"];
+    let bert = ["--bertscore", "roberta_toy", "--bertscore-layer", "1"];
+    let said = with(&[&clap[..], &bert, &["--fluency", "fluency_toy"]].concat()).ok();
+    for part in ["fluency by fluency_toy (", "roberta_toy, layer 1 (", "CLAP by clap_unfused ("] {
+        assert!(said.out.contains(part), "{}", said.out);
+    }
+    let (scores, head, rows) = written(&folder);
+    assert_eq!(rows.len(), clips.len());
+    let parts = ["f1", "precision", "recall"];
+    let bert =
+        parts.map(|part| (format!("bert_score_{part}"), format!("roberta_toy layer 1 {part}")));
+    let clap = ["clap_sim", "clap_sim_audio", "mace", "mace_text", "mace_audio"];
+    let clap = clap.map(|key| (key.to_owned(), key.to_owned()));
+    for (key, name) in bert.into_iter().chain(clap) {
+        let column = head.iter().position(|head| *head == key).unwrap() - 1;
+        let mut sum = 0.0;
+        for (row, clip) in rows.iter().zip(&clips) {
+            let expected = clip[&name].as_f64().unwrap();
+            // Weights of half precision; the WAVs are read as 16 bits by both.
+            assert!((row[column] - expected).abs() < 2e-5, "{key}: {} {expected}", row[column]);
+            sum += expected;
+        }
+        let mean = sum / clips.len() as f64;
+        assert!((scores[&key].as_f64().unwrap() - mean).abs() < 2e-5, "{key}: {scores}");
+    }
+    for (model, layer, name) in
+        [("roberta_toy", "2", ""), ("sentence_bert", "2", ""), ("sentence_bert", "1", " layer 1")]
+    {
+        with(&["--bertscore", model, "--bertscore-layer", layer]).ok();
+        let (_, head, rows) = written(&folder);
+        for part in parts {
+            let key = format!("bert_score_{part}");
+            let column = head.iter().position(|head| *head == key).unwrap() - 1;
+            for (row, clip) in rows.iter().zip(&clips) {
+                let expected = clip[format!("{model}{name} {part}")].as_f64().unwrap();
+                assert!((row[column] - expected).abs() < 5e-6, "{model} {key}: {expected}");
+            }
+        }
+    }
+    // Without recordings: of MACE the part that needs none.
+    with(&["--clap", "clap_unfused", "--fluency", "fluency_toy"]).ok();
+    let (scores, ..) = written(&folder);
+    assert!(scores["mace"].is_null() && scores["mace_text"].is_f64(), "{scores}");
+    assert_eq!(scores["not_computed"]["mace"], "it needs the recordings");
+    fs::create_dir_all(folder.join("few")).unwrap();
+    fs::copy(models.join("scores/0.wav"), folder.join("few/0.wav")).unwrap();
+    let few = folder.join("few").display().to_string();
+    with(&["--clap", "clap_unfused", "--recordings", &few])
+        .fails_with(1, &["clip '1' has no recording; name it '1' or '1.wav'"]);
+    with(&["--fluency", "fluency_toy"]).fails_with(1, &["add --sentence-encoder"]);
+    with(&["--bertscore-layer", "1"]).fails_with(2, &["--bertscore"]);
+    with(&["--spider-max", "--clap", "clap_unfused"]).fails_with(1, &["leave the models out"]);
+}

@@ -20,6 +20,7 @@ pub(crate) struct BertDirectory {
 struct Family {
     model_type: Option<String>,
     position_embedding_type: Option<String>,
+    pad_token_id: Option<i64>,
 }
 
 /// The keys of `tokenizer_config.json` that matter here, with the defaults of `BertTokenizer`.
@@ -50,23 +51,38 @@ impl BertDirectory {
     /// # Errors
     /// [`EncoderError`] naming the file that is missing or of another kind of model.
     pub(crate) fn read(path: &Path) -> Result<Self, EncoderError> {
+        Self::read_of(path, &["bert"])
+    }
+
+    /// The same of a BERT or a RoBERTa.
+    ///
+    /// # Errors
+    /// As [`BertDirectory::read`].
+    pub(crate) fn read_any(path: &Path) -> Result<Self, EncoderError> {
+        Self::read_of(path, &["bert", "roberta"])
+    }
+
+    fn read_of(path: &Path, families: &[&str]) -> Result<Self, EncoderError> {
         let file = path.join("config.json");
         let text = text::read(&file)?;
         let fault = |error| bad(&file, format!("not the config.json of a BERT model ({error})"));
         let family: Family = serde_json::from_str(&text).map_err(fault)?;
-        let settings = serde_json::from_str(&text).map_err(fault)?;
-        // RoBERTa has tensors of the same names and another first position: it would
-        // load, and be wrong.
+        let mut settings: TransformerConfig = serde_json::from_str(&text).map_err(fault)?;
+        // RoBERTa has tensors of the same names and another first position: taken for a
+        // BERT it would load, and be wrong.
         for (found, wanted) in
-            [(family.model_type, "bert"), (family.position_embedding_type, "absolute")]
+            [(&family.model_type, families), (&family.position_embedding_type, &["absolute"])]
         {
-            if let Some(found) = found.filter(|found| found != wanted) {
+            if let Some(found) = found.as_deref().filter(|found| !wanted.contains(found)) {
                 let problem = format!(
-                    "says `{found}` where only `{wanted}` can be run; give the directory of a \
-                     BERT model"
+                    "says `{found}` where only `{}` can be run; give the directory of a BERT model",
+                    wanted.join("` or `")
                 );
                 return Err(bad(&file, problem));
             }
+        }
+        if family.model_type.as_deref() == Some("roberta") {
+            settings.first_position = family.pad_token_id.unwrap_or(1) + 1;
         }
         Ok(Self { path: path.into(), settings })
     }

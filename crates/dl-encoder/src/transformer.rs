@@ -190,4 +190,9 @@ impl Transformer {
         let visible = mask.unsqueeze(1).unsqueeze(1);
         self.layers.iter().fold(self.norm.forward(&x), |x, layer| layer.forward(&x, &visible))
     }
+
+    /// Leaves out the layers after the first `count`.
+    pub fn truncate(&mut self, count: usize) {
+        self.layers.truncate(count);
+    }
 }

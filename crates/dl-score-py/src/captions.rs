@@ -28,7 +28,15 @@ pub(crate) struct Candidates {
     captions: Vec<String>,
 }
 
+/// Any number of captions for each clip, for SPIDEr-max.
+pub(crate) struct SeveralCandidates {
+    ids: Option<Vec<String>>,
+    captions: Vec<Vec<String>>,
+}
+
 const REFERENCES: &str = "references: expected a list with a list of captions for each clip, or a \
+    dictionary of such lists by clip";
+const SEVERAL: &str = "candidates: expected a list with a list of captions for each clip, or a \
     dictionary of such lists by clip";
 const CANDIDATES: &str = "candidates: expected a list with a caption for each clip, or a \
     dictionary of captions by clip";
@@ -108,7 +116,8 @@ impl FromPyObject<'_, '_> for Candidates {
             let Ok([caption]) = <[String; 1]>::try_from(captions) else {
                 let id = ids.as_ref().map_or_else(|| number.to_string(), |ids| ids[number].clone());
                 return Err(PyValueError::new_err(format!(
-                    "candidates: clip {id} has {count} captions; keep the one that is to be scored"
+                    "candidates: clip {id} has {count} captions; keep the one that is to be \
+                     scored, or score the best of several with spider_max"
                 )));
             };
             single.push(caption);
@@ -117,23 +126,48 @@ impl FromPyObject<'_, '_> for Candidates {
     }
 }
 
+impl FromPyObject<'_, '_> for SeveralCandidates {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let Clips { ids, captions } = clips(&value, SEVERAL, false)?;
+        Ok(Self { ids, captions })
+    }
+}
+
 impl Candidates {
     /// In the order of the references, whose ids are `known`; `name` is the argument's.
     pub(crate) fn in_order_of(self, known: Option<&[String]>, name: &str) -> PyResult<Vec<String>> {
-        match (self.ids, known) {
-            (None, None) => Ok(self.captions),
-            (Some(said), Some(known)) => {
-                same_clips(&said, known, [name, "references"]).map_err(|error| refused(&error))?;
-                let mut by_id: std::collections::HashMap<String, String> =
-                    said.into_iter().zip(self.captions).collect();
-                Ok(known.iter().filter_map(|id| by_id.remove(id)).collect())
-            }
-            (None, Some(_)) => Err(PyValueError::new_err(format!(
-                "{name} is a list and references is a dictionary; give both in one layout"
-            ))),
-            (Some(_), None) => Err(PyValueError::new_err(format!(
-                "{name} is a dictionary and references is a list; give both in one layout"
-            ))),
+        in_order((self.ids, self.captions), known, name)
+    }
+}
+
+impl SeveralCandidates {
+    /// As [`Candidates::in_order_of`].
+    pub(crate) fn in_order_of(self, known: Option<&[String]>) -> PyResult<Vec<Vec<String>>> {
+        in_order((self.ids, self.captions), known, "candidates")
+    }
+}
+
+/// What was said of each clip in the order of `known`.
+fn in_order<C>(
+    (ids, captions): (Option<Vec<String>>, Vec<C>),
+    known: Option<&[String]>,
+    name: &str,
+) -> PyResult<Vec<C>> {
+    match (ids, known) {
+        (None, None) => Ok(captions),
+        (Some(said), Some(known)) => {
+            same_clips(&said, known, [name, "references"]).map_err(|error| refused(&error))?;
+            let mut by_id: std::collections::HashMap<String, C> =
+                said.into_iter().zip(captions).collect();
+            Ok(known.iter().filter_map(|id| by_id.remove(id)).collect())
         }
+        (None, Some(_)) => Err(PyValueError::new_err(format!(
+            "{name} is a list and references is a dictionary; give both in one layout"
+        ))),
+        (Some(_), None) => Err(PyValueError::new_err(format!(
+            "{name} is a dictionary and references is a list; give both in one layout"
+        ))),
     }
 }

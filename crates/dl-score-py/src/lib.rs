@@ -20,7 +20,7 @@ use dl_score::Scorer;
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyDict};
 
 use crate::{
-    captions::{Candidates, References},
+    captions::{Candidates, References, SeveralCandidates},
     names::{Metrics, Names},
 };
 
@@ -93,6 +93,20 @@ impl Evaluator {
         scores::evaluated(py, &columns, self.names, candidates.len(), return_per_item)
     }
 
+    /// SPIDEr-max: of several candidates for each clip the best.
+    #[pyo3(signature = (candidates, *, return_per_item=true, progress=false))]
+    fn spider_max<'py>(
+        &self,
+        py: Python<'py>,
+        candidates: SeveralCandidates,
+        return_per_item: bool,
+        progress: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let candidates = candidates.in_order_of(self.ids.as_deref())?;
+        let found = aside(py, || self.scorer.spider_max(&candidates, &told(progress)))?;
+        scores::evaluated(py, &found.columns, self.names, candidates.len(), return_per_item)
+    }
+
     /// Compares two systems, figure by figure.
     #[pyo3(signature = (a, b, *, progress=false))]
     fn compare<'py>(
@@ -136,6 +150,23 @@ fn evaluate<'py>(
     evaluator.evaluate(py, candidates, return_per_item, progress)
 }
 
+/// SPIDEr-max of several `candidates` for each clip, as aac-metrics' `spider_max`.
+#[pyfunction]
+#[pyo3(signature = (candidates, references, *, return_per_item=true, progress=false))]
+fn spider_max<'py>(
+    py: Python<'py>,
+    candidates: SeveralCandidates,
+    references: References,
+    return_per_item: bool,
+    progress: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (metrics, names) = (Metrics::default(), Names::default());
+    let References { ids, captions } = references;
+    let scorer = aside(py, || Scorer::without_meteor(&captions))?;
+    let evaluator = Evaluator { scorer, ids, metrics, names };
+    evaluator.spider_max(py, candidates, return_per_item, progress)
+}
+
 /// Compares the systems `a` and `b` on the same clips.
 #[pyfunction]
 #[pyo3(signature = (
@@ -168,6 +199,7 @@ fn convert_meteor(py: Python, package: PathBuf, output: PathBuf) -> PyResult<()>
 fn dl_score_module(module: &Bound<PyModule>) -> PyResult<()> {
     module.add_class::<Evaluator>()?;
     module.add_function(wrap_pyfunction!(evaluate, module)?)?;
+    module.add_function(wrap_pyfunction!(spider_max, module)?)?;
     module.add_function(wrap_pyfunction!(compare, module)?)?;
     module.add_function(wrap_pyfunction!(convert_meteor, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))

@@ -132,6 +132,31 @@ class Scores(unittest.TestCase):
         self.assertEqual(
             dl_score.evaluate(turned, gts, metrics=["rouge_l"])[1]["rouge_l"], per_item["rouge_l"])
 
+    def test_the_best_of_several_candidates(self):
+        candidates, references = items()
+        others = [own[0] for own in references]
+        one, other = (dl_score.evaluate(said, references, metrics=["spider", "cider_d", "spice"])[1]
+                      for said in (candidates, others))
+        several = [[a, b] for a, b in zip(candidates, others)]
+        corpus, per_item = dl_score.spider_max(several, references)
+        self.assertEqual(list(corpus), ["spider_max", "cider_d_max", "spice_max"])
+        for i, (a, b) in enumerate(zip(one["spider"], other["spider"])):
+            best = one if a >= b else other
+            for name in ["spider", "cider_d", "spice"]:
+                self.assertAlmostEqual(per_item[name + "_max"][i], best[name][i], places=12)
+        mean = sum(per_item["spider_max"]) / len(candidates)
+        self.assertAlmostEqual(corpus["spider_max"], mean, places=12)
+        kept = dl_score.Evaluator(references, metrics="rouge_l")
+        self.assertEqual(kept.spider_max(several, return_per_item=False), corpus)
+        if PROGRAM:
+            write = lambda name, rows: (self.folder / name).write_text(json.dumps(rows))
+            write("c.json", [{"image_id": i, "captions": own} for i, own in enumerate(several)])
+            write("r.json", [{"image_id": i, "captions": own} for i, own in enumerate(references)])
+            subprocess.run([PROGRAM, "--predictions", "c.json", "--references", "r.json", "--output",
+                            "out", "--spider-max"], check=True, capture_output=True, cwd=self.folder)
+            scores = json.loads((self.folder / "out/scores.json").read_text())
+            self.assertEqual({name: scores[name] for name in corpus}, corpus)
+
     def test_a_part_of_spice_that_no_reference_has_is_nan(self):
         corpus, per_item = dl_score.evaluate(
             ["a dog barks", "rain"], [["a dog barks"], ["rain falls"]], metrics=["spice_color"])
@@ -156,6 +181,7 @@ class Faults(unittest.TestCase):
              lambda: dl_score.evaluate({"a": "a", "x": "b"}, {"a": ["a"], "b": ["b"]})),
             ("1 clips of references have no caption here: b",
              lambda: dl_score.evaluate({"a": "a"}, {"a": ["a"], "b": ["b"]})),
+            ("clip 1 has no candidate", lambda: dl_score.spider_max([["a"], []], two)),
             ("clip a has 2 captions; keep the one",
              lambda: dl_score.evaluate({"a": ["a", "b"]}, {"a": ["a"]})),
             ("give both in one layout", lambda: dl_score.evaluate(["a"], {"a": ["a"]})),

@@ -36,7 +36,8 @@ pub(crate) fn predictions(path: &Path) -> Result<Vec<(String, String)>> {
     let single = |Captions { id, captions }| match <[String; 1]>::try_from(captions) {
         Ok([caption]) => Ok((id, caption)),
         Err(captions) => bail!(
-            "{}: clip {} has {} captions; keep the one that is to be scored",
+            "{}: clip {} has {} captions; keep the one that is to be scored, or score the best of \
+             several with --spider-max",
             path.display(),
             told_apart(&id, []),
             captions.len()
@@ -146,14 +147,7 @@ fn json_lines(text: &str) -> Rows {
             )
         };
         let value: Value = serde_json::from_str(line).with_context(needs)?;
-        let captions = match (&value["caption"], &value["captions"]) {
-            (Value::String(one), Value::Null) => Some(vec![one.clone()]),
-            (Value::Null, Value::Array(several)) => {
-                several.iter().map(|caption| caption.as_str().map(str::to_owned)).collect()
-            }
-            _ => None,
-        };
-        let (id, captions) = id_of(&value["id"]).zip(captions).with_context(needs)?;
+        let (id, captions) = id_of(&value["id"]).zip(captions_of(&value)).with_context(needs)?;
         Ok((number as u64 + 1, id, captions))
     };
     lines.map(row).collect()
@@ -166,13 +160,27 @@ fn coco(text: &str) -> Rows {
         .with_context(|| format!("{NEEDS}; a file of one object per line is named .jsonl"))?;
     let list = value.as_array().or_else(|| value["annotations"].as_array()).context(NEEDS)?;
     let row = |(number, entry): (usize, &Value)| {
-        let caption = entry["caption"].as_str().map(|caption| vec![caption.to_owned()]);
-        let (id, caption) = id_of(&entry["image_id"]).zip(caption).with_context(|| {
-            format!("entry {}: it needs \"image_id\" and \"caption\"", number + 1)
+        let said = id_of(&entry["image_id"]).zip(captions_of(entry));
+        let (id, captions) = said.with_context(|| {
+            format!(
+                "entry {}: it needs \"image_id\" and \"caption\", or a list \"captions\"",
+                number + 1
+            )
         })?;
-        Ok((number as u64 + 1, id, caption))
+        Ok((number as u64 + 1, id, captions))
     };
     list.iter().enumerate().map(row).collect()
+}
+
+/// One `caption`, or a list of `captions`.
+fn captions_of(value: &Value) -> Option<Vec<String>> {
+    match (&value["caption"], &value["captions"]) {
+        (Value::String(one), Value::Null) => Some(vec![one.clone()]),
+        (Value::Null, Value::Array(several)) => {
+            several.iter().map(|caption| caption.as_str().map(str::to_owned)).collect()
+        }
+        _ => None,
+    }
 }
 
 fn id_of(value: &Value) -> Option<String> {
@@ -211,6 +219,8 @@ mod tests {
         assert_eq!(found(json_lines(lines)), [row("7", &["One"]), row("b", &["Two", "Three"])]);
         let list = "[{\"image_id\": 1, \"caption\": \"One\"}]";
         assert_eq!(found(coco(list)), [row("1", &["One"])]);
+        let several = "[{\"image_id\": 1, \"captions\": [\"One\", \"Two\"]}]";
+        assert_eq!(found(coco(several)), [row("1", &["One", "Two"])]);
         assert_eq!(
             found(coco(&format!("{{\"images\": [], \"annotations\": {list}}}"))),
             [row("1", &["One"])]

@@ -10,6 +10,7 @@ mod files;
 mod meteor;
 mod pairs;
 mod scorer;
+mod several;
 mod sheet;
 mod spice;
 
@@ -38,6 +39,12 @@ pub struct Options {
     /// One caption or more for each clip, in any of these layouts.
     #[arg(long, value_name = "FILE")]
     pub references: PathBuf,
+    /// Predictions may hold several candidates for each clip, as rows of one id or as a list
+    /// `captions`: gives SPIDEr-max, that of each clip's best candidate, and nothing else.
+    #[arg(long, conflicts_with_all = [
+        "training", "meteor", "spice_official", "spice_tuples", "write_spice_input",
+    ])]
+    pub spider_max: bool,
     /// Another system's captions of the same clips: compares the two, with paired tests.
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
@@ -69,18 +76,20 @@ pub struct Options {
 /// Metrics from outside: which models they use, and what makes them of candidates and
 /// references as they were written.
 pub struct Outside<'a> {
-    /// For the files and for people; empty where there are none.
+    /// What they do and by which model, for the files and for people: `sentences by ...`;
+    /// empty where there are none.
     pub models: &'a str,
     /// Makes the metrics of one system.
     pub metrics: &'a Maker<'a>,
 }
 
-/// What makes metrics of candidates and the references of each.
-pub type Maker<'a> = dyn Fn(&[String], &[Vec<String>]) -> Result<Vec<Box<dyn Metric>>> + 'a;
+/// What makes metrics of clips' ids, candidates and references.
+pub type Maker<'a> =
+    dyn Fn(&[String], &[String], &[Vec<String>]) -> Result<Vec<Box<dyn Metric>>> + 'a;
 
 impl Outside<'_> {
     /// None.
-    pub const NONE: Self = Self { models: "", metrics: &|_, _| Ok(Vec::new()) };
+    pub const NONE: Self = Self { models: "", metrics: &|_, _, _| Ok(Vec::new()) };
 }
 
 /// Prints the scores of all clips together; with `output`, also writes `scores.json` and
@@ -93,9 +102,18 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
     if let Some(file) = options.output.as_deref().filter(|output| output.is_file()) {
         bail!("--output {}: this is a file; name a folder", file.display());
     }
+    if options.spider_max {
+        if !outside.models.is_empty() {
+            bail!(
+                "--spider-max scores with SPIDEr alone; leave the models out, or score one caption \
+                 for each clip"
+            );
+        }
+        return several::run(options);
+    }
     let pairs = Pairs::read(&options.predictions, &options.references)?;
     let against = match &options.against {
-        Some(file) => Some((file, pairs.of_other(file, &options.references)?)),
+        Some(file) => Some((file, pairs.order(Pairs::read(file, &options.references)?))),
         None => None,
     };
     let words = |file: Option<&Path>| file.map(words_by_clip).transpose();
@@ -123,7 +141,7 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
         let items = Item::all(&pairs.candidates, &pairs.references)?;
         let what = "captions without a word (they score 0)";
         tell(&items, &pairs.ids, file, what, |item| item.candidate.is_empty());
-        let outside = (outside.metrics)(&pairs.candidates, &pairs.references)?;
+        let outside = (outside.metrics)(&pairs.ids, &pairs.candidates, &pairs.references)?;
         let matchers = data.as_ref().map_or(Matchers::ExactStem, Matchers::All);
         Ok::<_, anyhow::Error>((Sheet::new(&items, matchers, by, &outside, &known)?, items))
     };
@@ -146,18 +164,24 @@ pub fn run(options: &Options, outside: &Outside) -> Result<()> {
     };
     let mut text = sheet.to_text();
     if !outside.models.is_empty() {
-        text += &format!("\nsentences by {}\n", outside.models);
+        text += &format!("\n{}\n", outside.models);
     }
     if let Some(differences) = &differences {
         text += &format!("\n{}", compare::to_text(differences));
     }
-    if let Some(output) = &options.output {
+    let against = differences.as_deref().map(compare::to_json);
+    let files = [sheet.to_json(outside.models, method, against)?, sheet.to_csv(&pairs.ids)?];
+    give(text, options.output.as_deref(), &files)
+}
+
+/// Prints `text` and writes `files` into `output`: `scores.json` and `per_item.csv`.
+fn give(mut text: String, output: Option<&Path>, files: &[String; 2]) -> Result<()> {
+    if let Some(output) = output {
         std::fs::create_dir_all(output)
             .with_context(|| format!("cannot make {}", output.display()))?;
-        let json =
-            sheet.to_json(outside.models, method, differences.as_deref().map(compare::to_json))?;
-        atomic::write_bytes(&output.join("scores.json"), json.as_bytes())?;
-        atomic::write_bytes(&output.join("per_item.csv"), sheet.to_csv(&pairs.ids)?.as_bytes())?;
+        for (name, file) in ["scores.json", "per_item.csv"].iter().zip(files) {
+            atomic::write_bytes(&output.join(name), file.as_bytes())?;
+        }
         text += &format!("\n{}: scores.json, per_item.csv\n", output.display());
     }
     // Last: whoever reads may go away, the files stand.

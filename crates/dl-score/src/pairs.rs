@@ -11,21 +11,40 @@ use dl_core::text::told_apart;
 
 use crate::files::{self, Captions};
 
-/// The clips of two files, in the order of the predictions.
-pub(crate) struct Pairs {
+/// The clips of two files, in the order of the predictions. What is said of a clip is one
+/// caption, or for SPIDEr-max a list of them.
+pub(crate) struct Pairs<C = String> {
     pub(crate) ids: Vec<String>,
-    pub(crate) candidates: Vec<String>,
+    pub(crate) candidates: Vec<C>,
     pub(crate) references: Vec<Vec<String>>,
 }
 
 impl Pairs {
-    /// Both files have the same clips, or this is an error that names those of one alone.
+    /// Of one caption a clip. Both files have the same clips, or this is an error that names
+    /// those of one alone.
     pub(crate) fn read(predictions: &Path, references: &Path) -> Result<Self> {
+        Self::of(
+            files::read(references)?,
+            files::predictions(predictions)?,
+            [predictions, references],
+        )
+    }
+}
+
+impl Pairs<Vec<String>> {
+    /// As [`Pairs::read`], of any number of captions a clip.
+    pub(crate) fn read_several(predictions: &Path, references: &Path) -> Result<Self> {
         let known = files::read(references)?;
-        let said = files::predictions(predictions)?;
+        let said = files::read(predictions)?.into_iter().map(|clip| (clip.id, clip.captions));
+        Self::of(known, said.collect(), [predictions, references])
+    }
+}
+
+impl<C> Pairs<C> {
+    fn of(known: Vec<Captions>, said: Vec<(String, C)>, files: [&Path; 2]) -> Result<Self> {
         let ids = |clips: &[Captions]| clips.iter().map(|clip| clip.id.clone()).collect::<Vec<_>>();
         let said_ids: Vec<String> = said.iter().map(|(id, _)| id.clone()).collect();
-        same_clips(&said_ids, &ids(&known), [predictions, references].map(Path::display))?;
+        same_clips(&said_ids, &ids(&known), files.map(Path::display))?;
         let mut left: HashMap<String, Vec<String>> =
             known.into_iter().map(|clip| (clip.id, clip.captions)).collect();
         let mut pairs = Self { ids: said_ids, candidates: Vec::new(), references: Vec::new() };
@@ -36,14 +55,12 @@ impl Pairs {
         Ok(pairs)
     }
 
-    /// The same clips as said by another system, in the order of `self`.
-    pub(crate) fn of_other(&self, predictions: &Path, references: &Path) -> Result<Self> {
-        let other = Self::read(predictions, references)?;
-        let mut said: HashMap<String, String> =
-            other.ids.into_iter().zip(other.candidates).collect();
+    /// The clips of `other`, which are the same, in the order of `self`.
+    pub(crate) fn order(&self, other: Self) -> Self {
+        let mut said: HashMap<String, C> = other.ids.into_iter().zip(other.candidates).collect();
         // Both have exactly the clips of the references.
         let candidates = self.ids.iter().filter_map(|id| said.remove(id)).collect();
-        Ok(Self { ids: self.ids.clone(), candidates, references: self.references.clone() })
+        Self { ids: self.ids.clone(), candidates, references: self.references.clone() }
     }
 }
 

@@ -9,7 +9,7 @@ use dl_eval::{
     caption::{
         Item,
         meteor::{Matchers, MeteorData},
-        metric::{BuiltIn, Column, Metric, evaluate, spider},
+        metric::{BuiltIn, Column, Metric, SpiderMax, evaluate, spider},
         spice::Evaluator,
         tokenize_lines,
     },
@@ -56,17 +56,21 @@ impl Scorer {
     /// # Errors
     /// A clip without a reference; a file that is not METEOR's data.
     pub fn new(references: &[Vec<String>], meteor: Option<&Path>) -> Result<Self> {
+        Ok(Self { meteor: meteor_data(meteor)?, ..Self::without_meteor(references)? })
+    }
+
+    /// As [`Scorer::new`], for whoever needs no METEOR.
+    ///
+    /// # Errors
+    /// A clip without a reference.
+    pub fn without_meteor(references: &[Vec<String>]) -> Result<Self> {
         if let Some(clip) = references.iter().position(Vec::is_empty) {
             return Err(EvalError::NoReference(clip).into());
         }
         let flat: Vec<&String> = references.iter().flatten().collect();
         let mut words = tokenize_lines(&flat).into_iter();
         let by_clip = references.iter().map(|own| words.by_ref().take(own.len()).collect());
-        Ok(Self {
-            references: by_clip.collect(),
-            meteor: meteor_data(meteor)?,
-            spice: Evaluator::new(),
-        })
+        Ok(Self { references: by_clip.collect(), meteor: None, spice: Evaluator::new() })
     }
 
     /// Of how many clips the references are.
@@ -121,11 +125,60 @@ impl Scorer {
         keys.iter().map(column).collect()
     }
 
-    fn items(&self, candidates: &[String]) -> Result<Vec<Item>> {
-        let (expected, got) = (self.clips(), candidates.len());
-        if expected != got {
-            return Err(EvalError::Shape { what: "candidates", expected, got }.into());
+    /// SPIDEr-max of any number of candidates for each clip, at least one ([`SpiderMax`]).
+    ///
+    /// # Errors
+    /// Candidates of more or fewer clips, a clip without one, and CIDEr-D's refusal of a
+    /// single clip.
+    pub fn spider_max(
+        &self,
+        candidates: &[Vec<String>],
+        told: &(dyn Fn(&str) + Sync),
+    ) -> Result<SpiderMax> {
+        self.spider_max_in(candidates, None, told)
+    }
+
+    /// The same with CIDEr-D's document frequencies of `documents`, in place of the
+    /// references.
+    pub(crate) fn spider_max_in(
+        &self,
+        candidates: &[Vec<String>],
+        documents: Option<&[Vec<Vec<String>>]>,
+        told: &(dyn Fn(&str) + Sync),
+    ) -> Result<SpiderMax> {
+        self.check_count(candidates.len())?;
+        if let Some(clip) = candidates.iter().position(Vec::is_empty) {
+            bail!("clip {clip} has no candidate; give at least one or leave it out");
         }
+        let flat: Vec<&String> = candidates.iter().flatten().collect();
+        let clips = candidates.iter().zip(&self.references);
+        let references = clips.flat_map(|(own, references)| own.iter().map(move |_| references));
+        let items: Vec<Item> = tokenize_lines(&flat)
+            .into_iter()
+            .zip(references)
+            .map(|(candidate, references)| Item { candidate, references: references.clone() })
+            .collect();
+        // A clip's references are one document, however many candidates it has.
+        let cider_d = BuiltIn::CiderDIn(documents.unwrap_or(&self.references));
+        let cider_d = Told { name: "CIDEr-D", metric: cider_d, told };
+        let spice = Told { name: "SPICE", metric: BuiltIn::Spice(&self.spice), told };
+        let mut columns = evaluate(&[&cider_d, &spice], &items)?;
+        columns.push(spider(&columns));
+        let counts: Vec<usize> = candidates.iter().map(Vec::len).collect();
+        Ok(SpiderMax::new(&columns, &counts)?)
+    }
+
+    fn check_count(&self, got: usize) -> Result<(), EvalError> {
+        let expected = self.clips();
+        if expected == got {
+            Ok(())
+        } else {
+            Err(EvalError::Shape { what: "candidates", expected, got })
+        }
+    }
+
+    fn items(&self, candidates: &[String]) -> Result<Vec<Item>> {
+        self.check_count(candidates.len())?;
         let words = tokenize_lines(candidates).into_iter();
         let pairs = words.zip(&self.references);
         Ok(pairs
@@ -195,6 +248,35 @@ mod tests {
                 assert_eq!(format!("{same:?}"), format!("{column:?}"));
             }
         }
+    }
+
+    #[test]
+    fn the_best_of_one_candidate_is_spider_whatever_others_have() {
+        let quiet = |_: &str| ();
+        let scorer = scorer();
+        let [dog, wind, rain] = ["a dog barks", "wind blows", "rain falls hard"];
+        let one = |said: &[&str]| -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+            let columns =
+                scorer.columns(&texts(said), &["spider", "cider_d", "spice"], &quiet).unwrap();
+            let of = |at: usize| columns[at].scores.as_ref().unwrap().per_item.clone();
+            (of(0), of(1), of(2))
+        };
+        // Clips of different numbers of candidates: each scores what it scores alone.
+        let found =
+            scorer.spider_max(&[texts(&[wind, dog, "a dog"]), texts(&[rain])], &quiet).unwrap();
+        let (spider, cider_d, spice) = one(&[dog, rain]);
+        let of = |at: usize| found.columns[at].scores.as_ref().unwrap().per_item.clone();
+        for (got, expected) in [(of(0), spider), (of(1), cider_d), (of(2), spice)] {
+            for (got, expected) in got.iter().zip(&expected) {
+                assert!((got - expected).abs() < 1e-12, "{got} {expected}");
+            }
+        }
+        assert_eq!(found.best, [1, 0]);
+        let said = |candidates: &[Vec<String>]| {
+            scorer.spider_max(candidates, &quiet).unwrap_err().to_string()
+        };
+        assert_eq!(said(&[texts(&[dog])]), "candidates: expected 2, got 1");
+        assert!(said(&[texts(&[dog]), Vec::new()]).starts_with("clip 1 has no candidate"));
     }
 
     #[test]

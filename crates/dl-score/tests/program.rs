@@ -246,3 +246,62 @@ fn official_scores_are_matched_by_their_ids() {
     let error = fault(&[serde_json::json!({"image_id": "0"})]);
     assert!(error.contains("official.json") && error.contains("has no score"), "{error}");
 }
+
+#[test]
+fn the_best_of_several_candidates_counts() {
+    let folder = folder("several");
+    // One candidate of even clips, two of odd ones, of which the second is the reference.
+    let (mut csv, mut list) = ("id,caption\n".to_owned(), Vec::new());
+    for clip in 0..CLIPS {
+        let captions = [format!("one dog{clip}"), format!("one dog{clip} barks at two")];
+        let captions = &captions[..1 + clip % 2];
+        captions.iter().for_each(|caption| csv += &format!("{clip},{caption}\n"));
+        list.push(serde_json::json!({"image_id": clip, "captions": captions}));
+    }
+    fs::write(folder.join("several.csv"), csv).unwrap();
+    fs::write(folder.join("several.json"), serde_json::to_string(&list).unwrap()).unwrap();
+    let per_item = || -> Vec<Vec<String>> {
+        let text = fs::read_to_string(folder.join("out/per_item.csv")).unwrap();
+        text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+    };
+    let column = |rows: &[Vec<String>], name: &str| -> Vec<f64> {
+        let at = rows[0].iter().position(|found| found == name).unwrap();
+        rows[1..].iter().map(|row| row[at].parse().unwrap()).collect()
+    };
+    let mut alone = Vec::new();
+    for file in ["short.jsonl", "quotes.jsonl"] {
+        scores(&folder, &["--predictions", file]);
+        alone.push(column(&per_item(), "spider"));
+    }
+    let output = score(&folder, &["--predictions", "several.csv"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("clip '1' has 2 captions; keep the one"), "{error}");
+    assert!(error.contains("--spider-max"), "{error}");
+    for file in ["several.csv", "several.json"] {
+        let more = ["--predictions", file, "--spider-max", "--against", "quotes.jsonl"];
+        let (text, json) = scores(&folder, &more);
+        assert!(text.contains("18 (1 to 2 a clip)") && text.contains("SPIDEr-max"), "{text}");
+        let rows = per_item();
+        let head =
+            ["id", "candidates", "best", "caption", "spider_max", "cider_d_max", "spice_max"];
+        assert_eq!(rows[0], head);
+        let found = column(&rows, "spider_max");
+        for clip in 0..CLIPS {
+            assert!((found[clip] - alone[clip % 2][clip]).abs() < 1e-12, "clip {clip}");
+            assert_eq!(
+                rows[clip + 1][1..3],
+                [(1 + clip % 2).to_string(), (1 + clip % 2).to_string()]
+            );
+        }
+        let mean = found.iter().sum::<f64>() / CLIPS as f64;
+        assert!((number(&json["spider_max"]) - mean).abs() < 1e-12);
+        let (spice, cider_d) = (number(&json["spice_max"]), number(&json["cider_d_max"]));
+        assert!((f64::midpoint(spice, cider_d) - mean).abs() < 1e-12);
+        assert_eq!((&json["clips"], &json["candidates"]), (&CLIPS.into(), &18.into()));
+        let other = alone[1].iter().sum::<f64>() / CLIPS as f64;
+        assert!((number(&json["against"]["spider_max"]["other"]) - other).abs() < 1e-12);
+    }
+    let output = score(&folder, &["--predictions", "several.csv", "--spider-max", "--meteor", "x"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("cannot be used with"), "{error}");
+}

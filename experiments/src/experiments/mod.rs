@@ -20,7 +20,7 @@ use dl_eval::caption::registry;
 
 pub use nearest::nearest;
 pub use outcome::Outcome;
-pub use sentences::Sentences;
+pub use sentences::{Fluency, Sentences};
 
 use crate::{
     report,

@@ -15,7 +15,7 @@ use tch::Device;
 /// The models, opened once.
 pub struct Sentences {
     encoder: Remembering,
-    fluency: Option<Classifier>,
+    fluency: Option<Fluency>,
     name: String,
 }
 
@@ -25,20 +25,22 @@ impl Sentences {
         let Some(directory) = encoder else { return Ok(None) };
         let encoder = MiniLm::open(directory, Device::Cpu)?;
         let mut name = format!("{} ({})", encoder.name(), encoder.fingerprint().short());
-        let fluency = fluency
-            .map(|directory| dl_encoder::FluencyClassifier::load(directory, Device::Cpu))
-            .transpose()?;
+        let fluency = fluency.map(Fluency::open).transpose()?;
         if let Some(classifier) = &fluency {
-            let print = classifier.fingerprint().short();
-            name = format!("{name}, fluency by {} ({print})", classifier.name());
+            name = format!("{name}, {}", classifier.name());
         }
         let encoder = Remembering { encoder, known: RefCell::default() };
-        Ok(Some(Self { encoder, fluency: fluency.map(Classifier), name }))
+        Ok(Some(Self { encoder, fluency, name }))
     }
 
     /// The encoder's folder and the classifier's checkpoint, each with its fingerprint.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The classifier, where one is named.
+    pub fn fluency(&self) -> Option<&dyn FluencyClassifier> {
+        self.fluency.as_ref().map(|classifier| classifier as _)
     }
 
     /// The columns of these captions.
@@ -47,7 +49,7 @@ impl Sentences {
         candidates: &[String],
         references: &[Vec<String>],
     ) -> Result<Box<dyn Metric>> {
-        let fluency = self.fluency.as_ref().map(|classifier| classifier as &dyn FluencyClassifier);
+        let fluency = self.fluency();
         Ok(Box::new(Similarity::new(&self.encoder, fluency, candidates, references)?))
     }
 }
@@ -74,9 +76,22 @@ impl SentenceEncoder for Remembering {
     }
 }
 
-struct Classifier(dl_encoder::FluencyClassifier);
+/// The classifier of fluency errors, opened once.
+pub struct Fluency(dl_encoder::FluencyClassifier);
 
-impl FluencyClassifier for Classifier {
+impl Fluency {
+    /// Reads its directory.
+    pub fn open(directory: &Path) -> Result<Self> {
+        Ok(Self(dl_encoder::FluencyClassifier::load(directory, Device::Cpu)?))
+    }
+
+    /// The checkpoint with its fingerprint.
+    pub fn name(&self) -> String {
+        format!("fluency by {} ({})", self.0.name(), self.0.fingerprint().short())
+    }
+}
+
+impl FluencyClassifier for Fluency {
     fn error_probabilities(&self, texts: &[String]) -> Result<Vec<f64>, Fault> {
         Ok(self.0.error_probabilities(texts)?)
     }

@@ -210,26 +210,55 @@ pub fn spider_fl(columns: &[Column]) -> Column {
 /// What a fluency error costs.
 const FLUENCY_PENALTY: f64 = 0.9;
 
-/// SPIDEr-max (Labbé et al., DCASE 2022): the best SPIDEr of each clip's candidates, where
-/// `columns` hold every candidate as an item with its clip's references, those of a clip
-/// one after another, `candidates` of each clip.
-///
-/// # Errors
-/// [`EvalError::Shape`] where `candidates` does not add up to the items.
-pub fn spider_max(columns: &[Column], candidates: &[usize]) -> Result<Column, EvalError> {
-    let scores = match part(columns, "spider") {
-        Err(reason) => Err(reason),
-        Ok(spider) => {
+/// SPIDEr-max (Labbé et al., DCASE 2022): the best SPIDEr of each clip's candidates; the
+/// first of equals is the best.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpiderMax {
+    /// `spider_max`, and CIDEr-D and SPICE of the best candidates: `cider_d_max`,
+    /// `spice_max`, as aac-metrics names them.
+    pub columns: [Column; 3],
+    /// Which candidate of each clip is the best, from 0; empty where SPIDEr is not computed.
+    pub best: Vec<usize>,
+}
+
+impl SpiderMax {
+    /// From the columns `spider`, `cider_d` and `spice` of every candidate as an item with
+    /// its clip's references, those of a clip one after another, `candidates` of each clip.
+    ///
+    /// # Errors
+    /// [`EvalError::Shape`] where `candidates` does not add up to the items or a clip has
+    /// none.
+    pub fn new(columns: &[Column], candidates: &[usize]) -> Result<Self, EvalError> {
+        let mut best = Vec::new();
+        let mut chosen = Vec::new();
+        if let Ok(spider) = part(columns, "spider") {
             let (expected, got) = (spider.per_item.len(), candidates.iter().sum());
             if expected != got || candidates.contains(&0) {
                 return Err(EvalError::Shape { what: "candidates of all clips", expected, got });
             }
-            let mut rest = spider.per_item.iter().copied();
-            let best = |&count: &usize| rest.by_ref().take(count).fold(f64::MIN, f64::max);
-            Ok(Scores::mean_of(candidates.iter().map(best).collect()))
+            let mut first = 0;
+            for &count in candidates {
+                let scores = &spider.per_item[first..first + count];
+                let better = |best, next| if scores[next] > scores[best] { next } else { best };
+                best.push((1..count).fold(0, better));
+                chosen.push(first + best[best.len() - 1]);
+                first += count;
+            }
         }
-    };
-    Ok(Column { key: "spider_max", name: "SPIDEr-max", scores })
+        let of_best = |(key, name, of)| {
+            // Where SPIDEr has no scores, none of its parts has a best candidate.
+            let scores = part(columns, "spider").and_then(|_| part(columns, of)).map(|scores| {
+                Scores::mean_of(chosen.iter().map(|&item| scores.per_item[item]).collect())
+            });
+            Column { key, name, scores }
+        };
+        let columns = [
+            ("spider_max", "SPIDEr-max", "spider"),
+            ("cider_d_max", "CIDEr-D of the best", "cider_d"),
+            ("spice_max", "SPICE of the best", "spice"),
+        ];
+        Ok(Self { columns: columns.map(of_best), best })
+    }
 }
 
 fn part<'a>(columns: &'a [Column], key: &str) -> Result<&'a Scores, String> {
@@ -294,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn fluency_errors_and_several_candidates() {
+    fn a_fluency_error_costs_nine_tenths() {
         let column = |key, per_item: &[f64]| Column {
             key,
             name: "",
@@ -305,10 +334,36 @@ mod tests {
         let found = spider_fl(&columns).scores.unwrap();
         assert!((found.per_item[1] - 0.05).abs() < 1e-15);
         assert!((found.corpus - 0.65 / 3.0).abs() < 1e-15);
-        let found = spider_max(&columns, &[2, 1]).unwrap().scores.unwrap();
-        assert_eq!(found.per_item, [0.5, 0.2]);
-        assert!(matches!(spider_max(&columns, &[2]), Err(EvalError::Shape { got: 2, .. })));
         assert!(spider_fl(&columns[..1]).scores.unwrap_err().contains("fluency_error"));
+    }
+
+    #[test]
+    fn the_best_candidate_of_a_clip_is_that_of_spider() {
+        let column = |key, per_item: &[f64]| Column {
+            key,
+            name: "",
+            scores: Ok(Scores::mean_of(per_item.to_vec())),
+        };
+        // SPICE alone would take the first; of equals the first is taken.
+        let columns = [
+            column("spice", &[0.6, 0.2, 0.1, 0.3, 0.1]),
+            column("cider_d", &[0.2, 0.8, 0.3, 0.1, 0.3]),
+        ];
+        let columns = [&columns[..], &[spider(&columns)]].concat();
+        let found = SpiderMax::new(&columns, &[2, 3]).unwrap();
+        assert_eq!(found.best, [1, 0]);
+        let per_item =
+            found.columns.clone().map(|column| (column.key, column.scores.unwrap().per_item));
+        let expected =
+            [("spider_max", [0.5, 0.2]), ("cider_d_max", [0.8, 0.3]), ("spice_max", [0.2, 0.1])];
+        assert_eq!(per_item, expected.map(|(key, scores)| (key, scores.to_vec())));
+        assert!((found.columns[0].scores.as_ref().unwrap().corpus - 0.35).abs() < 1e-15);
+        for counts in [&[2][..], &[5, 0], &[2, 4]] {
+            let refused = SpiderMax::new(&columns, counts);
+            assert!(matches!(refused, Err(EvalError::Shape { expected: 5, .. })), "{counts:?}");
+        }
+        let none = SpiderMax::new(&columns[..1], &[2, 3]).unwrap();
+        assert!(none.best.is_empty() && none.columns.iter().all(|column| column.scores.is_err()));
     }
 
     #[test]

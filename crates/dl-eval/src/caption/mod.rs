@@ -1,8 +1,10 @@
 //! Caption metrics. Candidates and references are tokenised once
 //! ([`tokenize`]); every metric gives a corpus score and one score per item.
 
+pub mod bert_score;
 pub mod bleu;
 pub mod cider_d;
+pub mod clap_similarity;
 pub mod diversity;
 pub mod meteor;
 pub mod metric;

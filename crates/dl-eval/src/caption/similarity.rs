@@ -18,7 +18,7 @@
 
 use std::error::Error;
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 
 use super::{
     Item,
@@ -72,43 +72,19 @@ impl Similarity {
         candidates: &[String],
         references: &[Vec<String>],
     ) -> Result<Self, EvalError> {
-        let fit = |what, expected, got| match got == expected {
-            true => Ok(()),
-            false => Err(EvalError::Shape { what, expected, got }),
-        };
-        fit("lists of references", candidates.len(), references.len())?;
-        if let Some(item) = references.iter().position(Vec::is_empty) {
-            return Err(EvalError::NoReference(item));
-        }
+        check_lengths(candidates, references)?;
         let texts: Vec<String> =
             candidates.iter().chain(references.iter().flatten()).cloned().collect();
-        let failed = |fault: Fault| EvalError::Model(fault.to_string());
-        let embedded = unit_rows(&encoder.embed(&texts).map_err(failed)?)?;
+        let embedded = encoder.embed(&texts);
+        let embedded = unit_rows(&embedded.map_err(|fault| EvalError::Model(fault.to_string()))?)?;
         fit("rows of the sentence encoder", texts.len(), embedded.nrows())?;
         let (own, others) = embedded.view().split_at(Axis(0), candidates.len());
-        let mut others = others.rows().into_iter();
-        let similarities: Vec<f64> = own
-            .rows()
-            .into_iter()
-            .zip(references)
-            .map(|(own, references)| {
-                let sum: f64 =
-                    others.by_ref().take(references.len()).map(|row| own.dot(&row)).sum();
-                sum / references.len() as f64
-            })
-            .collect();
+        let similarities = with_references(own, others, references);
         let column =
             |key, name, per_item| Column { key, name, scores: Ok(Scores::mean_of(per_item)) };
         let mut columns = vec![column("sbert", "sentence similarity", similarities.clone())];
         if let Some(fluency) = fluency {
-            let probabilities = fluency.error_probabilities(candidates).map_err(failed)?;
-            fit("probabilities of the fluency classifier", candidates.len(), probabilities.len())?;
-            if let Some(at) = probabilities.iter().position(|p| !(0.0..=1.0).contains(p)) {
-                let p = probabilities[at];
-                return Err(EvalError::Model(format!("item {at}: {p} is no probability")));
-            }
-            let errors: Vec<f64> =
-                probabilities.iter().map(|&p| f64::from(u8::from(p > THRESHOLD))).collect();
+            let errors = fluency_errors(fluency, candidates, THRESHOLD)?;
             let each = similarities.iter().zip(&errors);
             let fense = each.map(|(similarity, error)| similarity * (1.0 - PENALTY * error));
             columns.push(column("fense", "FENSE", fense.collect()));
@@ -120,18 +96,72 @@ impl Similarity {
 
 impl Metric for Similarity {
     fn columns(&self, items: &[Item]) -> Result<Vec<Column>, EvalError> {
-        let scored = self.columns.iter().filter_map(|column| column.scores.as_ref().ok());
-        match scored.map(|scores| scores.per_item.len()).find(|&count| count != items.len()) {
-            Some(got) => {
-                Err(EvalError::Shape { what: "captions embedded", expected: items.len(), got })
-            }
-            None => Ok(self.columns.clone()),
-        }
+        same_count(&self.columns, items)
     }
 }
 
+/// Refuses another number.
+pub(super) fn fit(what: &'static str, expected: usize, got: usize) -> Result<(), EvalError> {
+    if got == expected { Ok(()) } else { Err(EvalError::Shape { what, expected, got }) }
+}
+
+/// Refuses another number of references, and a candidate without one.
+pub(super) fn check_lengths(
+    candidates: &[String],
+    references: &[Vec<String>],
+) -> Result<(), EvalError> {
+    fit("lists of references", candidates.len(), references.len())?;
+    match references.iter().position(Vec::is_empty) {
+        Some(item) => Err(EvalError::NoReference(item)),
+        None => Ok(()),
+    }
+}
+
+/// 1 for each text that has an error of a probability above `threshold`, else 0.
+pub(super) fn fluency_errors(
+    fluency: &dyn FluencyClassifier,
+    texts: &[String],
+    threshold: f64,
+) -> Result<Vec<f64>, EvalError> {
+    let probabilities = fluency.error_probabilities(texts);
+    let probabilities = probabilities.map_err(|fault| EvalError::Model(fault.to_string()))?;
+    fit("probabilities of the fluency classifier", texts.len(), probabilities.len())?;
+    if let Some(at) = probabilities.iter().position(|p| !(0.0..=1.0).contains(p)) {
+        let p = probabilities[at];
+        return Err(EvalError::Model(format!("item {at}: {p} is no probability")));
+    }
+    Ok(probabilities.iter().map(|&p| f64::from(u8::from(p > threshold))).collect())
+}
+
+/// Columns that were computed before, for `items` of the same number.
+pub(super) fn same_count(columns: &[Column], items: &[Item]) -> Result<Vec<Column>, EvalError> {
+    let scored = columns.iter().filter_map(|column| column.scores.as_ref().ok());
+    for scores in scored {
+        fit("captions embedded", items.len(), scores.per_item.len())?;
+    }
+    Ok(columns.to_vec())
+}
+
+/// The mean cosine of each row of `own` with those of its references, which `others` holds
+/// one after another; rows are of norm 1.
+pub(super) fn with_references(
+    own: ArrayView2<f64>,
+    others: ArrayView2<f64>,
+    references: &[Vec<String>],
+) -> Vec<f64> {
+    let mut others = others.rows().into_iter();
+    own.rows()
+        .into_iter()
+        .zip(references)
+        .map(|(own, references)| {
+            let sum: f64 = others.by_ref().take(references.len()).map(|row| own.dot(&row)).sum();
+            sum / references.len() as f64
+        })
+        .collect()
+}
+
 /// In f64, each of norm 1.
-fn unit_rows(embedded: &Array2<f32>) -> Result<Array2<f64>, EvalError> {
+pub(super) fn unit_rows(embedded: &Array2<f32>) -> Result<Array2<f64>, EvalError> {
     let mut rows = embedded.mapv(f64::from);
     for (row, mut values) in rows.rows_mut().into_iter().enumerate() {
         let norm = values.dot(&values).sqrt();
