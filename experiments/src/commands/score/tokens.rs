@@ -8,6 +8,8 @@ use dl_eval::caption::{bert_score::TokenEncoder, similarity::Fault};
 use ndarray::Array2;
 use tch::Device;
 
+use crate::console::note;
+
 pub(super) struct Tokens(TokenStates);
 
 impl Tokens {
@@ -28,7 +30,8 @@ impl TokenEncoder for Tokens {
         let cut = self.0.cut_texts(texts)?;
         if !cut.is_empty() {
             let most = self.0.max_tokens();
-            eprintln!("BERTScore: {} captions are cut off at {most} tokens", cut.len());
+            let captions = cut.len();
+            note(format_args!("BERTScore: {captions} captions are cut off at {most} tokens"));
         }
         Ok(self.0.embed(texts)?)
     }
