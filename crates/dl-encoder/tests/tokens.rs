@@ -1,6 +1,6 @@
 //! The states of tokens, on a toy RoBERTa (tests/golden/scores.py). That they are those of the
 //! reference is shown where BERTScore is made of them: in the tests of `score`.
-#![allow(clippy::unwrap_used, reason = "a test may fail and say why")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail and say why")]
 
 mod common;
 
