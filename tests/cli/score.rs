@@ -389,6 +389,6 @@ fn with_their_models_bert_score_clap_and_mace_are_those_of_aac_metrics() {
     with(&["--clap", "clap_unfused", "--recordings", &few])
         .fails_with(1, &["clip '1' has no recording; name it '1' or '1.wav'"]);
     with(&["--fluency", "fluency_toy"]).fails_with(1, &["add --sentence-encoder"]);
-    with(&["--bertscore-layer", "1"]).fails_with(2, &["--bertscore"]);
+    with(&["--bertscore-layer", "1"]).fails_with(2, &["required arguments"]);
     with(&["--spider-max", "--clap", "clap_unfused"]).fails_with(1, &["leave the models out"]);
 }
