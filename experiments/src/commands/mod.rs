@@ -267,7 +267,8 @@ pub enum Command {
     },
     /// Continues texts with any language model that loads, to try one before tuning it.
     Lm(LmOptions),
-    /// Scores captions against references: BLEU, METEOR, ROUGE-L, CIDEr-D and variety.
+    /// Scores captions against references: BLEU, METEOR, ROUGE-L, CIDEr-D, SPICE, SPIDEr and
+    /// variety; BERTScore, FENSE, CLAP similarity and MACE with the models that are named.
     Score {
         /// Files and metrics.
         #[command(flatten)]

@@ -24,6 +24,8 @@ use super::{
 
 /// Changes whenever the same inputs give another captioner.
 const VERSION: u32 = 2;
+/// Changes whenever a choice by CIDEr-D does: with the metric, or with what is captioned.
+const CHOICE_VERSION: u32 = 1;
 const PREFIX: &str = "prefix.safetensors";
 
 /// What a decoder is trained on and chosen by.
@@ -172,7 +174,7 @@ impl TrainedCaptioner {
             draft = draft.input("from", from.stage.key());
         }
         if let Some(decode) = &by_captions {
-            draft = draft.config("chosen by CIDEr-D", decode);
+            draft = draft.config("chosen by CIDEr-D", &(CHOICE_VERSION, decode));
         }
         let stage = draft.config("prefix", &prefix).config("seed", &seed).open();
         Arc::new(Self { stage, lm: lm.clone(), inputs, from, prefix, by_captions, seed, called })
@@ -185,9 +187,7 @@ impl TrainedCaptioner {
     pub fn load(&self, lab: &Lab<'_>) -> Result<Captioner> {
         Ok(Captioner::load_prefix(&self.lm.load(lab)?, &self.stage.file(PREFIX))?)
     }
-}
 
-impl TrainedCaptioner {
     /// After so many steps on the captions' own embeddings, whatever it learns from: one row
     /// for each caption all the same.
     pub(super) fn stand_in(&self, bench: &Bench<'_>, steps: u64) -> Result<Captioner> {
@@ -246,11 +246,13 @@ impl Work for TrainedCaptioner {
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
         let sets = self.inputs.pairs().sets()?;
         let (train, validation) = self.inputs.rows(desk.lab)?;
-        // One embedding for each clip: that of its first caption.
+        // One embedding for each clip that has captions: that of the first.
         let captions_of = sets.validation.captions_of();
-        let firsts: Vec<usize> = captions_of.iter().map(|captions| captions[0]).collect();
+        let firsts: Vec<usize> =
+            captions_of.iter().filter_map(|own| own.first().copied()).collect();
         let embeddings = validation.select(Axis(0), &firsts);
-        let references = sets.validation.references();
+        let mut references = sets.validation.references();
+        references.retain(|own| !own.is_empty());
         let score = |captions: &[String]| cider_d(captions, &references);
         let [train, validation] = [(&train, &sets.train), (&validation, &sets.validation)]
             .map(|(rows, set)| CaptionPairs { embeddings: rows.view(), captions: &set.captions });

@@ -23,7 +23,7 @@ use ndarray::Array2;
 use super::{
     Item,
     metric::{Column, Metric, Scores},
-    similarity::{Fault, check_lengths, fit, same_count, unit_rows},
+    similarity::{Fault, all_texts, fit, same_count, unit_rows},
 };
 use crate::EvalError;
 
@@ -55,9 +55,7 @@ impl BertScore {
         candidates: &[String],
         references: &[Vec<String>],
     ) -> Result<Self, EvalError> {
-        check_lengths(candidates, references)?;
-        let texts: Vec<String> =
-            candidates.iter().chain(references.iter().flatten()).cloned().collect();
+        let texts = all_texts(candidates, references)?;
         let tokens = encoder.embed_tokens(&texts);
         let tokens = tokens.map_err(|fault| EvalError::Model(fault.to_string()))?;
         fit("texts of the token encoder", texts.len(), tokens.len())?;

@@ -72,9 +72,7 @@ impl Similarity {
         candidates: &[String],
         references: &[Vec<String>],
     ) -> Result<Self, EvalError> {
-        check_lengths(candidates, references)?;
-        let texts: Vec<String> =
-            candidates.iter().chain(references.iter().flatten()).cloned().collect();
+        let texts = all_texts(candidates, references)?;
         let embedded = encoder.embed(&texts);
         let embedded = unit_rows(&embedded.map_err(|fault| EvalError::Model(fault.to_string()))?)?;
         fit("rows of the sentence encoder", texts.len(), embedded.nrows())?;
@@ -103,6 +101,15 @@ impl Metric for Similarity {
 /// Refuses another number.
 pub(super) fn fit(what: &'static str, expected: usize, got: usize) -> Result<(), EvalError> {
     if got == expected { Ok(()) } else { Err(EvalError::Shape { what, expected, got }) }
+}
+
+/// All candidates and then all references in their order, once they are known to fit.
+pub(super) fn all_texts(
+    candidates: &[String],
+    references: &[Vec<String>],
+) -> Result<Vec<String>, EvalError> {
+    check_lengths(candidates, references)?;
+    Ok(candidates.iter().chain(references.iter().flatten()).cloned().collect())
 }
 
 /// Refuses another number of references, and a candidate without one.
