@@ -89,9 +89,9 @@ pub struct CaptionerConfig {
     pub text: DecoderText,
     /// Standard deviation, per dimension of the unit vector, of the noise in the training of
     /// a second decoder for each row, the same for all of them: T2 has its tables once
-    /// more. None: it does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hardened: Option<f64>,
+    /// more. 0: it does not.
+    #[serde(default)]
+    pub hardened: f64,
     /// Train supervised decoders on embeddings from bridges that did not see the clip: the
     /// training clips are cut into so many parts, and each goes through a bridge that is
     /// fitted to the others. 0: all go through the one bridge that was fitted to them.
@@ -156,15 +156,15 @@ pub enum Decoder {
 impl CaptionerConfig {
     /// The decoders of each row, the plain one first.
     pub fn decoders(&self) -> Vec<Decoder> {
-        std::iter::once(Decoder::Plain).chain(self.hardened.map(Decoder::Hardened)).collect()
+        let hardened = (self.hardened > 0.0).then_some(Decoder::Hardened(self.hardened));
+        std::iter::once(Decoder::Plain).chain(hardened).collect()
     }
 
     /// Checks every range.
     pub fn validate(&self) -> Result<()> {
-        if let Some(noise) = self.hardened {
-            let good = noise > 0.0 && noise.is_finite();
-            check(good, "hardened", noise, "above 0; without a second decoder leave it out")?;
-        }
+        let noise = self.hardened;
+        let good = noise >= 0.0 && noise.is_finite();
+        check(good, "hardened", noise, "0 (no second decoder) or above")?;
         let parts = self.out_of_fold;
         check(parts != 1, "out_of_fold", parts, "0 (off) or at least 2 parts")?;
         self.prefix.validate().context("prefix")?;
