@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{assert_same_tree, experiments, fits, run, scratch, trained, trained_copy};
+use crate::harness::{
+    assert_same_tree, experiments, fits, run, scratch, stages, trained, trained_copy,
+};
 
 /// Enough steps that the kill lands in the middle.
 const LONG: [&str; 8] = [
@@ -122,6 +124,61 @@ fn a_suite_killed_in_every_stage_ends_with_the_same_bits() {
     assert!(interrupted >= 4, "only {interrupted} stages were interrupted");
     run(&mut experiments(&runs)).ok();
     assert_same_tree(&trained().join("tiny/stages"), &runs.join("tiny/stages"));
+}
+
+/// Decoders chosen by their captions, the supervised one going on from the zero-shot one.
+#[test]
+fn a_captioner_that_goes_on_from_another_resumes_to_the_same_bits() {
+    let t2 = |runs: &Path| {
+        let mut command = experiments(runs);
+        command.args(["run", "t2", "--jobs", "1"]);
+        for entry in [
+            "rows.zero_shot=['none']",
+            "rows.supervised=['none']",
+            "captioner.hardened=0.0",
+            "captioner.choose_by=cider_d",
+            "captioner.supervised_from=zero_shot",
+            "captioner.prefix.train.steps=300",
+            "captioner.prefix.train.checkpoint_every=20",
+        ] {
+            command.args(["--set", entry]);
+        }
+        command
+    };
+    // The captioner that went on from another, and that other one's key.
+    let went_on = |runs: &Path| {
+        stages(runs, "captioner").into_iter().find_map(|(folder, words)| {
+            let from = words["inputs"]["from"].as_str()?.to_owned();
+            Some((folder, words, from))
+        })
+    };
+    let straight = trained_copy("goes-on-straight");
+    run(&mut t2(&straight)).ok();
+    let (folder, words, from) = went_on(&straight).unwrap();
+    assert!(words["config"]["chosen by CIDEr-D"].is_array(), "{words}");
+    let done = fs::read_to_string(folder.join("done.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&done).unwrap();
+    // CIDEr-D is not negative, and less it is what the training made least.
+    let best = report["best_validation"].as_f64().unwrap();
+    assert!((-10.0..=0.0).contains(&best), "{done}");
+    let other = stages(&straight, "captioner").into_iter().find(|(folder, _)| {
+        folder.file_name().is_some_and(|name| from.starts_with(&*name.to_string_lossy()))
+    });
+    let other = other.expect("the zero-shot captioner is a stage of its own").0;
+    assert_ne!(
+        fs::read(other.join("prefix.safetensors")).unwrap(),
+        fs::read(folder.join("prefix.safetensors")).unwrap(),
+    );
+
+    let killed = trained_copy("goes-on-killed");
+    let at_work = || {
+        went_on(&killed).is_some_and(|(folder, ..)| folder.join("checkpoint.safetensors").is_file())
+    };
+    killed_when(&mut t2(&killed), at_work);
+    let (folder, ..) = went_on(&killed).unwrap();
+    assert!(!folder.join("done.json").exists(), "it was finished, not killed");
+    run(&mut t2(&killed)).ok();
+    assert_same_tree(&straight.join("tiny/stages"), &killed.join("tiny/stages"));
 }
 
 #[test]

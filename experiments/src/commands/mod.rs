@@ -6,6 +6,8 @@ mod bridge;
 mod caption;
 mod data;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod embed;
 mod encoder;
 mod lm;

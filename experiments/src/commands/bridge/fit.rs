@@ -26,8 +26,8 @@ use crate::{
 pub struct FitArgs {
     #[command(flatten)]
     pairs: PairsArgs,
-    /// The method, for example diffusion_link or ridge.
-    #[arg(long, value_name = "NAME", required_unless_present = "config")]
+    /// The method, for example ridge [default: that of --config, else diffusion_link].
+    #[arg(long, value_name = "NAME")]
     method: Option<String>,
     /// The method's configuration as TOML, as under [bridges.NAME] of a suite.
     #[arg(long, value_name = "FILE")]

@@ -22,13 +22,14 @@ fn unknown(name: &str) -> anyhow::Error {
     anyhow!("there is no method '{name}', the methods are {known}{hint}")
 }
 
+/// What is fitted where nothing says what.
+const DEFAULT: &str = "diffusion_link";
+
 /// The method `name`, from a file of configuration where there is one. The file may name
 /// the method as `kind`.
 pub fn configured(name: Option<&str>, file: Option<&Path>) -> Result<BridgeConfig> {
-    let default = name.map(named).transpose()?;
-    let Some(file) = file else {
-        return default.ok_or_else(|| anyhow!("give --method or --config"));
-    };
+    let default = named(name.unwrap_or(DEFAULT))?;
+    let Some(file) = file else { return Ok(default) };
     let document: toml::Table = config::read_toml(file, &[])?;
     let kind = document.get("kind").and_then(toml::Value::as_str);
     let config: BridgeConfig = match (name, kind) {
@@ -165,5 +166,16 @@ mod tests {
         }
         let error = named("diffusion_lnik").unwrap_err().to_string();
         assert!(error.ends_with("did you mean diffusion_link?"), "{error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_name_it_is_diffusion_link() {
+        assert_eq!(configured(None, None).unwrap().name(), "diffusion_link");
+        assert_eq!(configured(Some("ridge"), None).unwrap().name(), "ridge");
     }
 }
