@@ -1,11 +1,5 @@
 //! What a frozen model makes of a whole corpus: the expensive stage. It is cut into
-//! pieces that are embedded side by side and kept on disk as they come, so that an
-//! interruption loses little. Pieces are cut by the clips alone, never by the number of jobs:
-//! the other clips of a batch change the last bit of an embedding, and results must not
-//! depend on the number of jobs.
-//!
-//! The pieces of a corpus of files are kept after the stage and serve the next one: where a
-//! file is added or mended, only its piece is embedded again.
+//! [`pieces`] that are embedded side by side.
 //!
 //! A clip that cannot be read is left out with a warning, and the next run tries it again:
 //! the stage is done only when all clips are there.
@@ -19,30 +13,26 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
-use dl_core::{EmbeddingSet, FileError, Fingerprint, Progress, Provenance, Silent, Stage};
-use dl_data::{Split, file_state};
-use dl_encoder::{Extraction, Fault, Heads, Pairs};
+use dl_core::{EmbeddingSet, FileError, Progress, Provenance, Stage};
+use dl_data::Split;
+use dl_encoder::{Heads, Pairs};
 use dl_torch::{convert, tensor_file};
 use ndarray::{Array2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use super::{
-    Bench, Cost, Desk, Lab, Made, Source, Splits, Work,
-    cost::{SAMPLE, random_rows},
-    side_by_side,
-};
+mod measure;
+mod pieces;
+
+pub use pieces::Slice;
+
+use super::{Bench, Cost, Desk, Lab, Made, Source, Splits, Work, side_by_side};
 
 /// Changes whenever the same clips get other features.
 const VERSION: u32 = 1;
-/// Clips in one piece.
-const PIECE: usize = 128;
-/// Where pieces are kept.
-const PIECES: &str = "pieces";
 const LEFT_OUT: &str = "left_out.json";
 
 /// A clip that could not be embedded.
@@ -187,27 +177,10 @@ const AUDIO: &str = "audio";
 const KEPT: &str = "kept";
 const TEXT: &str = "text";
 
-/// Slice `index`, from 0 on, of `count`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slice {
-    /// From 0 to `count` - 1.
-    pub index: usize,
-    /// How many there are.
-    pub count: usize,
-}
-
 /// What one job does.
 enum Part {
     Sounds(Split, Range<usize>),
     Captions(Split),
-}
-
-/// A piece that is done.
-struct Piece {
-    split: Split,
-    rows: Array2<f32>,
-    kept: Vec<usize>,
-    faults: Vec<Fault>,
 }
 
 impl Work for Features {
@@ -224,51 +197,7 @@ impl Work for Features {
     }
 
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Cost>> {
-        let corpus = &self.source.corpus;
-        let (mut clips, mut captions) = (0, 0);
-        for split in Split::ALL {
-            clips += corpus.clips(split).len();
-            captions += corpus.clips(split).iter().map(|clip| clip.captions.len()).sum::<usize>();
-        }
-        let frozen = self.source.frozen(bench.lab)?;
-        let own = corpus.clips(Split::Train);
-        let some: Vec<String> =
-            own.iter().flat_map(|clip| clip.captions.clone()).take(4 * SAMPLE).collect();
-        let sample = SAMPLE.min(own.len());
-        if sample == 0 || some.is_empty() {
-            return Ok(None);
-        }
-        // The first clip alone warms up; those that cannot be read are no sample.
-        let hear = |clips: Range<usize>| {
-            let folder = tempfile::tempdir().context("a folder for a measurement")?;
-            let plan = Extraction {
-                directory: folder.path(),
-                key: &|_| String::new(),
-                chunk: PIECE,
-                task: "",
-                progress: &Silent,
-            };
-            let begun = Instant::now();
-            let render = |index| corpus.render(Split::Train, clips.start + index);
-            let found = dl_encoder::extract(frozen.audio(), clips.len(), render, &plan)?;
-            Ok::<_, anyhow::Error>((begun.elapsed(), found.features.ncols(), found.kept.len()))
-        };
-        hear(0..1)?;
-        let (heard, audio, kept) = hear(0..sample)?;
-        let begun = Instant::now();
-        let text = frozen.embed_text(&some)?.ncols();
-        let read = begun.elapsed();
-        if kept == 0 {
-            return Ok(None);
-        }
-        // Decoding is by all cores already; the model is by as many jobs.
-        let time = heard.mul_f64(clips as f64 / kept as f64)
-            + read.mul_f64(captions as f64 / some.len() as f64);
-        let time = time.div_f64(bench.lab.jobs as f64);
-        let bytes = 4 * (clips * audio + captions * text) as u64;
-        let basis =
-            format!("measured: {kept} of {clips} clips, {} of {captions} captions", some.len());
-        Ok(Some(Cost::measured(time, Some(bytes), basis)))
+        measure::measure(self, bench)
     }
 
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
@@ -340,120 +269,6 @@ impl Work for Features {
 }
 
 impl Features {
-    /// Values per feature of a sound and of a caption.
-    pub(super) fn widths(&self, lab: &Lab<'_>) -> Result<(usize, usize)> {
-        let frozen = self.source.frozen(lab)?;
-        let text = frozen.embed_text(&["a sound".into()])?.ncols();
-        Ok((frozen.audio().dim(), text))
-    }
-
-    /// Random features for the clips and captions of a set.
-    pub(super) fn stand_in(&self, set: &EmbeddingSet, audio: usize, text: usize) -> SplitFeatures {
-        SplitFeatures {
-            ids: set.ids.clone(),
-            audio: random_rows("audio features", set.len(), audio),
-            captions: set.captions.clone(),
-            owners: set.owners.clone(),
-            text: random_rows("text features", set.captions.len(), text),
-        }
-    }
-
-    /// What the corpus is cut into: ranges of the clips of a split.
-    fn all_pieces(&self) -> Vec<(Split, Range<usize>)> {
-        let corpus = &self.source.corpus;
-        let mut pieces = Vec::new();
-        for split in Split::ALL {
-            let clips = corpus.clips(split).len();
-            let mut start = 0;
-            while start < clips {
-                let of = |clip: usize| corpus.place(split, clip) / PIECE;
-                let end = (start..clips).find(|&clip| of(clip) != of(start)).unwrap_or(clips);
-                pieces.push((split, start..end));
-                start = end;
-            }
-        }
-        pieces
-    }
-
-    /// Embeds the clips of a slice of the pieces, which whoever makes the features later
-    /// finds done. Several programs may do so at once, each its own slice.
-    ///
-    /// # Errors
-    /// When a piece cannot be embedded or kept.
-    pub fn make_slice(&self, lab: &Lab<'_>, slice: Slice) -> Result<()> {
-        if self.stage.is_done()? {
-            return Ok(());
-        }
-        let own: Vec<_> =
-            self.all_pieces().into_iter().skip(slice.index).step_by(slice.count).collect();
-        let progress = lab.reporter.task(&self.title());
-        progress.begin("", own.iter().map(|(_, clips)| clips.len() as u64).sum());
-        let done = AtomicU64::new(0);
-        side_by_side(lab.jobs, own.len(), |piece| {
-            let (split, clips) = &own[piece];
-            self.sounds(lab, *split, clips.clone())?;
-            let clips = clips.len() as u64;
-            progress.update(done.fetch_add(clips, Ordering::Relaxed) + clips, "");
-            Ok(())
-        })?;
-        progress.end();
-        Ok(())
-    }
-
-    /// How many pieces there are, and so slices of use.
-    pub fn pieces_count(&self) -> usize {
-        self.all_pieces().len()
-    }
-
-    fn sounds(&self, lab: &Lab<'_>, split: Split, range: Range<usize>) -> Result<Piece> {
-        let frozen = self.source.frozen(lab)?;
-        let corpus = &self.source.corpus;
-        let first = corpus.place(split, range.start) / PIECE * PIECE;
-        let directory = self.pieces(lab).join(format!("{}-{first:06}", split.name()));
-        let key = |own: Range<usize>| {
-            let state = |clip: usize| {
-                let index = range.start + clip;
-                let file = corpus.file(split, index).unwrap_or(Path::new(""));
-                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                (&corpus.clips(split)[index].id, name, file_state(file))
-            };
-            match corpus.listed(split) {
-                Some(_) => Fingerprint::of(&own.map(state).collect::<Vec<_>>()).to_string(),
-                // The key of the stage says it all.
-                None => String::new(),
-            }
-        };
-        let plan = Extraction {
-            directory: &directory,
-            key: &key,
-            chunk: PIECE,
-            task: "",
-            progress: &Silent,
-        };
-        let render = |index| self.source.corpus.render(split, range.start + index);
-        let found = dl_encoder::extract(frozen.audio(), range.len(), render, &plan)?;
-        let fault = |fault: Fault| Fault { index: fault.index + range.start, ..fault };
-        Ok(Piece {
-            split,
-            rows: found.features,
-            kept: found.kept.into_iter().map(|clip| clip + range.start).collect(),
-            faults: found.faults.into_iter().map(fault).collect(),
-        })
-    }
-
-    /// Where pieces are kept: in the stage, or, those of a corpus of files, beside the stages
-    /// of this listing and encoder.
-    fn pieces(&self, lab: &Lab<'_>) -> PathBuf {
-        let Source { corpus, encoder, encoder_files } = self.source.as_ref();
-        if corpus.listed(Split::Test).is_none() {
-            return self.stage.file(PIECES);
-        }
-        let settings = (VERSION, lab.device_kind(), encoder.frozen_settings());
-        let print = Fingerprint::of(&(corpus.listing(), encoder_files, settings));
-        let stages = self.stage.dir().ancestors().nth(2).unwrap_or(self.stage.dir());
-        stages.join(PIECES).join(print.short())
-    }
-
     /// All captions of a split at once: equal ones have equal rows. Those of a list are kept
     /// beside the pieces, the missing clips' too, so that a clip that is found later changes
     /// nothing.
@@ -586,7 +401,7 @@ mod tests {
         gone.store(false, Ordering::Relaxed);
         lab.make(&[Arc::clone(&features) as Arc<dyn Work>]).unwrap();
         assert!(features.stage().is_done().unwrap() && features.left_out().unwrap().is_empty());
-        assert!(!features.stage().file(PIECES).exists());
+        assert!(!features.stage().file(pieces::PIECES).exists());
         let whole = made(Vec::new());
         assert_ne!(whole.stage().key(), partial.stage().key());
         let all = &whole.sets().unwrap().train;

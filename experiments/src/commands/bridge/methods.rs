@@ -167,11 +167,6 @@ mod tests {
         let error = named("diffusion_lnik").unwrap_err().to_string();
         assert!(error.ends_with("did you mean diffusion_link?"), "{error}");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn without_a_name_it_is_diffusion_link() {
