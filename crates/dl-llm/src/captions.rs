@@ -1,5 +1,7 @@
 //! Captions as resident tensors, and the batches and losses made of them.
 
+use std::cmp::Reverse;
+
 use dl_torch::convert;
 use tch::{Device, IndexOp, Kind, Tensor};
 
@@ -64,14 +66,32 @@ impl Captions {
         self.tokens.len()
     }
 
+    /// Every caption, in order.
+    pub(crate) fn all(&self) -> Vec<usize> {
+        (0..self.len()).collect()
+    }
+
+    /// Tokens of one caption that a model is asked for, the end mark included.
+    pub(crate) fn length(&self, caption: usize) -> usize {
+        (self.tokens[caption].len() + 1).min(self.inputs.size()[1] as usize)
+    }
+
+    /// The same captions, the longest first, those of one length in their order: what stands
+    /// together is padded little, and what needs the most memory comes at once.
+    pub(crate) fn by_length(&self, captions: &[usize]) -> Vec<usize> {
+        let mut sorted = captions.to_vec();
+        sorted.sort_by_key(|&caption| Reverse(self.length(caption)));
+        sorted
+    }
+
     /// The tokens of one caption, without marks.
     pub(crate) fn tokens(&self, caption: usize) -> &[u32] {
         &self.tokens[caption]
     }
 
     pub(crate) fn batch(&self, captions: &[usize]) -> CaptionBatch {
-        let longest = captions.iter().map(|&caption| self.tokens[caption].len() + 1).max();
-        let length = (longest.unwrap_or(1) as i64).min(self.inputs.size()[1]);
+        let longest = captions.iter().map(|&caption| self.length(caption)).max();
+        let length = longest.unwrap_or(1) as i64;
         let rows = convert::indices(captions, self.inputs.device());
         let select = |matrix: &Tensor| matrix.index_select(0, &rows).narrow(1, 0, length);
         CaptionBatch { inputs: select(&self.inputs), targets: select(&self.targets) }
@@ -88,11 +108,6 @@ pub(crate) struct Before {
 }
 
 impl CaptionBatch {
-    /// The number of tokens that count.
-    pub(crate) fn counted(&self) -> i64 {
-        self.targets.not_equal(IGNORED).sum(Kind::Int64).int64_value(&[])
-    }
-
     /// The summed cross-entropy of all tokens (nats), and their number; `adapters` as
     /// in [`Llama::read`].
     pub(crate) fn loss_sum(
@@ -142,19 +157,18 @@ impl CaptionBatch {
     }
 }
 
-/// Mean loss per token over the first `count` captions, in batches; `before` makes what stands
-/// before the captions of a batch.
+/// Mean loss per token over the captions `rows`, in batches; `before` makes what stands before
+/// the captions of a batch.
 pub(crate) fn mean_loss(
     captions: &Captions,
-    count: usize,
+    rows: &[usize],
     llama: &Llama,
     adapters: Option<&[Adapters<'_>]>,
     batch: usize,
     mut before: impl FnMut(&[usize]) -> Result<Before, LlmError>,
 ) -> Result<f64, LlmError> {
-    let order: Vec<usize> = (0..count).collect();
     let (mut sum, mut counted) = (0.0, 0);
-    for rows in order.chunks(batch) {
+    for rows in rows.chunks(batch) {
         let (loss, tokens) = captions.batch(rows).loss_sum(llama, adapters, before(rows)?, 0.0)?;
         sum += loss.double_value(&[]);
         counted += tokens;

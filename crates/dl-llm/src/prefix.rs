@@ -64,8 +64,8 @@ pub struct PrefixConfig {
     #[serde(skip_serializing_if = "PromptConfig::is_default")]
     pub prompt: PromptConfig,
     /// Items of a batch that go through the model together, their gradients added up until
-    /// the batch is whole; 0 takes the batch at once. A result depends on it by rounding
-    /// alone.
+    /// the batch is whole; 0 takes the batch at once. They are put together by the length of
+    /// their captions, so that little is padded. A result depends on it by rounding alone.
     #[serde(skip_serializing_if = "is_zero")]
     pub micro_batch: usize,
     /// Width of the mapper's inner layer, at least 1.
