@@ -197,7 +197,8 @@ impl Captioner {
         Ok(loss(&last)? + done)
     }
 
-    /// What some rows add to the mean loss of a step that asks for `counted` tokens.
+    /// What some rows add to the mean loss of a step that asks for `counted` tokens. With
+    /// `checkpoint_activations` the backward pass has been made when this returns.
     fn part_loss(
         &self,
         data: &Resident,
@@ -214,6 +215,9 @@ impl Captioner {
         let (before, adapters) = (self.before(&own), adapters.as_deref());
         let batch: CaptionBatch = data.captions.batch(rows);
         let smoothing = self.config.label_smoothing;
+        if self.config.checkpoint_activations {
+            return batch.backward(self.lm.llama(), adapters, before, smoothing, counted);
+        }
         let (sum, _) = batch.loss_sum(self.lm.llama(), adapters, before, smoothing)?;
         Ok(sum / counted as f64)
     }

@@ -5,7 +5,9 @@ use std::cmp::Reverse;
 use dl_torch::convert;
 use tch::{Device, IndexOp, Kind, Tensor};
 
-use crate::{CaptionTokenizer, KvCache, Llama, LlmError, llama::positions, lora::Adapters};
+use crate::{
+    CaptionTokenizer, KvCache, Llama, LlmError, llama::positions, lora::Adapters, recompute,
+};
 
 /// Targets with this value count for nothing.
 const IGNORED: i64 = -100;
@@ -117,18 +119,34 @@ impl CaptionBatch {
         before: Before,
         label_smoothing: f64,
     ) -> Result<(Tensor, i64), LlmError> {
-        let device = self.inputs.device();
-        let tokens = llama.embed(&self.inputs);
-        // Padding stands behind every caption and attention is causal: no token
-        // that counts can see it.
         let Before { mut cache, embeds } = before;
-        let (lead, all) = match embeds {
+        let (lead, all) = self.behind(embeds, llama);
+        let past = cache.as_ref().map_or(0, KvCache::len);
+        let places = positions(past, all.size()[1], self.inputs.device());
+        let hidden = llama.read(&all, &places, None, cache.as_mut(), adapters)?;
+        Ok(self.cross_entropy(llama, hidden, lead, label_smoothing))
+    }
+
+    /// The vectors that are read, `[batch, lead + len, hidden]`, and how many stand before the
+    /// captions. Padding stands behind every caption and attention is causal: no token that
+    /// counts can see it.
+    fn behind(&self, embeds: Option<Tensor>, llama: &Llama) -> (i64, Tensor) {
+        let tokens = llama.embed(&self.inputs);
+        match embeds {
             Some(embeds) => (embeds.size()[1], Tensor::cat(&[embeds, tokens], 1)),
             None => (0, tokens),
-        };
-        let past = cache.as_ref().map_or(0, KvCache::len);
-        let places = positions(past, all.size()[1], device);
-        let hidden = llama.read(&all, &places, None, cache.as_mut(), adapters)?;
+        }
+    }
+
+    /// The summed cross-entropy of all tokens (nats), and their number, from the last hidden
+    /// states.
+    fn cross_entropy(
+        &self,
+        llama: &Llama,
+        hidden: Tensor,
+        lead: i64,
+        label_smoothing: f64,
+    ) -> (Tensor, i64) {
         let hidden = if lead > 0 { hidden.i((.., lead.., ..)) } else { hidden };
         let targets = self.targets.flatten(0, 1);
         let counted = targets.not_equal(IGNORED).nonzero().squeeze_dim(-1);
@@ -141,7 +159,24 @@ impl CaptionBatch {
             IGNORED,
             label_smoothing,
         );
-        Ok((sum, targets.numel() as i64))
+        (sum, targets.numel() as i64)
+    }
+
+    /// The summed cross-entropy of all tokens over `counted`, with its gradients already where
+    /// they belong: see [`recompute::backward`].
+    pub(crate) fn backward(
+        &self,
+        llama: &Llama,
+        adapters: Option<&[Adapters<'_>]>,
+        before: Before,
+        label_smoothing: f64,
+        counted: i64,
+    ) -> Result<Tensor, LlmError> {
+        let Before { cache, embeds } = before;
+        let (lead, all) = self.behind(embeds, llama);
+        recompute::backward(llama, all, cache, adapters, |hidden| {
+            self.cross_entropy(llama, hidden, lead, label_smoothing).0 / counted as f64
+        })
     }
 
     /// The mean cross-entropy per token (nats).

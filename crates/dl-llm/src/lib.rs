@@ -19,6 +19,7 @@ mod lora;
 mod prefix;
 mod pretrained;
 mod prompt;
+mod recompute;
 mod rope;
 mod sample;
 mod steps;

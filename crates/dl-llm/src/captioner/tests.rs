@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::{LoraConfig, LoraTarget, PromptConfig, PromptForm};
 
+mod checkpointed;
 mod parts;
 
 fn golden(name: &str) -> PathBuf {
