@@ -13,54 +13,23 @@
 
 #![allow(clippy::print_stdout, reason = "a measurement to be read")]
 
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    path::Path,
-    process::Command,
-    rc::Rc,
-    sync::{Mutex, PoisonError},
-    time::Instant,
-};
+mod measure;
 
-use dl_core::{Progress, noise::Noise};
+use std::{path::Path, process::Command, rc::Rc, time::Instant};
+
 use dl_llm::{
-    CaptionPairs, CaptionTokenizer, Captioner, DecodeConfig, LanguageModel, Llama, LlamaConfig,
-    LoraConfig, PrefixConfig, PrefixKind, PromptConfig, PromptForm, TokenizerConfig, WeightKind,
+    CaptionPairs, Captioner, DecodeConfig, LanguageModel, LlamaConfig, LoraConfig, PrefixConfig,
+    PrefixKind, PromptConfig, PromptForm, WeightKind,
 };
-use dl_torch::{DeviceChoice, TrainConfig, TrainContext, weights::Source};
-use ndarray::Array2;
+use dl_torch::{DeviceChoice, TrainConfig, TrainContext};
+use measure::{Clock, INSTRUCTION, Outcome, embeddings, resident_mib};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
-
-const DIM: usize = 1024;
 const TOKENS: usize = 30;
 const STEPS: u64 = 20;
-/// Steps and calls that are made before any is timed.
-const WARM: usize = 3;
 const CALLS: usize = 3;
 const CAPTION: &str = "a dog barks while rain falls on a roof and a man speaks in the distance";
-const INSTRUCTION: &str = "USER: Describe the audio you hear. \n ASSISTANT:";
-
-/// Random weights, made where they stay.
-struct Random {
-    device: Device,
-    taken: BTreeMap<String, Tensor>,
-}
-
-impl Source for Random {
-    fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
-        let options = (Kind::BFloat16, self.device);
-        let tensor = match name.ends_with("norm.weight") {
-            true => Tensor::ones(shape, options),
-            false => Tensor::randn(shape, options) * 0.02,
-        };
-        self.taken.insert(name.to_owned(), tensor.shallow_clone());
-        tensor
-    }
-}
 
 fn random(layers: i64, device: Device) -> Outcome<LanguageModel> {
     let narrow = if device == Device::Cpu { 16 } else { 1 };
@@ -75,13 +44,7 @@ fn random(layers: i64, device: Device) -> Outcome<LanguageModel> {
         tied_embeddings: false,
         ..LlamaConfig::default()
     };
-    let mut source = Random { device, taken: BTreeMap::new() };
-    let llama = tch::no_grad(|| Llama::from_source(&mut source, &config))?;
-    // It knows the words that are said, so that sequences are about as long as with a real one.
-    let words = [CAPTION.to_owned(), INSTRUCTION.to_owned()];
-    let tokenizer = TokenizerConfig { vocab: 400, min_frequency: 1 };
-    let tokenizer = CaptionTokenizer::train(&words, &tokenizer)?;
-    Ok(LanguageModel::from_parts(llama, source.taken, tokenizer))
+    measure::random(&config, Kind::BFloat16, device, &[CAPTION.to_owned()])
 }
 
 /// MiB in use on the first GPU, as its driver counts. libtorch keeps what it has once taken:
@@ -90,43 +53,6 @@ fn device_mib() -> Option<u64> {
     let arguments = ["--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"];
     let output = Command::new("nvidia-smi").args(arguments).output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
-}
-
-/// The most MiB of the processor's memory that this process has had.
-fn resident_mib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
-}
-
-/// Notes when each step was done.
-#[derive(Default)]
-struct Clock(Mutex<Vec<Instant>>);
-
-impl Progress for Clock {
-    fn begin(&self, _: &str, _: u64) {}
-
-    fn update(&self, _: u64, _: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-    }
-
-    fn end(&self) {}
-}
-
-impl Clock {
-    /// Seconds of each step after the first ones; the last is left out, since the validation
-    /// belongs to it.
-    fn seconds(self) -> Vec<f64> {
-        let times = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let steps = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64());
-        steps.skip(WARM - 1).take(times.len().saturating_sub(WARM + 1)).collect()
-    }
-}
-
-fn embeddings(items: usize) -> Array2<f32> {
-    let rows = Noise::new(0, "example").normal_rows(&(0..items as u64).collect::<Vec<_>>(), 0, DIM);
-    let scale = (DIM as f32).sqrt().recip();
-    Array2::from_shape_fn((items, DIM), |(row, column)| rows[row * DIM + column] * scale)
 }
 
 fn tune(lm: &Rc<LanguageModel>) -> Outcome<(Captioner, Vec<f64>)> {

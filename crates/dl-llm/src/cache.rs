@@ -26,6 +26,13 @@ impl KvCache {
         Self { layers: layers.collect(), len }
     }
 
+    /// Keys and values of every block, `[batch, kv_heads, len, head_dim]` each.
+    pub(crate) fn into_layers(self) -> Vec<(Tensor, Tensor)> {
+        let len = self.len;
+        let read = |tensor: Tensor| tensor.narrow(2, 0, len);
+        self.layers.into_iter().map(|layer| (read(layer.keys), read(layer.values))).collect()
+    }
+
     /// Positions read so far.
     pub fn len(&self) -> i64 {
         self.len

@@ -28,6 +28,10 @@ mod training;
 
 pub use training::{CaptionScore, CaptionerTraining};
 
+/// Changes whenever a training whose batches are cut (`micro_batch`) gives another captioner
+/// than before. It is part of the key of its checkpoint; keys of stored results include it.
+pub const PARTS_VERSION: u32 = 1;
+
 const PREFIX: &str = "prefix.safetensors";
 
 /// Captions and the embedding that each is to be told from.
@@ -158,6 +162,16 @@ impl Captioner {
         CaptionerTraining::new(lm, train, validation, config).run(context)
     }
 
+    /// The items of a step as they go through the model: at once and in their order or, where
+    /// the batch is cut, in parts of captions of like length, so that each part is padded to
+    /// its own longest only.
+    fn parts(&self, captions: &Captions, rows: &[usize]) -> Vec<Vec<usize>> {
+        match self.config.micro_batch {
+            size if size == 0 || size >= rows.len() => vec![rows.to_vec()],
+            size => captions.by_length(rows).chunks(size).map(<[usize]>::to_vec).collect(),
+        }
+    }
+
     /// The loss of one training step over `rows`. Of several parts of a batch all but the
     /// last have gone through the backward pass when this returns; the value is that of all.
     fn step_loss(
@@ -167,33 +181,31 @@ impl Captioner {
         step: u64,
         seed: u64,
     ) -> Result<Tensor, LlmError> {
-        let part = match self.config.micro_batch {
-            0 => rows.len(),
-            size => size.min(rows.len()),
-        };
-        if part == rows.len() {
-            return self.part_loss(data, rows, step, seed, None);
+        let counted: usize = rows.iter().map(|&row| data.captions.length(row)).sum();
+        let loss = |rows: &[usize]| self.part_loss(data, rows, step, seed, counted as i64);
+        let mut parts = self.parts(&data.captions, rows);
+        let last = parts.pop().unwrap_or_default();
+        if parts.is_empty() {
+            return loss(&last);
         }
-        let counted: i64 = rows.chunks(part).map(|rows| data.captions.batch(rows).counted()).sum();
-        let mut parts = rows.chunks(part).rev();
-        let last = parts.next().unwrap_or(rows);
         let mut done = 0.0;
         for rows in parts {
-            let loss = self.part_loss(data, rows, step, seed, Some(counted))?;
+            let loss = loss(&rows)?;
             loss.f_backward()?;
             done += loss.double_value(&[]);
         }
-        Ok(self.part_loss(data, last, step, seed, Some(counted))? + done)
+        Ok(loss(&last)? + done)
     }
 
-    /// The loss of some rows: the mean over their tokens, or their sum over `counted`.
+    /// What some rows add to the mean loss of a step that asks for `counted` tokens. With
+    /// `checkpoint_activations` the backward pass has been made when this returns.
     fn part_loss(
         &self,
         data: &Resident,
         rows: &[usize],
         step: u64,
         seed: u64,
-        counted: Option<i64>,
+        counted: i64,
     ) -> Result<Tensor, LlmError> {
         let own = data.embeddings(rows);
         let own = self.mapper.harden(&own, rows, step, Noise::new(seed, "prefix/noise"));
@@ -203,13 +215,11 @@ impl Captioner {
         let (before, adapters) = (self.before(&own), adapters.as_deref());
         let batch: CaptionBatch = data.captions.batch(rows);
         let smoothing = self.config.label_smoothing;
-        match counted {
-            None => batch.loss(self.lm.llama(), adapters, before, smoothing),
-            Some(counted) => {
-                let (sum, _) = batch.loss_sum(self.lm.llama(), adapters, before, smoothing)?;
-                Ok(sum / counted as f64)
-            }
+        if self.config.checkpoint_activations {
+            return batch.backward(self.lm.llama(), adapters, before, smoothing, counted);
         }
+        let (sum, _) = batch.loss_sum(self.lm.llama(), adapters, before, smoothing)?;
+        Ok(sum / counted as f64)
     }
 
     /// From now on captions are made with the low-rank matrices added to copies of the
@@ -299,12 +309,13 @@ impl Captioner {
     ) -> Result<f64, LlmError> {
         let llama = self.lm.llama();
         let adapters = self.adapters(None)?;
-        let batch = match self.config.micro_batch {
-            0 => self.config.train.batch,
-            size => size,
+        let rows: Vec<usize> = (0..count).collect();
+        let (batch, rows) = match self.config.micro_batch {
+            0 => (self.config.train.batch, rows),
+            size => (size, data.captions.by_length(&rows)),
         };
         tch::no_grad(|| {
-            mean_loss(&data.captions, count, llama, adapters.as_deref(), batch, |rows| {
+            mean_loss(&data.captions, &rows, llama, adapters.as_deref(), batch, |rows| {
                 let rows: Vec<usize> = rows.iter().map(|&row| of(row)).collect();
                 Ok(self.before(&data.embeddings(&rows)))
             })

@@ -1,9 +1,13 @@
 //! Captions as resident tensors, and the batches and losses made of them.
 
+use std::cmp::Reverse;
+
 use dl_torch::convert;
 use tch::{Device, IndexOp, Kind, Tensor};
 
-use crate::{CaptionTokenizer, KvCache, Llama, LlmError, llama::positions, lora::Adapters};
+use crate::{
+    CaptionTokenizer, KvCache, Llama, LlmError, llama::positions, lora::Adapters, recompute,
+};
 
 /// Targets with this value count for nothing.
 const IGNORED: i64 = -100;
@@ -64,14 +68,32 @@ impl Captions {
         self.tokens.len()
     }
 
+    /// Every caption, in order.
+    pub(crate) fn all(&self) -> Vec<usize> {
+        (0..self.len()).collect()
+    }
+
+    /// Tokens of one caption that a model is asked for, the end mark included.
+    pub(crate) fn length(&self, caption: usize) -> usize {
+        (self.tokens[caption].len() + 1).min(self.inputs.size()[1] as usize)
+    }
+
+    /// The same captions, the longest first, those of one length in their order: what stands
+    /// together is padded little, and what needs the most memory comes at once.
+    pub(crate) fn by_length(&self, captions: &[usize]) -> Vec<usize> {
+        let mut sorted = captions.to_vec();
+        sorted.sort_by_key(|&caption| Reverse(self.length(caption)));
+        sorted
+    }
+
     /// The tokens of one caption, without marks.
     pub(crate) fn tokens(&self, caption: usize) -> &[u32] {
         &self.tokens[caption]
     }
 
     pub(crate) fn batch(&self, captions: &[usize]) -> CaptionBatch {
-        let longest = captions.iter().map(|&caption| self.tokens[caption].len() + 1).max();
-        let length = (longest.unwrap_or(1) as i64).min(self.inputs.size()[1]);
+        let longest = captions.iter().map(|&caption| self.length(caption)).max();
+        let length = longest.unwrap_or(1) as i64;
         let rows = convert::indices(captions, self.inputs.device());
         let select = |matrix: &Tensor| matrix.index_select(0, &rows).narrow(1, 0, length);
         CaptionBatch { inputs: select(&self.inputs), targets: select(&self.targets) }
@@ -88,11 +110,6 @@ pub(crate) struct Before {
 }
 
 impl CaptionBatch {
-    /// The number of tokens that count.
-    pub(crate) fn counted(&self) -> i64 {
-        self.targets.not_equal(IGNORED).sum(Kind::Int64).int64_value(&[])
-    }
-
     /// The summed cross-entropy of all tokens (nats), and their number; `adapters` as
     /// in [`Llama::read`].
     pub(crate) fn loss_sum(
@@ -102,18 +119,34 @@ impl CaptionBatch {
         before: Before,
         label_smoothing: f64,
     ) -> Result<(Tensor, i64), LlmError> {
-        let device = self.inputs.device();
-        let tokens = llama.embed(&self.inputs);
-        // Padding stands behind every caption and attention is causal: no token
-        // that counts can see it.
         let Before { mut cache, embeds } = before;
-        let (lead, all) = match embeds {
+        let (lead, all) = self.behind(embeds, llama);
+        let past = cache.as_ref().map_or(0, KvCache::len);
+        let places = positions(past, all.size()[1], self.inputs.device());
+        let hidden = llama.read(&all, &places, None, cache.as_mut(), adapters)?;
+        Ok(self.cross_entropy(llama, hidden, lead, label_smoothing))
+    }
+
+    /// The vectors that are read, `[batch, lead + len, hidden]`, and how many stand before the
+    /// captions. Padding stands behind every caption and attention is causal: no token that
+    /// counts can see it.
+    fn behind(&self, embeds: Option<Tensor>, llama: &Llama) -> (i64, Tensor) {
+        let tokens = llama.embed(&self.inputs);
+        match embeds {
             Some(embeds) => (embeds.size()[1], Tensor::cat(&[embeds, tokens], 1)),
             None => (0, tokens),
-        };
-        let past = cache.as_ref().map_or(0, KvCache::len);
-        let places = positions(past, all.size()[1], device);
-        let hidden = llama.read(&all, &places, None, cache.as_mut(), adapters)?;
+        }
+    }
+
+    /// The summed cross-entropy of all tokens (nats), and their number, from the last hidden
+    /// states.
+    fn cross_entropy(
+        &self,
+        llama: &Llama,
+        hidden: Tensor,
+        lead: i64,
+        label_smoothing: f64,
+    ) -> (Tensor, i64) {
         let hidden = if lead > 0 { hidden.i((.., lead.., ..)) } else { hidden };
         let targets = self.targets.flatten(0, 1);
         let counted = targets.not_equal(IGNORED).nonzero().squeeze_dim(-1);
@@ -126,7 +159,24 @@ impl CaptionBatch {
             IGNORED,
             label_smoothing,
         );
-        Ok((sum, targets.numel() as i64))
+        (sum, targets.numel() as i64)
+    }
+
+    /// The summed cross-entropy of all tokens over `counted`, with its gradients already where
+    /// they belong: see [`recompute::backward`].
+    pub(crate) fn backward(
+        &self,
+        llama: &Llama,
+        adapters: Option<&[Adapters<'_>]>,
+        before: Before,
+        label_smoothing: f64,
+        counted: i64,
+    ) -> Result<Tensor, LlmError> {
+        let Before { cache, embeds } = before;
+        let (lead, all) = self.behind(embeds, llama);
+        recompute::backward(llama, all, cache, adapters, |hidden| {
+            self.cross_entropy(llama, hidden, lead, label_smoothing).0 / counted as f64
+        })
     }
 
     /// The mean cross-entropy per token (nats).
@@ -142,19 +192,18 @@ impl CaptionBatch {
     }
 }
 
-/// Mean loss per token over the first `count` captions, in batches; `before` makes what stands
-/// before the captions of a batch.
+/// Mean loss per token over the captions `rows`, in batches; `before` makes what stands before
+/// the captions of a batch.
 pub(crate) fn mean_loss(
     captions: &Captions,
-    count: usize,
+    rows: &[usize],
     llama: &Llama,
     adapters: Option<&[Adapters<'_>]>,
     batch: usize,
     mut before: impl FnMut(&[usize]) -> Result<Before, LlmError>,
 ) -> Result<f64, LlmError> {
-    let order: Vec<usize> = (0..count).collect();
     let (mut sum, mut counted) = (0.0, 0);
-    for rows in order.chunks(batch) {
+    for rows in rows.chunks(batch) {
         let (loss, tokens) = captions.batch(rows).loss_sum(llama, adapters, before(rows)?, 0.0)?;
         sum += loss.double_value(&[]);
         counted += tokens;

@@ -146,12 +146,13 @@ impl LanguageModel {
         let hints = Hints { config, noise: Noise::new(context.seed, "language model/hints") };
         let batch = config.train.batch;
         let with_hints = || {
-            mean_loss(&held_out, held_out.len(), &llama, None, batch, |rows| {
+            mean_loss(&held_out, &held_out.all(), &llama, None, batch, |rows| {
                 hints.of_size(config.hint_tokens, u64::MAX, &held_out, rows, &llama)
             })
         };
-        let without =
-            || mean_loss(&held_out, held_out.len(), &llama, None, batch, |_| Ok(Before::default()));
+        let without = || {
+            mean_loss(&held_out, &held_out.all(), &llama, None, batch, |_| Ok(Before::default()))
+        };
         let report = train::fit(
             &params,
             &config.train,
@@ -303,7 +304,7 @@ impl LanguageModel {
         let start = self.tokenizer.marks().bos;
         let data = Captions::new(captions, &self.tokenizer, start, limit, self.device())?;
         let loss = tch::no_grad(|| {
-            mean_loss(&data, data.len(), &self.llama, None, 64, |_| Ok(Before::default()))
+            mean_loss(&data, &data.all(), &self.llama, None, 64, |_| Ok(Before::default()))
         });
         Ok(loss?.exp())
     }

@@ -19,6 +19,7 @@ mod lora;
 mod prefix;
 mod pretrained;
 mod prompt;
+mod recompute;
 mod rope;
 mod sample;
 mod steps;
@@ -26,7 +27,9 @@ mod tokenizer;
 mod warning;
 
 pub use cache::KvCache;
-pub use captioner::{CaptionPairs, CaptionScore, Captioner, CaptionerTraining, PrefixSensitivity};
+pub use captioner::{
+    CaptionPairs, CaptionScore, Captioner, CaptionerTraining, PARTS_VERSION, PrefixSensitivity,
+};
 pub use config::LlamaConfig;
 pub use decode::{BeamRule, DecodeConfig, Forbidden, StepModel, Vocabulary, search};
 pub use error::LlmError;

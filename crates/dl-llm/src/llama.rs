@@ -16,7 +16,7 @@ use crate::{
     KvCache, LlamaConfig, LlmError, Lora, ModelFiles, WeightKind,
     attention::{Attention, attention_mask, linear},
     lora::{Adapters, LoraTarget, project},
-    rope::Rotary,
+    rope::{Angles, Rotary},
 };
 
 /// Standard deviation of initial weights, as in published Llama configurations.
@@ -65,12 +65,33 @@ impl Block {
         }
     }
 
+    /// `x`, `[batch, len, hidden]`, with what the block adds to it. The keys and values go to
+    /// the entry of the cache that `place` names.
+    fn forward(
+        &self,
+        x: &Tensor,
+        pass: &Pass,
+        place: Option<(&mut KvCache, usize)>,
+        adapters: Option<&Adapters<'_>>,
+    ) -> Tensor {
+        let (normed, mask) = (self.input_norm.forward(x), pass.mask.as_ref());
+        // Not `x += ..`, which writes into what the backward pass still needs.
+        let x = x + self.attention.forward(&normed, &pass.angles, mask, place, adapters);
+        &x + self.feed_forward(&x, adapters)
+    }
+
     fn feed_forward(&self, x: &Tensor, adapters: Option<&Adapters<'_>>) -> Tensor {
         let x = self.output_norm.forward(x);
         let gate = project(&self.gate, adapters, LoraTarget::Gate, &x);
         let inner = gate.silu() * project(&self.up, adapters, LoraTarget::Up, &x);
         project(&self.down, adapters, LoraTarget::Down, &inner)
     }
+}
+
+/// What is the same for every block of one forward pass.
+pub(crate) struct Pass {
+    angles: Angles,
+    mask: Option<Tensor>,
 }
 
 /// Fresh parameters under the names of published files: gains one, biases zero, everything
@@ -208,28 +229,53 @@ impl Llama {
         mut cache: Option<&mut KvCache>,
         adapters: Option<&[Adapters<'_>]>,
     ) -> Result<Tensor, LlmError> {
-        let (_, len, _) = embeds.size3().map_err(TorchError::from)?;
         let past = cache.as_ref().map_or(0, |cache| cache.len());
+        let pass = self.pass(embeds, positions, readable, past)?;
+        let mut x = embeds.shallow_clone();
+        for index in 0..self.blocks.len() {
+            let place = cache.as_deref_mut().map(|cache| (cache, index));
+            x = self.block(index, &x, &pass, place, adapters);
+        }
+        if let Some(cache) = cache {
+            cache.advance(x.size()[1]);
+        }
+        Ok(self.normalised(&x))
+    }
+
+    /// What the blocks need to read `embeds` behind `past` positions; the rest as in
+    /// [`Llama::forward_embeds`].
+    pub(crate) fn pass(
+        &self,
+        embeds: &Tensor,
+        positions: &Tensor,
+        readable: Option<&Tensor>,
+        past: i64,
+    ) -> Result<Pass, LlmError> {
+        let (_, len, _) = embeds.size3().map_err(TorchError::from)?;
         self.check_length(past + len)?;
         let angles = self.rotary.at(positions, past + len);
         let group = self.config.heads / self.config.kv_heads;
-        let kind = embeds.kind();
-        let mask = attention_mask((past, len), group, readable, kind, embeds.device());
-        let mut x = embeds.shallow_clone();
-        for (index, block) in self.blocks.iter().enumerate() {
-            let normed = block.input_norm.forward(&x);
-            let adapters = adapters.map(|layers| &layers[index]);
-            let place = cache.as_deref_mut().map(|cache| (cache, index));
-            let attended =
-                block.attention.forward(&normed, &angles, mask.as_ref(), place, adapters);
-            // Not `x += ..`, which writes into what the backward pass still needs.
-            x = &x + attended;
-            x = &x + block.feed_forward(&x, adapters);
-        }
-        if let Some(cache) = cache {
-            cache.advance(len);
-        }
-        Ok(self.norm.forward(&x))
+        let (kind, device) = (embeds.kind(), embeds.device());
+        let mask = attention_mask((past, len), group, readable, kind, device);
+        Ok(Pass { angles, mask })
+    }
+
+    /// What block `index` makes of `x`, `[batch, len, hidden]`; `adapters` are those of every
+    /// block.
+    pub(crate) fn block(
+        &self,
+        index: usize,
+        x: &Tensor,
+        pass: &Pass,
+        place: Option<(&mut KvCache, usize)>,
+        adapters: Option<&[Adapters<'_>]>,
+    ) -> Tensor {
+        self.blocks[index].forward(x, pass, place, adapters.map(|layers| &layers[index]))
+    }
+
+    /// What the last block made, as [`Llama::logits`] takes it.
+    pub(crate) fn normalised(&self, x: &Tensor) -> Tensor {
+        self.norm.forward(x)
     }
 
     /// # Errors

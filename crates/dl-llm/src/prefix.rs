@@ -64,10 +64,15 @@ pub struct PrefixConfig {
     #[serde(skip_serializing_if = "PromptConfig::is_default")]
     pub prompt: PromptConfig,
     /// Items of a batch that go through the model together, their gradients added up until
-    /// the batch is whole; 0 takes the batch at once. A result depends on it by rounding
-    /// alone.
+    /// the batch is whole; 0 takes the batch at once. They are put together by the length of
+    /// their captions, so that little is padded. A result depends on it by rounding alone.
     #[serde(skip_serializing_if = "is_zero")]
     pub micro_batch: usize,
+    /// Whether a training step keeps only what every block of the model reads, and computes
+    /// the block again when its gradients are due: less memory, for about half more time. The
+    /// gradients are the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub checkpoint_activations: bool,
     /// Width of the mapper's inner layer, at least 1.
     pub hidden: i64,
     /// Standard deviation, per dimension, of Gaussian noise on the embeddings in
@@ -96,6 +101,7 @@ impl Default for PrefixConfig {
             projector: Projector::default(),
             prompt: PromptConfig::default(),
             micro_batch: 0,
+            checkpoint_activations: false,
             hidden: 512,
             noise: 0.0,
             renormalise: true,

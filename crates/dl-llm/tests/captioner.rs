@@ -245,6 +245,30 @@ fn deep_prefixes_and_noise_train_save_and_load() {
     assert_eq!(captions(&loaded), captions(&captioner));
 }
 
+#[test]
+fn a_training_that_computes_activations_again_is_the_same_training() {
+    let (lm, train, test) = (load(), world(64, "train"), world(32, "test"));
+    for kind in [PrefixKind::Input, PrefixKind::Deep] {
+        let train_with = |checkpoint_activations| {
+            let mut config = PrefixConfig {
+                checkpoint_activations,
+                micro_batch: 12,
+                noise: 0.04,
+                lora: Some(LoraConfig { dropout: 0.1, ..LoraConfig::default() }),
+                ..prefix_config(kind, 12)
+            };
+            config.train.validate_every = 4;
+            let (train, test, lm) = (pairs(&train), pairs(&test), lm.language_model());
+            Captioner::train_prefix(lm, train, test, &config, &context("again")).unwrap()
+        };
+        let [(kept, report), (again, same)] = [false, true].map(train_with);
+        assert_eq!(same, report);
+        assert_eq!(report.history.len(), 3);
+        let heard = |captioner: &Captioner| captioner.prefix_sensitivity(pairs(&test), 0).unwrap();
+        assert_eq!(heard(&again), heard(&kept));
+    }
+}
+
 /// The captions read backwards: what a language model from elsewhere has learnt.
 fn backwards(world: &World) -> Vec<String> {
     let turn = |caption: &String| caption.split(' ').rev().collect::<Vec<_>>().join(" ");
@@ -332,7 +356,7 @@ fn matrices_that_do_not_fit_their_configuration_are_refused() {
 #[test]
 fn a_configuration_without_matrices_is_written_as_before() {
     let text = serde_json::to_string(&PrefixConfig::default()).unwrap();
-    assert!(!text.contains("lora"), "{text}");
+    assert!(!text.contains("lora") && !text.contains("checkpoint_activations"), "{text}");
     let with = PrefixConfig { lora: Some(LoraConfig::default()), ..PrefixConfig::default() };
     let value = serde_json::to_value(&with).unwrap();
     assert_eq!(value["lora"], json!({ "rank": 8, "alpha": 32.0, "targets": ["query", "value"] }));

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use super::*;
 use crate::{LoraConfig, LoraTarget, PromptConfig, PromptForm};
 
+mod checkpointed;
+mod parts;
+
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/llama_tuning").join(name)
 }

@@ -7,7 +7,7 @@ use dl_core::Fingerprint;
 use dl_torch::{Subject, TorchError, TrainContext, TrainReport, tensor_file, train};
 use ndarray::Array2;
 
-use super::{CaptionPairs, Captioner, others};
+use super::{CaptionPairs, Captioner, PARTS_VERSION, others};
 use crate::{
     DecodeConfig, LanguageModel, LlmError, PrefixConfig,
     warning::{Warning, prefix_ignored},
@@ -93,9 +93,15 @@ impl<'a> CaptionerTraining<'a> {
             let captions = Fingerprint::of(&(train.captions, validation.captions));
             Ok(Fingerprint::combine([&lm, &captions, &tensor_file::fingerprint(rows)]))
         };
-        let configuration = || match &self.score {
-            None => Fingerprint::of(config),
-            Some(score) => Fingerprint::of(&(config, score.name, score.decode)),
+        let configuration = || {
+            let whole = match &self.score {
+                None => Fingerprint::of(config),
+                Some(score) => Fingerprint::of(&(config, score.name, score.decode)),
+            };
+            match config.micro_batch {
+                0 => whole,
+                _ => Fingerprint::combine([&whole, &Fingerprint::of(&PARTS_VERSION)]),
+            }
         };
         let report = train::fit(
             &captioner.params,
