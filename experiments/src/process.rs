@@ -13,8 +13,8 @@ const MARK: &str = "DIFFUSION_LINK_SETTLED";
 /// by side on one thread each (`--jobs`). Where libtorch has more threads all the same, they
 /// wait for one another by spinning for some 0.1 ms and then sleep. Measured with one step of
 /// the bridge at D = 512 for 64 embeddings on two threads of an Intel Xeon (2026-11-27): alone
-/// 8.2 to 8.6 ms without spinning, 5.5 with this bound and without any; beside the same
-/// program 15 to 17 ms, 18 to 20 and 15 to 114.
+/// 8.2 to 8.7 ms without spinning, 5.4 to 5.6 with this bound, 5.6 to 5.7 without any; beside
+/// another of the kind 15 to 17 ms, 18 to 20 and 15 to 114.
 const THREADS: [(&str, &str); 4] = [
     ("OMP_NUM_THREADS", "1"),
     ("MKL_NUM_THREADS", "1"),
