@@ -243,15 +243,16 @@ fn methods_and_their_files_are_named_when_they_are_wrong() {
     fs::write(files.at("range.toml"), "kind = 'projection'\ntemperatures = [0]\n").unwrap();
     files.fit("--config @range.toml").fails_with(1, &["range.toml", "temperatures", "above 0"]);
     files.fit("--config @nowhere.toml").fails_with(1, &["nowhere.toml: No such file"]);
-    // The default batch is larger than 60 pairs.
-    files
-        .fit("--method diffusion_link")
-        .fails_with(1, &["diffusion_link", "cannot fill a batch", "lower `train.batch`"]);
+    // The default batch is larger than 60 pairs; the default method is Diffusion-Link.
+    for method in ["--method diffusion_link", ""] {
+        files
+            .fit(method)
+            .fails_with(1, &["diffusion_link", "cannot fill a batch", "lower `train.batch`"]);
+    }
     files
         .fit("--method ridge --validation-share 0.001")
         .fails_with(1, &["--validation-share 0.001", "of 60 clips", "each part needs 10"]);
     assert_eq!(files.fit("--method ridge --validation-share 1.5").code, Some(2));
-    assert_eq!(files.fit("").code, Some(2), "neither method nor configuration");
     assert!(!files.at("bridge").exists());
 }
 
