@@ -11,7 +11,7 @@ const MARK: &str = "DIFFUSION_LINK_SETTLED";
 
 /// Always so: results must not depend on the machine's number of cores, so work is done side
 /// by side on one thread each (`--jobs`). Where libtorch has more threads all the same, they
-/// wait for one another by spinning for some 0.1 ms and then sleep. Measured with one step of
+/// wait for one another by spinning 3,000 times and then sleep. Measured with one step of
 /// the bridge at D = 512 for 64 embeddings on two threads of an Intel Xeon (2026-11-27): alone
 /// 8.2 to 8.7 ms without spinning, 5.4 to 5.6 with this bound, 5.6 to 5.7 without any; beside
 /// another of the kind 15 to 17 ms, 18 to 20 and 15 to 114.

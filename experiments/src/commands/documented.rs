@@ -1,5 +1,5 @@
-//! Every command in the documentation is one that the program takes: names, options, and the
-//! entries that `--set` changes.
+//! Every command of this program in the documentation is one that it takes: names, options,
+//! and the entries that `--set` changes. (Those of `dl-score` and `spice-train` are not read.)
 
 use std::{
     collections::BTreeMap,
