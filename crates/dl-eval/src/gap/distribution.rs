@@ -53,24 +53,32 @@ impl Clouds {
 
     /// Every clip once.
     pub(super) fn distances(&self) -> Distances {
-        self.distances_of(&vec![1; self.audio.rows.nrows()])
+        self.distances_of(&Mat::from_fn(self.audio.rows.nrows(), 1, |_, _| 1.0))[0]
     }
 
-    /// Each clip as often as `counts` `[N]` says; at least two in all.
-    pub(super) fn distances_of(&self, counts: &[usize]) -> Distances {
-        let counts: Vec<f64> = counts.iter().map(|&count| count as f64).collect();
-        let total: f64 = counts.iter().sum();
-        let (audio, text) = (self.audio.mean(&counts), self.text.mean(&counts));
-        let between = self.between.iter().zip(audio.iter().zip(&text));
-        let centroid = between.map(|(b, (a, t))| (b + a - t).powi(2)).sum::<f64>().sqrt();
-        let cross = if by_clips_pays(&counts, self.audio.rows.ncols()) {
-            self.by_clips(&counts, &audio, &text)
-        } else {
-            self.by_dimensions(&counts, &audio, &text)
+    /// For each column of `draws` `[N, R]`: each clip as often as the column says, at least two
+    /// in all. What takes all rows is made for all draws at once, so as to read them once.
+    pub(super) fn distances_of(&self, draws: &Mat<f64>) -> Vec<Distances> {
+        let (audio, text) = (self.audio.means(draws), self.text.means(draws));
+        let along_text = matrix::times(matrix::view(&self.audio.rows), text.as_ref());
+        let along_audio = matrix::times(matrix::view(&self.text.rows), audio.as_ref());
+        let draw = |index| {
+            let draw = Draw::of(draws.col_as_slice(index));
+            let (audio, text) = (audio.col_as_slice(index), text.col_as_slice(index));
+            let cross = if draw.by_clips_pays(audio.len()) {
+                let of_both: f64 = audio.iter().zip(text).map(|(m, l)| m * l).sum();
+                let along_text = along_text.col_as_slice(index);
+                self.by_clips(&draw, along_text, along_audio.col_as_slice(index), of_both)
+            } else {
+                self.by_dimensions(&draw, audio, text)
+            };
+            let between = self.between.iter().zip(audio.iter().zip(text));
+            let centroid = between.map(|(b, (a, t))| (b + a - t).powi(2)).sum::<f64>().sqrt();
+            let squares = self.audio.squares(&draw, audio) + self.text.squares(&draw, text);
+            let covariances = (squares - 2.0 * nuclear_norm(cross)) / (draw.total - 1.0);
+            Distances { centroid, frechet: (centroid * centroid + covariances).max(0.0) }
         };
-        let squares = self.audio.squares(&counts, &audio) + self.text.squares(&counts, &text);
-        let covariances = (squares - 2.0 * nuclear_norm(cross)) / (total - 1.0);
-        Distances { centroid, frechet: (centroid * centroid + covariances).max(0.0) }
+        (0..draws.ncols()).map(draw).collect()
     }
 
     /// See [`super::Summary::spherical_frechet`].
@@ -89,39 +97,63 @@ impl Clouds {
         (of(&self.audio), of(&self.text))
     }
 
-    /// `X Y'` of the clips that are drawn.
-    fn by_clips(&self, counts: &[f64], audio_mean: &[f64], text_mean: &[f64]) -> Mat<f64> {
+    /// `X Y'` of the clips that are drawn: `(x - m)'(y - l) = x'y - x'l - m'y + m'l` with the
+    /// means `m` and `l`; `along_text` holds every `x'l`, `along_audio` every `m'y`.
+    fn by_clips(
+        &self,
+        draw: &Draw,
+        along_text: &[f64],
+        along_audio: &[f64],
+        of_both: f64,
+    ) -> Mat<f64> {
         let (audio, text) = (matrix::view(&self.audio.rows), matrix::view(&self.text.rows));
         let products = self.products.get_or_init(|| matrix::times(audio, text.transpose()));
-        // (x - m)'(y - l) = x'y - x'l - m'y + m'l
-        let of_audio = matrix::times_vector(audio, text_mean);
-        let of_text = matrix::times_vector(text, audio_mean);
-        let of_both: f64 = audio_mean.iter().zip(text_mean).map(|(m, l)| m * l).sum();
-        let drawn = drawn(counts);
-        let roots: Vec<f64> = drawn.iter().map(|&clip| counts[clip].sqrt()).collect();
-        Mat::from_fn(drawn.len(), drawn.len(), |i, j| {
-            let centred =
-                products[(drawn[i], drawn[j])] - of_audio[drawn[i]] - of_text[drawn[j]] + of_both;
-            roots[i] * roots[j] * centred
-        })
+        let rows: Vec<_> =
+            draw.clips().map(|(clip, root)| (clip, root, along_text[clip])).collect();
+        let mut cross = Mat::zeros(rows.len(), rows.len());
+        for ((clip, root), column) in draw.clips().zip(cross.col_iter_mut()) {
+            let (products, rest) = (products.col_as_slice(clip), of_both - along_audio[clip]);
+            let column = matrix::slice(column);
+            for (to, &(clip, other_root, along)) in column.iter_mut().zip(&rows) {
+                *to = root * other_root * (products[clip] - along + rest);
+            }
+        }
+        cross
     }
 
     /// `R S'`.
-    fn by_dimensions(&self, counts: &[f64], audio_mean: &[f64], text_mean: &[f64]) -> Mat<f64> {
-        let audio = self.audio.triangle(counts, audio_mean);
-        let text = self.text.triangle(counts, text_mean);
+    fn by_dimensions(&self, draw: &Draw, audio_mean: &[f64], text_mean: &[f64]) -> Mat<f64> {
+        let audio = self.audio.triangle(draw, audio_mean);
+        let text = self.text.triangle(draw, text_mean);
         matrix::times(audio.as_ref(), text.transpose())
     }
 }
 
-/// QR of both sides and a matrix `[D, D]` take as long as a matrix over about 1.5 D clips.
-fn by_clips_pays(counts: &[f64], dimensions: usize) -> bool {
-    2 * drawn(counts).len() <= 3 * dimensions
+/// The clips that are drawn at least once, and how often.
+struct Draw {
+    clips: Vec<usize>,
+    counts: Vec<f64>,
+    total: f64,
 }
 
-/// The clips that are drawn at least once.
-fn drawn(counts: &[f64]) -> Vec<usize> {
-    (0..counts.len()).filter(|&clip| counts[clip] > 0.0).collect()
+impl Draw {
+    /// Of the count of every clip.
+    fn of(counts: &[f64]) -> Self {
+        let clips: Vec<usize> = (0..counts.len()).filter(|&clip| counts[clip] > 0.0).collect();
+        let counts: Vec<f64> = clips.iter().map(|&clip| counts[clip]).collect();
+        let total = counts.iter().sum();
+        Self { clips, counts, total }
+    }
+
+    /// QR of both sides and a matrix `[D, D]` take as long as a matrix over about 1.5 D clips.
+    fn by_clips_pays(&self, dimensions: usize) -> bool {
+        2 * self.clips.len() <= 3 * dimensions
+    }
+
+    /// Each clip with the root of its count.
+    fn clips(&self) -> impl Iterator<Item = (usize, f64)> {
+        self.clips.iter().zip(&self.counts).map(|(&clip, count)| (clip, count.sqrt()))
+    }
 }
 
 /// One side.
@@ -142,29 +174,28 @@ impl Cloud {
         (Self { rows, squares }, mean)
     }
 
-    /// The mean of the drawn rows.
-    fn mean(&self, counts: &[f64]) -> Vec<f64> {
-        let total: f64 = counts.iter().sum();
-        let mut mean = matrix::times_vector(matrix::view(&self.rows).transpose(), counts);
-        mean.iter_mut().for_each(|sum| *sum /= total);
-        mean
+    /// The means of the rows that each column of `draws` counts: `[D, R]`.
+    fn means(&self, draws: &Mat<f64>) -> Mat<f64> {
+        let mut means = matrix::times(matrix::view(&self.rows).transpose(), draws.as_ref());
+        for (mean, counts) in means.col_iter_mut().zip(draws.col_iter()) {
+            let total = counts.sum();
+            matrix::slice(mean).iter_mut().for_each(|sum| *sum /= total);
+        }
+        means
     }
 
     /// The trace of the covariance, times the number of drawn rows less one. Since the rows
     /// have the mean of all taken off, little cancels.
-    fn squares(&self, counts: &[f64], mean: &[f64]) -> f64 {
-        let (of_rows, total) =
-            self.squares.iter().zip(counts).fold((0.0, 0.0), |(sum, total), (square, count)| {
-                (sum + square * count, total + count)
-            });
-        of_rows - total * mean.iter().map(|x| x * x).sum::<f64>()
+    fn squares(&self, draw: &Draw, mean: &[f64]) -> f64 {
+        let of_rows = draw.clips.iter().zip(&draw.counts).map(|(&clip, n)| self.squares[clip] * n);
+        of_rows.sum::<f64>() - draw.total * mean.iter().map(|x| x * x).sum::<f64>()
     }
 
     /// `R` of `Q R = X`.
-    fn triangle(&self, counts: &[f64], mean: &[f64]) -> Mat<f64> {
-        let drawn = drawn(counts);
-        let rows = Mat::from_fn(drawn.len(), mean.len(), |i, axis| {
-            counts[drawn[i]].sqrt() * (self.rows[(drawn[i], axis)] - mean[axis])
+    fn triangle(&self, draw: &Draw, mean: &[f64]) -> Mat<f64> {
+        let clips: Vec<_> = draw.clips().collect();
+        let rows = Mat::from_fn(clips.len(), mean.len(), |i, axis| {
+            clips[i].1 * (self.rows[(clips[i].0, axis)] - mean[axis])
         });
         rows.qr().thin_R().to_owned()
     }
@@ -255,17 +286,26 @@ mod tests {
         })
     }
 
+    /// How often each of the first resamples draws each clip.
+    fn draws(n: usize, resamples: usize) -> Mat<f64> {
+        let mut draws = Mat::zeros(n, resamples);
+        for resample in 0..resamples {
+            for clip in crate::stats::resampled_clips(resample as u64, n) {
+                draws[(clip, resample)] += 1.0;
+            }
+        }
+        draws
+    }
+
     #[test]
     fn distances_are_those_of_the_definition_by_clips_and_by_dimensions() {
         for (n, dim) in [(60, 50), (90, 33), (200, 12)] {
             let [audio, text] = clouds(n, dim, 8.0);
             let clouds = Clouds::of(&audio, &text);
-            for resample in 0..3 {
-                let clips = crate::stats::resampled_clips(resample, n);
-                let mut counts = vec![0; n];
-                clips.iter().for_each(|&clip| counts[clip] += 1);
-                let (got, want) =
-                    (clouds.distances_of(&counts), by_definition(&audio, &text, &clips));
+            let drawn = clouds.distances_of(&draws(n, 3));
+            for (resample, got) in drawn.iter().enumerate() {
+                let clips = crate::stats::resampled_clips(resample as u64, n);
+                let want = by_definition(&audio, &text, &clips);
                 assert!((got.centroid - want.centroid).abs() < 1e-12);
                 // The definition takes roots of eigenvalues that should be 0 where there are
                 // fewer different clips than dimensions: each is wrong by up to 1e-9.
@@ -306,10 +346,16 @@ mod tests {
         // The last axes vary 2^-30 times as much as the first: below the rounding of f32.
         let [audio, text] = clouds(100, 60, 2.0);
         let clouds = Clouds::of(&audio, &text);
-        let counts: Vec<f64> = (0..100).map(|clip| f64::from(clip % 3)).collect();
-        let (audio, text) = (clouds.audio.mean(&counts), clouds.text.mean(&counts));
-        let by_clips = nuclear_norm(clouds.by_clips(&counts, &audio, &text));
-        let by_dimensions = nuclear_norm(clouds.by_dimensions(&counts, &audio, &text));
+        let counts = Mat::from_fn(100, 1, |clip, _| (clip % 3) as f64);
+        let (audio, text) = (clouds.audio.means(&counts), clouds.text.means(&counts));
+        let draw = Draw::of(counts.col_as_slice(0));
+        let along_text = matrix::times(matrix::view(&clouds.audio.rows), text.as_ref());
+        let along_audio = matrix::times(matrix::view(&clouds.text.rows), audio.as_ref());
+        let [audio, text, along_text, along_audio] =
+            [&audio, &text, &along_text, &along_audio].map(|of| of.col_as_slice(0));
+        let of_both = audio.iter().zip(text).map(|(m, l)| m * l).sum();
+        let by_clips = nuclear_norm(clouds.by_clips(&draw, along_text, along_audio, of_both));
+        let by_dimensions = nuclear_norm(clouds.by_dimensions(&draw, audio, text));
         assert!((by_clips / by_dimensions - 1.0).abs() < 1e-11, "{by_clips} {by_dimensions}");
     }
 }

@@ -2,7 +2,7 @@
 //! so that a result does not depend on the number of threads.
 
 use faer::{
-    Accum, Mat, MatRef, Par,
+    Accum, ColMut, Mat, MatMut, MatRef, Par,
     linalg::matmul::{
         matmul,
         triangular::{self, BlockStructure},
@@ -21,21 +21,25 @@ pub(super) fn view(rows: &Array2<f64>) -> MatRef<'_, f64> {
 /// `a b`.
 pub(super) fn times(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
     let mut product = Mat::zeros(a.nrows(), b.ncols());
-    matmul(&mut product, Accum::Replace, a, b, 1.0, Par::Seq);
+    put_times(product.as_mut(), a, b);
     product
 }
 
 /// `(a b)'`.
 pub(super) fn times_transposed(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
     let mut product = Mat::zeros(b.ncols(), a.nrows());
-    matmul(product.as_mut().transpose_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
+    put_times(product.as_mut().transpose_mut(), a, b);
     product
 }
 
-/// `a v`.
-pub(super) fn times_vector(a: MatRef<'_, f64>, v: &[f64]) -> Vec<f64> {
-    let product = times(a, MatRef::from_column_major_slice(v, v.len(), 1));
-    (0..a.nrows()).map(|row| product[(row, 0)]).collect()
+/// Puts `a b` into `to`.
+pub(super) fn put_times(to: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
+    matmul(to, Accum::Replace, a, b, 1.0, Par::Seq);
+}
+
+/// A column of a matrix that faer made is one piece of memory.
+pub(super) fn slice(column: ColMut<'_, f64>) -> &mut [f64] {
+    column.try_as_col_major_mut().expect("columns are contiguous").as_slice_mut()
 }
 
 /// Rows of a product that one thread makes at a time; not a function of their number.
@@ -52,7 +56,7 @@ pub(super) fn similarity(a: &Array2<f32>, b: &Array2<f32>) -> Array2<f32> {
 }
 
 /// Takes `a b` off `from`.
-pub(super) fn take_off(from: faer::MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
+pub(super) fn take_off(from: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
     matmul(from, Accum::Add, a, b, -1.0, Par::Seq);
 }
 

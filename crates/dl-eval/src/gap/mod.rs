@@ -11,6 +11,7 @@ mod probe;
 mod retrieval;
 
 use dl_core::unit;
+use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub const FEWEST: usize = 10;
 
 /// Folds of the probe.
 const FOLDS: usize = 5;
+
+/// Resamples whose means are made in one product.
+const TOGETHER: usize = 8;
 
 /// Paired embeddings: `audio` `[N, D]`, `text` `[M, D]`, `owners` `[M]`, the clip
 /// of each caption. Every clip has at least one caption.
@@ -207,16 +211,17 @@ pub fn summary(input: &GapInput<'_>) -> Result<Summary, EvalError> {
 pub fn resample(input: &GapInput<'_>, resamples: usize) -> Result<Resampled, EvalError> {
     let Checked { clusters, audio, first_text, .. } = Checked::of(input)?;
     let clouds = Clouds::of(&audio, &first_text);
-    let distances: Vec<distribution::Distances> = (0..resamples as u64)
-        .into_par_iter()
-        .map(|resample| {
-            let mut counts = vec![0; audio.nrows()];
+    let resamples: Vec<u64> = (0..resamples as u64).collect();
+    let distances = resamples.par_chunks(TOGETHER).map(|resamples| {
+        let mut draws = Mat::zeros(audio.nrows(), resamples.len());
+        for (index, &resample) in resamples.iter().enumerate() {
             for clip in clusters.resampled(resample) {
-                counts[clip] += 1;
+                draws[(clip, index)] += 1.0;
             }
-            clouds.distances_of(&counts)
-        })
-        .collect();
+        }
+        clouds.distances_of(&draws)
+    });
+    let distances: Vec<distribution::Distances> = distances.flatten_iter().collect();
     let (centroid_distance, frechet) =
         distances.iter().map(|distances| (distances.centroid, distances.frechet)).unzip();
     Ok(Resampled { centroid_distance, frechet })

@@ -8,7 +8,7 @@
 use faer::Mat;
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::gap::matrix::{dot, take_off, times, times_transposed};
+use crate::gap::matrix::{dot, put_times, slice, take_off, times, times_transposed};
 
 /// Diagonals above the main one. Wider makes the reduction faster and the determinants
 /// slower, with the square.
@@ -26,7 +26,7 @@ pub(super) fn reduce(mut matrix: Mat<f64>) -> Band {
         let width = WIDTH.min(n - start);
         let rest = n - start - width;
         let block = matrix.as_ref().submatrix(start, start, n - start, width);
-        let left = Reflections::of(Mat::from_fn(n - start, width, |i, j| block[(i, j)]));
+        let left = Reflections::of(block.to_owned());
         for row in 0..width {
             for column in row..width {
                 band[start + row][column - row] = left.triangle[(row, column)];
@@ -37,9 +37,13 @@ pub(super) fn reduce(mut matrix: Mat<f64>) -> Band {
         }
         let beside = matrix.as_ref().submatrix(start, start + width, n - start, rest);
         let v = left.vectors.as_ref();
+        let wide = width + width.min(rest);
+        let (mut lefts, mut rights) = (Mat::zeros(wide, rest), Mat::zeros(wide, rest));
         // (I - V T V')' C = C - V Z with Z = T' V' C.
-        let z = times(left.factor.transpose(), times(v.transpose(), beside).as_ref());
-        let mut top = Mat::from_fn(rest, width, |i, j| beside[(j, i)]);
+        let of_left = times(v.transpose(), beside);
+        put_times(rights.subrows_mut(0, width), left.factor.transpose(), of_left.as_ref());
+        let z = rights.subrows(0, width);
+        let mut top = beside.subrows(0, width).transpose().to_owned();
         take_off(top.as_mut(), z.transpose(), v.subrows(0, width).transpose());
         let right = Reflections::of(top);
         for column in 0..right.triangle.nrows() {
@@ -50,14 +54,10 @@ pub(super) fn reduce(mut matrix: Mat<f64>) -> Band {
         // The rest is C - V Z - Y' W' with Y = S' W' (C - V Z)'.
         let (v, w) = (v.subrows(width, rest), right.vectors.as_ref());
         let mut y = times_transposed(beside.subrows(width, rest), w);
-        take_off(y.as_mut(), times(z.as_ref(), w).transpose(), v.transpose());
-        let y = times(right.factor.transpose(), y.as_ref());
-        let wide = width + w.ncols();
-        let (mut lefts, mut rights) = (Mat::zeros(wide, rest), Mat::zeros(wide, rest));
-        lefts.as_mut().subrows_mut(0, width).copy_from(v.transpose());
-        lefts.as_mut().subrows_mut(width, w.ncols()).copy_from(y);
-        rights.as_mut().subrows_mut(0, width).copy_from(z);
-        rights.as_mut().subrows_mut(width, w.ncols()).copy_from(w.transpose());
+        take_off(y.as_mut(), times(z, w).transpose(), v.transpose());
+        lefts.subrows_mut(0, width).copy_from(v.transpose());
+        put_times(lefts.subrows_mut(width, w.ncols()), right.factor.transpose(), y.as_ref());
+        rights.subrows_mut(width, w.ncols()).copy_from(w.transpose());
         let corner = start + width;
         let what_is_left = matrix.as_mut().submatrix_mut(corner, corner, rest, rest);
         take_off(what_is_left, lefts.transpose(), rights.as_ref());
@@ -79,7 +79,7 @@ impl Reflections {
     fn of(mut a: Mat<f64>) -> Self {
         let (m, n) = a.shape();
         let count = m.min(n);
-        let mut columns: Vec<&mut [f64]> = a.as_mut().col_iter_mut().map(column_slice).collect();
+        let mut columns: Vec<&mut [f64]> = a.as_mut().col_iter_mut().map(slice).collect();
         let (mut scales, mut products) = ([0.0; WIDTH], [[0.0; WIDTH]; WIDTH]);
         let (columns, to) = (&mut columns, (&mut scales, &mut products));
         Arch::new().dispatch(Reflect { columns, count, scales: to.0, products: to.1 });
@@ -89,11 +89,10 @@ impl Reflections {
             |row, column| if row <= column { a[(row, column)] } else { 0.0 },
         );
         let mut vectors = Mat::zeros(m, count);
-        for column in 0..count {
-            vectors[(column, column)] = 1.0;
-            for row in column + 1..m {
-                vectors[(row, column)] = a[(row, column)];
-            }
+        for (index, vector) in vectors.col_iter_mut().enumerate() {
+            let vector = slice(vector);
+            vector[index] = 1.0;
+            vector[index + 1..].copy_from_slice(&a.col_as_slice(index)[index + 1..]);
         }
         let mut factor = Mat::<f64>::zeros(count, count);
         for column in 0..count {
@@ -105,11 +104,6 @@ impl Reflections {
         }
         Self { vectors, factor, triangle }
     }
-}
-
-/// A column of a matrix that faer made is one piece of memory.
-fn column_slice(column: faer::ColMut<'_, f64>) -> &mut [f64] {
-    column.try_as_col_major_mut().expect("columns are contiguous").as_slice_mut()
 }
 
 /// [`reflect`], to be compiled for the vectors that the processor has.
