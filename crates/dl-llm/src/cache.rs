@@ -48,6 +48,13 @@ impl KvCache {
         self.layers.first().map_or(0, |layer| layer.keys.size()[0])
     }
 
+    /// The only row as often as `rows` says, without a copy.
+    pub(crate) fn of_each(self, rows: i64) -> Self {
+        let each = |tensor: Tensor| tensor.expand([rows, -1, -1, -1], false);
+        let layers = self.into_layers().into_iter();
+        Self::from_layers(layers.map(|(keys, values)| (each(keys), each(values))).collect())
+    }
+
     /// Keeps, repeats and reorders rows: row i becomes the old row `rows[i]`.
     pub fn select(&mut self, rows: &Tensor) {
         for layer in &mut self.layers {

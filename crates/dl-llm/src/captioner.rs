@@ -28,10 +28,6 @@ mod training;
 
 pub use training::{CaptionScore, CaptionerTraining};
 
-/// Changes whenever a training whose batches are cut (`micro_batch`) gives another captioner
-/// than before. It is part of the key of its checkpoint; keys of stored results include it.
-pub const PARTS_VERSION: u32 = 1;
-
 const PREFIX: &str = "prefix.safetensors";
 
 /// Captions and the embedding that each is to be told from.
@@ -212,7 +208,8 @@ impl Captioner {
         let share = self.config.lora.as_ref().map_or(0.0, |lora| lora.dropout);
         let dropout = Dropout::of(share, rows, step, Noise::new(seed, "lora/dropout"));
         let adapters = self.adapters(dropout.as_ref())?;
-        let (before, adapters) = (self.before(&own), adapters.as_deref());
+        let adapters = adapters.as_deref();
+        let before = self.before(&own, adapters)?;
         let batch: CaptionBatch = data.captions.batch(rows);
         let smoothing = self.config.label_smoothing;
         if self.config.checkpoint_activations {
@@ -260,32 +257,50 @@ impl Captioner {
 
     /// What stands before the captions of embeddings, up to their start: the prefix within the
     /// tokens of the prompt. A deep prefix comes first, wherever the prompt has its place.
-    fn before(&self, embeddings: &Tensor) -> Before {
+    ///
+    /// Tokens before the prefix are the same for every row, so they are read once. Where
+    /// dropout falls out differently in every row, each row reads them.
+    fn before(
+        &self,
+        embeddings: &Tensor,
+        adapters: Option<&[Adapters<'_>]>,
+    ) -> Result<Before, LlmError> {
         let llama = self.lm.llama();
         let rows = embeddings.size()[0];
         let embed = |tokens: &[u32]| {
             let ids: Vec<i64> = tokens.iter().copied().map(i64::from).collect();
-            let ids = Tensor::from_slice(&ids).to_device(llama.device());
-            llama.embed(&ids).unsqueeze(0).expand([rows, -1, -1], false)
+            llama.embed(&Tensor::from_slice(&ids).to_device(llama.device())).unsqueeze(0)
         };
+        let of_each = |embeds: Tensor| embeds.expand([rows, -1, -1], false);
+        let first = (!self.prompt.before.is_empty()).then(|| embed(&self.prompt.before));
         let mut parts = Vec::new();
-        let mut cache = None;
-        if !self.prompt.before.is_empty() {
-            parts.push(embed(&self.prompt.before));
-        }
-        match self.mapper.forward(embeddings, llama) {
-            Prefix::Embeds(prefix) => parts.push(prefix),
-            Prefix::Cache(prefix) => cache = Some(prefix),
-        }
+        let cache = match self.mapper.forward(embeddings, llama) {
+            Prefix::Embeds(prefix) => {
+                let mut cache = None;
+                if let Some(first) = first {
+                    if adapters.is_some_and(|layers| layers.iter().any(Adapters::drops)) {
+                        parts.push(of_each(first));
+                    } else {
+                        cache = Some(llama.read_for_all(&first, rows, adapters)?);
+                    }
+                }
+                parts.push(prefix);
+                cache
+            }
+            Prefix::Cache(prefix) => {
+                parts.extend(first.map(of_each));
+                Some(prefix)
+            }
+        };
         if !self.prompt.between().is_empty() {
-            parts.push(embed(self.prompt.between()));
+            parts.push(of_each(embed(self.prompt.between())));
         }
         let embeds = match parts.len() {
             0 => None,
             1 => parts.pop(),
             _ => Some(Tensor::cat(&parts, 1)),
         };
-        Before { cache, embeds }
+        Ok(Before { cache, embeds })
     }
 
     fn resident(&self, pairs: CaptionPairs<'_>) -> Result<Resident, LlmError> {
@@ -317,7 +332,7 @@ impl Captioner {
         tch::no_grad(|| {
             mean_loss(&data.captions, &rows, llama, adapters.as_deref(), batch, |rows| {
                 let rows: Vec<usize> = rows.iter().map(|&row| of(row)).collect();
-                Ok(self.before(&data.embeddings(&rows)))
+                self.before(&data.embeddings(&rows), adapters.as_deref())
             })
         })
     }
@@ -386,9 +401,10 @@ impl Captioner {
             let first = captions.len();
             let found = tch::no_grad(|| {
                 let rows_tensor = convert::tensor2(rows, self.lm.device());
-                let before = self.before(&rows_tensor);
+                let adapters = adapters()?;
+                let before = self.before(&rows_tensor, adapters.as_deref())?;
                 let begin = (rows.nrows(), vocabulary.bos);
-                let mut steps = Steps::new(self.lm.llama(), adapters()?, before, begin)?;
+                let mut steps = Steps::new(self.lm.llama(), adapters, before, begin)?;
                 let mut told = |row, token| told(first + row, token);
                 let (items, told) = (rows.nrows(), &mut told);
                 decode::search_from(&mut steps, first, items, &vocabulary, config, told)

@@ -27,9 +27,7 @@ mod tokenizer;
 mod warning;
 
 pub use cache::KvCache;
-pub use captioner::{
-    CaptionPairs, CaptionScore, Captioner, CaptionerTraining, PARTS_VERSION, PrefixSensitivity,
-};
+pub use captioner::{CaptionPairs, CaptionScore, Captioner, CaptionerTraining, PrefixSensitivity};
 pub use config::LlamaConfig;
 pub use decode::{BeamRule, DecodeConfig, Forbidden, StepModel, Vocabulary, search};
 pub use error::LlmError;

@@ -242,6 +242,19 @@ impl Llama {
         Ok(self.normalised(&x))
     }
 
+    /// What `rows` rows that all begin with `embeds`, `[1, len, hidden]`, have read of them.
+    pub(crate) fn read_for_all(
+        &self,
+        embeds: &Tensor,
+        rows: i64,
+        adapters: Option<&[Adapters<'_>]>,
+    ) -> Result<KvCache, LlmError> {
+        let mut cache = KvCache::default();
+        let places = positions(0, embeds.size()[1], embeds.device());
+        let _ = self.read(embeds, &places, None, Some(&mut cache), adapters)?;
+        Ok(cache.of_each(rows))
+    }
+
     /// What the blocks need to read `embeds` behind `past` positions; the rest as in
     /// [`Llama::forward_embeds`].
     pub(crate) fn pass(

@@ -175,6 +175,13 @@ pub(crate) enum Adapters<'a> {
     Merged(&'a Merged),
 }
 
+impl Adapters<'_> {
+    /// Whether inputs fall out, which ones depending on their row.
+    pub(crate) fn drops(&self) -> bool {
+        matches!(self, Self::Apart { dropout: Some(_), .. })
+    }
+}
+
 /// A frozen projection with what a block's adapters, if any, add to it.
 pub(crate) fn project(
     frozen: &Linear,

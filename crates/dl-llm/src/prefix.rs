@@ -142,6 +142,16 @@ impl PrefixConfig {
 }
 
 impl PrefixConfig {
+    /// Changes of the program by which the same configuration gives another captioner than
+    /// before, by rounding at least: what they concern and their number. They are part of the
+    /// key of a checkpoint; keys of stored results include them.
+    pub fn versions(&self) -> Vec<(&'static str, u32)> {
+        let parts = (self.micro_batch > 0).then_some(("batches in parts", 1));
+        let first = self.kind == PrefixKind::Input && self.prompt.may_begin_before_prefix();
+        let prompt = first.then_some(("prompt read once", 1));
+        parts.into_iter().chain(prompt).collect()
+    }
+
     /// Values that the mapper gives for one embedding.
     fn outputs(&self, shape: &LlamaConfig) -> i64 {
         let per_position = match self.kind {

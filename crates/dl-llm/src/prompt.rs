@@ -94,6 +94,15 @@ impl PromptConfig {
         check(free, "instruction", &self.instruction, range)
     }
 
+    /// Whether anything may stand before the prefix.
+    pub(crate) fn may_begin_before_prefix(&self) -> bool {
+        match &self.form {
+            PromptForm::Plain | PromptForm::UserAssistant => false,
+            PromptForm::Model => true,
+            PromptForm::Text(text) => !text.starts_with(PREFIX),
+        }
+    }
+
     /// The tokens before and behind the prefix, for `lm`. At least one is behind it.
     pub(crate) fn tokens(&self, lm: &LanguageModel) -> Result<Prompt, LlmError> {
         self.validate()?;

@@ -13,8 +13,7 @@ use dl_eval::{
     },
 };
 use dl_llm::{
-    CaptionPairs, CaptionScore, Captioner, CaptionerTraining, DecodeConfig, LlmError,
-    PARTS_VERSION, PrefixConfig,
+    CaptionPairs, CaptionScore, Captioner, CaptionerTraining, DecodeConfig, LlmError, PrefixConfig,
 };
 use ndarray::{Array2, Axis};
 
@@ -177,8 +176,8 @@ impl TrainedCaptioner {
         if let Some(decode) = &by_captions {
             draft = draft.config("chosen by CIDEr-D", &(CHOICE_VERSION, decode));
         }
-        if prefix.micro_batch > 0 {
-            draft = draft.config("batches in parts", &PARTS_VERSION);
+        for (what, version) in prefix.versions() {
+            draft = draft.config(what, &version);
         }
         let stage = draft.config("prefix", &prefix).config("seed", &seed).open();
         Arc::new(Self { stage, lm: lm.clone(), inputs, from, prefix, by_captions, seed, called })

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::{LoraConfig, LoraTarget, PromptConfig, PromptForm};
+use crate::{KvCache, LoraConfig, LoraTarget, PromptConfig, PromptForm};
 
 mod checkpointed;
 mod parts;
@@ -89,9 +89,12 @@ fn merged_matrices_give_the_scores_of_those_kept_apart() {
         tch::no_grad(|| {
             let llama = captioner.lm.llama();
             let adapters = captioner.adapters(None).unwrap();
-            let embeds = captioner.before(&data.embeddings(&[0, 1, 2])).embeds.unwrap();
-            let places = crate::positions(0, embeds.size()[1], Device::Cpu);
-            let hidden = llama.read(&embeds, &places, None, None, adapters.as_deref()).unwrap();
+            let adapters = adapters.as_deref();
+            let Before { mut cache, embeds } =
+                captioner.before(&data.embeddings(&[0, 1, 2]), adapters).unwrap();
+            let (embeds, past) = (embeds.unwrap(), cache.as_ref().map_or(0, KvCache::len));
+            let places = crate::positions(past, embeds.size()[1], Device::Cpu);
+            let hidden = llama.read(&embeds, &places, None, cache.as_mut(), adapters).unwrap();
             llama.logits(&hidden)
         })
     };

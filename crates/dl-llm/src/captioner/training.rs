@@ -7,7 +7,7 @@ use dl_core::Fingerprint;
 use dl_torch::{Subject, TorchError, TrainContext, TrainReport, tensor_file, train};
 use ndarray::Array2;
 
-use super::{CaptionPairs, Captioner, PARTS_VERSION, others};
+use super::{CaptionPairs, Captioner, others};
 use crate::{
     DecodeConfig, LanguageModel, LlmError, PrefixConfig,
     warning::{Warning, prefix_ignored},
@@ -98,10 +98,9 @@ impl<'a> CaptionerTraining<'a> {
                 None => Fingerprint::of(config),
                 Some(score) => Fingerprint::of(&(config, score.name, score.decode)),
             };
-            match config.micro_batch {
-                0 => whole,
-                _ => Fingerprint::combine([&whole, &Fingerprint::of(&PARTS_VERSION)]),
-            }
+            config.versions().into_iter().fold(whole, |whole, version| {
+                Fingerprint::combine([&whole, &Fingerprint::of(&version)])
+            })
         };
         let report = train::fit(
             &captioner.params,
