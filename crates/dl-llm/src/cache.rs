@@ -43,11 +43,6 @@ impl KvCache {
         self.len == 0
     }
 
-    /// Number of rows; 0 where nothing has been read.
-    pub(crate) fn rows(&self) -> i64 {
-        self.layers.first().map_or(0, |layer| layer.keys.size()[0])
-    }
-
     /// The only row as often as `rows` says, without a copy.
     pub(crate) fn of_each(self, rows: i64) -> Self {
         let each = |tensor: Tensor| tensor.expand([rows, -1, -1, -1], false);
@@ -60,6 +55,17 @@ impl KvCache {
         for layer in &mut self.layers {
             layer.keys = layer.keys.index_select(0, rows);
             layer.values = layer.values.index_select(0, rows);
+        }
+    }
+
+    /// As [`KvCache::select`] where every row stays what it is up to position `from`, such as
+    /// the hypotheses of one item behind its prompt: only what follows moves.
+    pub(crate) fn select_behind(&mut self, from: i64, rows: &Tensor) {
+        let len = self.len - from;
+        for buffer in self.layers.iter_mut().flat_map(|layer| [&mut layer.keys, &mut layer.values])
+        {
+            let mut behind = buffer.narrow(2, from, len);
+            behind.copy_(&behind.index_select(0, rows));
         }
     }
 
@@ -124,7 +130,7 @@ mod tests {
         }
         let first = column(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
         let both = Tensor::cat(&[&first, &(&first + 100.0)], 0);
-        assert_eq!((cache.len(), cache.rows()), (9, 2));
+        assert_eq!((cache.len(), all.0.size()[0]), (9, 2));
         assert_eq!(all.0, both);
         assert_eq!(all.1, -&both);
         cache.select(&Tensor::from_slice(&[1_i64, 1, 0]));
@@ -137,6 +143,21 @@ mod tests {
             keys.select(0, 2).flatten(0, -1),
             Tensor::cat(&[first.flatten(0, -1), Tensor::from_slice(&[1.0_f32])], 0)
         );
+    }
+
+    #[test]
+    fn rows_change_places_behind_what_they_share() {
+        let mut cache = KvCache::default();
+        let first = column(&[1.0, 2.0, 3.0, 4.0]).view([2, 1, 2, 1]);
+        let _ = cache.extend(0, first.shallow_clone(), -&first);
+        cache.advance(2);
+        let next = column(&[5.0, 6.0]).view([2, 1, 1, 1]);
+        let _ = cache.extend(0, next.shallow_clone(), -&next);
+        cache.advance(1);
+        cache.select_behind(2, &Tensor::from_slice(&[1_i64, 0]));
+        let [(keys, values)] = cache.into_layers().try_into().unwrap();
+        assert_eq!(keys.flatten(0, -1), Tensor::from_slice(&[1_f32, 2.0, 6.0, 3.0, 4.0, 5.0]));
+        assert_eq!(values, -keys);
     }
 
     #[test]

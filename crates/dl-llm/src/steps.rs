@@ -14,6 +14,10 @@ pub(crate) struct Steps<'a> {
     llama: &'a Llama,
     adapters: Option<Vec<Adapters<'a>>>,
     cache: KvCache,
+    /// Positions read before the first step, and the item of every row: rows of one item begin
+    /// alike.
+    begin: i64,
+    items: Vec<usize>,
     padding: Option<Padding>,
     /// What the last token of every beginning left, `[rows, hidden]`, until the first step.
     begun: Option<Tensor>,
@@ -48,8 +52,7 @@ impl<'a> Steps<'a> {
         };
         let places = positions(cache.len(), embeds.size()[1], device);
         let hidden = llama.read(&embeds, &places, None, Some(&mut cache), adapters.as_deref())?;
-        let begun = Some(hidden.i((.., -1, ..)));
-        Ok(Self { llama, adapters, cache, padding: None, begun, always: None })
+        Ok(Self::begin(llama, adapters, cache, &hidden))
     }
 
     /// Reads prompts of any lengths, at least one token each.
@@ -77,12 +80,31 @@ impl<'a> Steps<'a> {
             let lengths = readable.sum_dim_intlist(1, true, Kind::Int64);
             Padding { readable, lengths }
         });
-        let begun = Some(hidden.i((.., -1, ..)));
-        Ok(Self { llama, adapters: None, cache, padding, begun, always: None })
+        Ok(Self { padding, ..Self::begin(llama, None, cache, &hidden) })
     }
 
-    fn select(&mut self, rows: &Tensor) {
-        self.cache.select(rows);
+    /// Behind what `cache` holds, the last of which left `hidden`, `[rows, len, hidden]`.
+    fn begin(
+        llama: &'a Llama,
+        adapters: Option<Vec<Adapters<'a>>>,
+        cache: KvCache,
+        hidden: &Tensor,
+    ) -> Self {
+        let (begin, items) = (cache.len(), (0..hidden.size()[0] as usize).collect());
+        let begun = Some(hidden.i((.., -1, ..)));
+        Self { llama, adapters, cache, begin, items, padding: None, begun, always: None }
+    }
+
+    /// Row i becomes the old row `parents[i]`.
+    fn select(&mut self, parents: &[usize]) {
+        let rows = &convert::indices(parents, self.llama.device());
+        let items: Vec<usize> = parents.iter().map(|&parent| self.items[parent]).collect();
+        if items == self.items {
+            self.cache.select_behind(self.begin, rows);
+        } else {
+            self.cache.select(rows);
+            self.items = items;
+        }
         if let Some(Padding { readable, lengths }) = &mut self.padding {
             *readable = readable.index_select(0, rows);
             *lengths = lengths.index_select(0, rows);
@@ -99,8 +121,8 @@ impl Steps<'_> {
         }
         let device = self.llama.device();
         let moved = parents.iter().enumerate().any(|(row, &parent)| row != parent);
-        if parents.len() as i64 != self.cache.rows() || moved {
-            self.select(&convert::indices(parents, device));
+        if parents.len() != self.items.len() || moved {
+            self.select(parents);
         }
         let ids: Vec<i64> = tokens.iter().copied().map(i64::from).collect();
         let ids = Tensor::from_slice(&ids).unsqueeze(1).to_device(device);
