@@ -4,9 +4,9 @@ instruction in the model's own chat form, 30 new tokens.
 
 Usage, from the root of the repository, after `cargo setup --models`, with transformers, peft, gguf and
 torch 2.11.0 installed:
-    python benches/side_by_side/language_model.py [rounds]
+    python benches/side_by_side/language_model.py [rounds] [bf16]
 Every round times the reference and runs `cargo bench --bench language_model`. The best of all rounds
-counts on both sides. Beside batch 1: how often a token goes through the floor, that is the time this
+counts on both sides. With `bf16` ours is measured in that, too. Beside batch 1: how often a token goes through the floor, that is the time this
 machine takes to read the weights once (a sum over as many bytes, after the caches were filled with
 something else).
 """
@@ -101,21 +101,24 @@ def floor(numbers: int) -> float:
     return lowest
 
 
-def ours() -> dict[str, float]:
+def ours(kinds: list[str]) -> dict[str, float]:
     """Best seconds a call of criterion's samples. The work is libtorch's: the dev profile, which is
     optimised here, is as fast and has been built already."""
-    command = ["cargo", "bench", "--quiet", "--profile", "dev", "-p", "benches", "--bench", "language_model"]
+    command = ["cargo", "bench", "--quiet", "--profile", "dev", "-p", "benches", "--bench", "language_model",
+               "--", f"/({'|'.join(kinds)})_"]
     environment = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     found = {}
     for path in (TARGET / "criterion" / "language_model").glob("*/new/sample.json"):
-        sample = json.loads(path.read_text())
-        found[path.parts[-3]] = min(t / n for t, n in zip(sample["times"], sample["iters"])) / 1e9
+        sample, name = json.loads(path.read_text()), path.parts[-3]
+        if name.split("_")[0] in kinds:
+            found[name] = min(t / n for t, n in zip(sample["times"], sample["iters"])) / 1e9
     return found
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 2
+    kinds = ["f32", *sys.argv[2:]]
     torch.manual_seed(0)
     torch.set_num_threads(THREADS)
     reference = Reference()
@@ -129,7 +132,7 @@ def main() -> None:
             key = f"{name}_{batch}"
             theirs[key] = min(theirs.get(key, float("inf")), reference.generate(batch, beams))
         theirs["tuning_16"] = min(theirs.get("tuning_16", float("inf")), reference.tune())
-        for key, seconds in ours().items():
+        for key, seconds in ours(kinds).items():
             mine[key] = min(mine.get(key, float("inf")), seconds)
     print(f"transformers {transformers.__version__}, torch {torch.__version__}, {THREADS} threads; "
           f"f32 weights read once in {lowest * 1e3:.1f} ms")
@@ -137,10 +140,10 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|")
     for name, batch, _ in CASES:
         key, tokens = f"{name}_{batch}", batch * TOKENS
-        own, half = mine[f"f32_{key}"], mine[f"bf16_{key}"]
+        own, half = mine[f"f32_{key}"], mine.get(f"bf16_{key}")
         floors = f"{own / TOKENS / lowest:.2f}" if batch == 1 else ""
         print(f"| {name}, batch {batch} | {tokens / theirs[key]:.0f} | {tokens / own:.0f} | "
-              f"{theirs[key] / own:.2f} | {tokens / half:.0f} | {floors} |")
+              f"{theirs[key] / own:.2f} | {f'{tokens / half:.0f}' if half else ''} | {floors} |")
     step = mine["f32_tuning_16"] / STEPS
     print(f"| tuning step, batch 16 (steps/s) | {1 / theirs['tuning_16']:.2f} | {1 / step:.2f} | "
           f"{theirs['tuning_16'] / step:.2f} | | |")

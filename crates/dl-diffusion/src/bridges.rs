@@ -36,4 +36,4 @@ pub use realign::ReAlignConfig;
 pub use retrieval::RetrievalConfig;
 pub use ridge::RidgeConfig;
 pub use seed_style::SeedStyleConfig;
-pub use transport::TransportConfig;
+pub use transport::{Spread, TransportConfig};

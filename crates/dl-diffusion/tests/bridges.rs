@@ -510,6 +510,6 @@ fn versions_name_everything_between_configuration_and_bridge() {
     assert!(version.ends_with(", file 3"), "{version}");
     let text = "kind = \"transport\"\n[of]\nkind = \"retrieval\"\n[of.of]\nkind = \"ridge\"";
     let nested: BridgeConfig = toml::from_str(text).unwrap();
-    let expected = "transport 1 of retrieval 1 of ridge 1, training ";
+    let expected = "transport 2 of retrieval 1 of ridge 1, training ";
     assert!(nested.version().starts_with(expected), "{}", nested.version());
 }

@@ -114,7 +114,8 @@ pub fn check_batch(
     let mut pairs = train.captions.len();
     let mut level = Some(&value);
     while let Some(method) = level {
-        if method["kind"] == "transport" {
+        let halves = method["spread_of"].as_array();
+        if halves.is_some_and(|rows| rows.iter().any(|of| of == "held_out")) {
             let odd = train.owners.iter().filter(|&owner| owner % 2 == 1).count();
             pairs = pairs.min(odd.min(train.captions.len() - odd));
         }
