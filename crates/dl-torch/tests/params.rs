@@ -57,3 +57,29 @@ fn norms_by_hand() {
     assert!((unit.double_value(&[0, 1]) - 0.8).abs() < 1e-7);
     assert_eq!(unit.get(1).abs().sum(Kind::Float).double_value(&[]), 0.0);
 }
+
+#[test]
+fn stored_parameters_are_those_of_the_file_and_nothing_else_is_made() {
+    let saved = model(1, &["a", "b"]);
+    let params = Params::stored(saved.snapshot(), Device::Cpu);
+    let x = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 4.0]).view([1, 4]);
+    let y = Linear::new(&(&params.root() / "a"), 4, 3, Init::Uniform).forward(&x);
+    let named = saved.named();
+    assert!(y.equal(&x.linear(&named["a.weight"], Some(&named["a.bias"]))) && !y.requires_grad());
+    let error = params.check_stored(Path::new("file")).unwrap_err().to_string();
+    let expected = "file: the tensors do not fit this model: `b.bias` is unknown, `b.weight` is \
+                    unknown";
+    assert_eq!(error, expected);
+    Linear::new(&(&params.root() / "b"), 4, 3, Init::Uniform);
+    params.check_stored(Path::new("file")).unwrap();
+    assert_eq!(params.fingerprint().unwrap(), saved.fingerprint().unwrap());
+    // Four exabytes that the file does not hold.
+    let params = Params::stored(model(1, &["a"]).snapshot(), Device::Cpu);
+    Linear::new(&(&params.root() / "a"), 1 << 30, 1 << 30, Init::Uniform);
+    LayerNorm::new(&(&params.root() / "c"), 1 << 60, 1e-5);
+    let error = params.check_stored(Path::new("file")).unwrap_err().to_string();
+    let expected = "file: the tensors do not fit this model: `a.weight` is [3, 4], expected \
+                    [1073741824, 1073741824], `a.bias` is [3], expected [1073741824], `c.weight` \
+                    is missing, `c.bias` is missing";
+    assert_eq!(error, expected);
+}
