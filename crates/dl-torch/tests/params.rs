@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::Path};
 use dl_torch::{
     Params,
     layers::{Init, LayerNorm, Linear, RmsNorm, l2_normalise},
+    tensor_file,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -82,4 +83,32 @@ fn stored_parameters_are_those_of_the_file_and_nothing_else_is_made() {
                     [1073741824, 1073741824], `a.bias` is [3], expected [1073741824], `c.weight` \
                     is missing, `c.bias` is missing";
     assert_eq!(error, expected);
+}
+
+#[test]
+fn shapes_without_values_are_those_that_libtorch_takes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shapes.safetensors");
+    let read = |shape: &str| {
+        let entry = format!(r#"{{"dtype":"F32","shape":{shape},"data_offsets":[0,0]}}"#);
+        let header = format!(r#"{{"a":{entry}}}"#);
+        let length = (header.len() as u64).to_le_bytes();
+        std::fs::write(&path, [&length, header.as_bytes()].concat()).unwrap();
+        tensor_file::read(&path, Device::Cpu)
+    };
+    let most = format!("[{}0]", "1,".repeat(63));
+    for shape in ["[4611686018427387904,0]", &most] {
+        let (tensors, _) = read(shape).unwrap();
+        assert_eq!(format!("{:?}", tensors["a"].size()).replace(' ', ""), shape);
+        assert_eq!(tensors["a"].isfinite().all().int64_value(&[]), 1, "computable");
+    }
+    let more = format!("[{}0]", "1,".repeat(64));
+    for shape in
+        ["[9223372036854775808,0]", "[18446744073709551615,0]", "[0,1099511627776,8388608]", &more]
+    {
+        let error = read(shape).unwrap_err().to_string();
+        let expected =
+            "tensor `a` has more sizes, or larger ones, than libtorch takes; make it again";
+        assert_eq!(error, format!("{}: {expected}", path.display()));
+    }
 }
