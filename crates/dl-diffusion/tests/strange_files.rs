@@ -21,26 +21,30 @@ struct File {
 
 impl File {
     fn of(config: &str) -> Self {
-        let config: BridgeConfig = toml::from_str(config).unwrap();
+        let config: BridgeConfig = toml::from_str(config).expect("a file of the test");
         let (train, validation) = (set("train", 40, 1), set("validation", 20, 1));
-        let bridge = config.fit(&BridgeData::new(&train, &validation), &context(0)).unwrap();
-        let directory = tempfile::tempdir().unwrap();
+        let bridge = config
+            .fit(&BridgeData::new(&train, &validation), &context(0))
+            .expect("a file of the test");
+        let directory = tempfile::tempdir().expect("a file of the test");
         let path = directory.path().join("bridge");
-        bridge.save(&path).unwrap();
-        let (tensors, metadata) = tensor_file::read(&path, Device::Cpu).unwrap();
+        bridge.save(&path).expect("a file of the test");
+        let (tensors, metadata) =
+            tensor_file::read(&path, Device::Cpu).expect("a file of the test");
         Self { directory, tensors, metadata }
     }
 
     /// The bridge of a file whose report has `values` at these places.
     fn load(&self, values: &[(&str, Value)]) -> Result<Bridge, String> {
-        let mut report: Value = serde_json::from_str(&self.metadata["bridge"]).unwrap();
+        let mut report: Value =
+            serde_json::from_str(&self.metadata["bridge"]).expect("a file of the test");
         for (place, value) in values {
             *report.pointer_mut(place).unwrap_or_else(|| panic!("no {place}")) = value.clone();
         }
         let mut metadata = self.metadata.clone();
         metadata.insert("bridge".to_owned(), report.to_string());
         let path = self.directory.path().join("changed");
-        tensor_file::write(&path, &self.tensors, metadata).unwrap();
+        tensor_file::write(&path, &self.tensors, metadata).expect("a file of the test");
         self.read(&path)
     }
 
@@ -132,6 +136,10 @@ fn what_validation_chose_is_one_of_the_candidates() {
     let expected = "its header chose {\"draws\":1000000000000,\"kind\":\"mean_of_draws\",\
                     \"timestep\":400}, which is not in its candidates; fit the bridge anew";
     link.refuses(&[(chosen, draws)], expected);
+
+    let kind = json!({ "kind": "one\nstep" });
+    let expected = "its header does not fit its method: kind: unknown variant `one\\nstep`, ";
+    link.refuses(&[(chosen, kind)], expected);
 
     let brownian =
         File::of(&format!("kind = \"brownian_bridge\"\n{SHORT}\nnetwork = {{ hidden = 8 }}"));
