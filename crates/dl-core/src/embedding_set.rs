@@ -212,7 +212,7 @@ fn joint_corpus(sets: &[EmbeddingSet]) -> String {
 }
 
 fn invalid(path: &Path, problem: String) -> FileError {
-    FileError::Invalid { path: path.into(), problem }
+    FileError::invalid(path, problem)
 }
 
 fn bad_row(rows: ArrayView2<'_, f32>) -> Option<(usize, &'static str)> {

@@ -112,9 +112,18 @@ impl FileError {
         Self::Io { path: path.into(), source }
     }
 
-    /// What is wrong with `path`, and what to do.
+    /// What is wrong with `path`, and what to do. Words of the file may stand in it: their line
+    /// breaks and other control characters are spelled, so that the message stays one line.
     pub fn invalid(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Invalid { path: path.into(), problem: problem.into() }
+        let mut problem = problem.into();
+        if problem.contains(char::is_control) {
+            let spelled = |c: char| match c.is_control() {
+                true => c.escape_default().to_string(),
+                false => c.to_string(),
+            };
+            problem = problem.chars().map(spelled).collect();
+        }
+        Self::Invalid { path: path.into(), problem }
     }
 
     /// The file.
@@ -155,5 +164,7 @@ mod tests {
         let cut = FileError::invalid(Path::new("a/b.npy"), "cut short; copy it again");
         assert_eq!(cut.to_string(), "a/b.npy: cut short; copy it again");
         assert_eq!(cut.path(), Path::new("a/b.npy"));
+        let lines = FileError::invalid(Path::new("a"), "é `x\r\ny\u{1b}[2J` is unknown");
+        assert_eq!(lines.to_string(), "a: é `x\\r\\ny\\u{1b}[2J` is unknown");
     }
 }

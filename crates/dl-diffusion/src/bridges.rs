@@ -21,6 +21,8 @@ mod seed_style;
 mod support;
 mod transport;
 
+pub(crate) use common::check_all;
+
 pub use brownian_bridge::BrownianBridgeConfig;
 pub use c3::C3Config;
 pub use diffusion_bridge::DiffusionBridgeConfig;

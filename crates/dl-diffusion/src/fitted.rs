@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use dl_core::{EmbeddingSet, FileError, noise::item_of};
+use dl_core::{ConfigError, EmbeddingSet, FileError, fault::check, noise::item_of};
 use dl_torch::{
     TrainContext,
     convert::{array2, tensor2},
@@ -18,6 +18,7 @@ use crate::{
     data::{BridgeData, Mismatch, Pairs, check_encoders},
     error::BridgeError,
     method::{FILE_VERSION, FittedMethod, MethodReport, Stored},
+    network::WIDEST,
     noise::RowNoise,
     scores::Scores,
 };
@@ -100,6 +101,7 @@ impl BridgeConfig {
         context: &TrainContext<'_>,
     ) -> Result<Bridge, BridgeError> {
         self.validate()?;
+        check_dim(data.train.dim())?;
         let pairs = Pairs::new(data, context.device)?;
         let method = self.fit_method(&pairs, context)?;
         let validation = &pairs.validation;
@@ -275,22 +277,28 @@ impl Bridge {
         }
         let report: BridgeReport = serde_json::from_str(entry("bridge").unwrap_or_default())
             .map_err(|error| fault(format!("metadata entry `bridge`: {error}")))?;
-        report.config.validate()?;
+        // Faults of a configuration in a file are faults of the file.
+        let config_fault =
+            |error: ConfigError| fault(format!("its configuration: {error}; fit the bridge anew"));
+        check_dim(report.dim).map_err(config_fault)?;
+        report.config.validate().map_err(config_fault)?;
         for (name, tensor) in &tensors {
+            let kind = tensor.kind();
+            if kind != Kind::Float {
+                let problem = format!("tensor `{name}` is {kind:?}, expected Float; fit it anew");
+                return Err(fault(problem));
+            }
             if tensor.isfinite().all().int64_value(&[]) == 0 {
                 let problem = format!("tensor `{name}` holds a NaN or an infinity; fit it anew");
                 return Err(fault(problem));
             }
-            if tensor.kind() != Kind::Float {
-                return Err(fault(format!(
-                    "tensor `{name}` is {:?}, expected Float",
-                    tensor.kind()
-                )));
-            }
         }
         let own = report.method.clone();
         let stored = Stored { path, dim: report.dim, device, tensors, report: own };
-        let method = report.config.load_method(stored)?;
+        let method = report.config.load_method(stored).map_err(|error| match error {
+            BridgeError::Config(error) => config_fault(error),
+            other => other,
+        })?;
         Ok(Self { report, method, device })
     }
 
@@ -309,7 +317,11 @@ impl Bridge {
             let rows = l2_normalise(&tensor2(rows, self.device));
             parts.push(array2(&l2_normalise(&tch::no_grad(|| map(&rows, items))?))?);
         }
-        let lost = |row: ndarray::ArrayView1<'_, f32>| !row.dot(&row).is_normal();
+        // Near zero a row keeps its length, and beyond the range of f32 it has none.
+        let lost = |row: ndarray::ArrayView1<'_, f32>| {
+            let square = row.dot(&row);
+            square.is_nan() || (square - 1.0).abs() > 1e-3
+        };
         let rows = parts.iter().flat_map(|part| part.outer_iter());
         if let Some((_, id)) = rows.zip(ids).find(|(row, _)| lost(*row)) {
             return Err(BridgeError::Input(format!(
@@ -324,6 +336,10 @@ impl Bridge {
         let views: Vec<_> = parts.iter().map(Array2::view).collect();
         concatenate(Axis(0), &views).map_err(|error| BridgeError::Input(error.to_string()))
     }
+}
+
+fn check_dim(dim: usize) -> Result<(), ConfigError> {
+    check((1..=WIDEST).contains(&dim), "dim", dim, format!("in 1..={WIDEST}"))
 }
 
 fn check_rows(rows: &Array2<f32>, ids: &[String], dim: usize) -> Result<(), BridgeError> {

@@ -211,13 +211,26 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// What validation chose, in its own type.
+    /// What validation chose, in its own type. `known` says whether it is among the
+    /// candidates, which stand under `key` in the configuration: their ranges are checked,
+    /// its own are not.
     ///
     /// # Errors
-    /// [`BridgeError::File`] when it does not fit.
-    pub fn chosen<T: DeserializeOwned>(&self) -> Result<T, BridgeError> {
-        serde_json::from_value(self.report.chosen.clone())
-            .map_err(|error| self.fault(format!("its header does not fit its method: {error}")))
+    /// [`BridgeError::File`] when it does not fit or is none of the candidates.
+    pub fn chosen<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        known: impl FnOnce(&T) -> bool,
+    ) -> Result<T, BridgeError> {
+        let chosen = &self.report.chosen;
+        let value = serde_json::from_value(chosen.clone())
+            .map_err(|error| self.fault(format!("its header does not fit its method: {error}")))?;
+        if known(&value) {
+            return Ok(value);
+        }
+        let problem =
+            format!("its header chose {chosen}, which is not in its {key}; fit the bridge anew");
+        Err(self.fault(problem))
     }
 
     /// An error about the file.

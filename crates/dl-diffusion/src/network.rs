@@ -26,13 +26,19 @@ const BLOCK_EPSILON: f64 = 1e-5;
 /// What its output layer says.
 const OUTPUT_EPSILON: f64 = 1e-6;
 
+/// No embedding and no layer of a bridge is wider: far beyond every encoder, and small enough
+/// that products of a few sizes stay whole numbers of 64 bits.
+pub(crate) const WIDEST: usize = 1 << 16;
+/// No network is deeper.
+const DEEPEST: usize = 1000;
+
 /// Size of the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
-    /// Width of the blocks; 0 is twice the embedding size, as in RDM-MLP.
+    /// Width of the blocks, at most 65,536; 0 is twice the embedding size, as in RDM-MLP.
     pub hidden: usize,
-    /// Number of residual blocks, at least 1.
+    /// Number of residual blocks, in 1..=1000.
     pub blocks: usize,
     /// What the linear layers multiply in, in training and in use.
     pub precision: Precision,
@@ -50,7 +56,9 @@ impl NetworkConfig {
     /// # Errors
     /// [`ConfigError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        check(self.blocks > 0, "blocks", self.blocks, "at least 1")
+        check(self.hidden <= WIDEST, "hidden", self.hidden, format!("at most {WIDEST}"))?;
+        let range = format!("in 1..={DEEPEST}");
+        check((1..=DEEPEST).contains(&self.blocks), "blocks", self.blocks, range)
     }
 }
 

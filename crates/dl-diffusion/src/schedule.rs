@@ -11,6 +11,10 @@ use std::f64::consts::FRAC_PI_2;
 use dl_core::fault::{ConfigError, check};
 use serde::{Deserialize, Serialize};
 
+/// Most timesteps of a schedule; published ones have 1,000 to 4,000. It bounds the network
+/// calls of every sampler, too.
+const LONGEST: usize = 10_000;
+
 /// The shape of a schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,7 +36,7 @@ pub enum ScheduleKind {
 pub struct ScheduleConfig {
     /// Its shape.
     pub kind: ScheduleKind,
-    /// Number of timesteps T, at least 1.
+    /// Number of timesteps T, in 1..=10000.
     pub timesteps: usize,
     /// First beta of the kinds but cosine, in (0, 1].
     pub beta_start: f64,
@@ -64,7 +68,8 @@ impl ScheduleConfig {
     /// [`ConfigError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let unit = |x: f64| x > 0.0 && x <= 1.0;
-        check(self.timesteps > 0, "timesteps", self.timesteps, "at least 1")?;
+        let range = format!("in 1..={LONGEST}");
+        check((1..=LONGEST).contains(&self.timesteps), "timesteps", self.timesteps, range)?;
         check(unit(self.beta_start), "beta_start", self.beta_start, "in (0, 1]")?;
         check(unit(self.beta_end), "beta_end", self.beta_end, "in (0, 1]")?;
         check(

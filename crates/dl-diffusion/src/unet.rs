@@ -17,6 +17,8 @@ use dl_torch::{
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::{bridges::check_all, network::WIDEST};
+
 mod blocks;
 
 use blocks::{Attending, Attention, ResidualBlock};
@@ -27,7 +29,11 @@ const LOG_MAX_PERIOD: f64 = 4.0 * LN_10;
 /// activations of 800 kB in one attention alone.
 const CHUNK: i64 = 256;
 
-/// Size of the U-Net.
+/// Values of one row in the largest attention are at most this many (64 MB); at the
+/// published size they are 196,608.
+const MOST_VALUES: usize = 1 << 24;
+
+/// Size of the U-Net. No size is above 65,536.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct UnetConfig {
@@ -59,29 +65,40 @@ impl UnetConfig {
     /// # Errors
     /// [`ConfigError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        check(self.width > 0, "width", self.width, "at least 1")?;
-        let good = !self.multipliers.is_empty() && self.multipliers.iter().all(|&m| m > 0);
-        let multipliers = format!("{:?}", self.multipliers);
-        check(good, "multipliers", multipliers, "a list of at least one, each at least 1")?;
-        check(self.heads > 0, "heads", self.heads, "at least 1")?;
-        check(self.head_dim > 0, "head_dim", self.head_dim, "at least 1")?;
+        let sizes = 1..=WIDEST;
+        let range = format!("in 1..={WIDEST}");
+        check(sizes.contains(&self.width), "width", self.width, &range)?;
+        check_all("multipliers", &self.multipliers, |m| sizes.contains(&m), &range)?;
+        check(sizes.contains(&self.heads), "heads", self.heads, &range)?;
+        check(sizes.contains(&self.head_dim), "head_dim", self.head_dim, &range)?;
         let sinusoid = self.sinusoid;
-        let good = sinusoid == 0 || sinusoid >= 4 && sinusoid.is_multiple_of(2);
-        check(good, "sinusoid", sinusoid, "0 (the embedding size), or even and at least 4")
+        let good = sinusoid == 0 || (4..=WIDEST).contains(&sinusoid) && sinusoid.is_multiple_of(2);
+        let range = format!("0 (the embedding size), or even and in 4..={WIDEST}");
+        check(good, "sinusoid", sinusoid, range)
     }
 
-    /// Checks that the levels halve `dim` evenly and that it can be `sinusoid`.
+    /// Checks that the levels halve `dim` evenly, that it can be `sinusoid`, and that its
+    /// attentions fit into memory.
     fn check_dim(&self, dim: usize) -> Result<(), ConfigError> {
         let halvings = self.multipliers.len() as u32 - 1;
-        let even = 1_usize.checked_shl(halvings).is_some_and(|whole| dim.is_multiple_of(whole));
+        let whole = 1_usize.checked_shl(halvings).filter(|&whole| dim.is_multiple_of(whole));
         let range = format!(
             "so short that the embedding size {dim} can be halved evenly once for each but the \
              last"
         );
-        check(even, "multipliers", format!("{:?}", self.multipliers), range)?;
+        check(whole.is_some(), "multipliers", format!("{:?}", self.multipliers), range)?;
         let good = self.sinusoid > 0 || dim >= 4 && dim.is_multiple_of(2);
         let range = format!("even and at least 4, as the embedding size {dim} is not");
-        check(good, "sinusoid", self.sinusoid, range)
+        check(good, "sinusoid", self.sinusoid, range)?;
+        // The pairs of places of the full attention; queries, keys and values of the first
+        // linear one.
+        let deepest = dim / whole.unwrap_or(1);
+        let values = self.heads * (deepest * deepest).max(3 * self.head_dim * dim);
+        let range = format!(
+            "so few that the attentions need at most {MOST_VALUES} values for an embedding of \
+             size {dim}, not {values}"
+        );
+        check(values <= MOST_VALUES, "heads", self.heads, range)
     }
 }
 

@@ -172,10 +172,21 @@ fn sizes_that_do_not_fit_are_named() {
         ),
         (8, UnetConfig { multipliers: vec![1; 65], ..with() }, "multipliers = [1"),
         (8, UnetConfig { multipliers: vec![], ..with() }, "multipliers = []: must be"),
-        (8, UnetConfig { multipliers: vec![1, 0], ..with() }, "multipliers = [1, 0]"),
-        (8, UnetConfig { width: 0, ..with() }, "width = 0: must be at least 1"),
-        (8, UnetConfig { heads: 0, ..with() }, "heads = 0: must be at least 1"),
-        (8, UnetConfig { head_dim: 0, ..with() }, "head_dim = 0: must be at least 1"),
+        (
+            8,
+            UnetConfig { multipliers: vec![1, 0], ..with() },
+            "multipliers[1] = 0: must be in 1..=65536",
+        ),
+        (8, UnetConfig { width: 0, ..with() }, "width = 0: must be in 1..=65536"),
+        (8, UnetConfig { heads: 0, ..with() }, "heads = 0: must be in 1..=65536"),
+        (8, UnetConfig { head_dim: 0, ..with() }, "head_dim = 0: must be in 1..=65536"),
+        // 3 x 2^15 x 32 x 64 values.
+        (
+            64,
+            UnetConfig { heads: 1 << 15, ..with() },
+            "heads = 32768: must be so few that the attentions need at most 16777216 values for \
+             an embedding of size 64, not 201326592",
+        ),
         (8, UnetConfig { sinusoid: 2, ..with() }, "sinusoid = 2: must be 0"),
         (7, UnetConfig { multipliers: vec![1], ..with() }, "sinusoid = 0: must be even"),
     ] {

@@ -21,6 +21,14 @@ pub struct Params {
     seed: u64,
     device: Device,
     tensors: RefCell<BTreeMap<String, Tensor>>,
+    /// Where parameters come from; `None` makes new ones.
+    stored: Option<RefCell<Stored>>,
+}
+
+/// What [`Params::stored`] has not handed out, and what did not fit.
+struct Stored {
+    values: Tensors,
+    faults: Vec<String>,
 }
 
 /// A place in the tree of names, where layers put their parameters.
@@ -39,7 +47,33 @@ impl fmt::Debug for Params {
 impl Params {
     /// No parameters yet; those made later draw their initial values from `seed`.
     pub fn new(seed: u64, device: Device) -> Self {
-        Self { seed, device, tensors: RefCell::default() }
+        Self { seed, device, tensors: RefCell::default(), stored: None }
+    }
+
+    /// The parameters of a model that is read: layers that are made later take these `values`
+    /// (on `device`) as they are, without a gradient, in place of initial ones. So whatever
+    /// sizes a file claims, nothing is made that it does not hold. A parameter that is
+    /// missing or of another shape is an empty tensor; nothing may be computed before
+    /// [`Params::check_stored`].
+    pub fn stored(values: Tensors, device: Device) -> Self {
+        let stored = Stored { values, faults: Vec::new() };
+        Self { stored: Some(RefCell::new(stored)), ..Self::new(0, device) }
+    }
+
+    /// That [`Params::stored`] had every parameter of the layers made since, in its shape,
+    /// and nothing else.
+    ///
+    /// # Errors
+    /// As [`Params::restore`].
+    pub fn check_stored(&self, origin: &FilePath) -> Result<(), TorchError> {
+        let Some(stored) = &self.stored else { return Ok(()) };
+        let Stored { values, faults } = &*stored.borrow();
+        let unknown = values.keys().map(|name| format!("`{name}` is unknown"));
+        let faults: Vec<String> = faults.iter().cloned().chain(unknown).collect();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(TorchError::file(origin, list_faults(&faults)))
     }
 
     /// The top of the tree of names.
@@ -144,6 +178,19 @@ impl Params {
     }
 }
 
+impl Stored {
+    fn take(&mut self, name: &str, shape: &[i64], device: Device) -> Tensor {
+        match self.values.remove(name) {
+            Some(value) if value.size() == shape => return value,
+            Some(value) => {
+                self.faults.push(format!("`{name}` is {:?}, expected {shape:?}", value.size()));
+            }
+            None => self.faults.push(format!("`{name}` is missing")),
+        }
+        Tensor::zeros([0], (tch::Kind::Float, device))
+    }
+}
+
 /// At most ten faults in words, then a count.
 pub(crate) fn list_faults(faults: &[String]) -> String {
     let shown = faults.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
@@ -171,7 +218,8 @@ impl<'a> Path<'a> {
 
     /// Every value `value`.
     pub fn constant(&self, name: &str, shape: &[i64], value: f64) -> Tensor {
-        self.add(name, Tensor::full(shape, value, (tch::Kind::Float, self.params.device)))
+        let full = || Tensor::full(shape, value, (tch::Kind::Float, self.params.device));
+        self.add(name, shape, full)
     }
 
     /// Normal values of mean 0 and standard deviation `std`.
@@ -200,15 +248,21 @@ impl<'a> Path<'a> {
         shape: &[i64],
         fill: impl FnOnce(Noise<'_>, u64, &mut [f32]),
     ) -> Tensor {
-        let mut values = vec![0.0; shape.iter().product::<i64>() as usize];
-        let item = noise::item_of(&self.full_name(name));
-        fill(Noise::new(self.params.seed, "parameters"), item, &mut values);
-        self.add(name, Tensor::from_slice(&values).view(shape).to_device(self.params.device))
+        self.add(name, shape, || {
+            let mut values = vec![0.0; shape.iter().product::<i64>() as usize];
+            let item = noise::item_of(&self.full_name(name));
+            fill(Noise::new(self.params.seed, "parameters"), item, &mut values);
+            Tensor::from_slice(&values).view(shape).to_device(self.params.device)
+        })
     }
 
-    fn add(&self, name: &str, tensor: Tensor) -> Tensor {
+    /// The stored parameter, or the one that `make` makes.
+    fn add(&self, name: &str, shape: &[i64], make: impl FnOnce() -> Tensor) -> Tensor {
         let name = self.full_name(name);
-        let tensor = tensor.set_requires_grad(true);
+        let tensor = match &self.params.stored {
+            Some(stored) => stored.borrow_mut().take(&name, shape, self.params.device),
+            None => make().set_requires_grad(true),
+        };
         let before = self.params.tensors.borrow_mut().insert(name.clone(), tensor.shallow_clone());
         assert!(before.is_none(), "two parameters are named {name}");
         tensor

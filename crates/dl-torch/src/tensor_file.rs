@@ -97,11 +97,23 @@ pub fn read(path: &Path, device: Device) -> Result<(Tensors, HashMap<String, Str
         let kind = kind_of(view.dtype()).ok_or_else(|| {
             TorchError::file(path, format!("tensor `{name}` has dtype {:?}", view.dtype()))
         })?;
-        let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+        let shape = shape_of(view.shape()).ok_or_else(|| {
+            let problem = "more sizes, or larger ones, than libtorch takes; make it again";
+            TorchError::file(path, format!("tensor `{name}` has {problem}"))
+        })?;
         let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)?;
         tensors.insert(name.to_owned(), tensor.to_device(device));
     }
     Ok((tensors, header.metadata().clone().unwrap_or_default()))
+}
+
+/// A shape as libtorch takes it: at most 64 sizes, whose product, zeros apart, fits 63 bits.
+/// The format allows any sizes beside a zero, since no byte stands for them.
+fn shape_of(sizes: &[usize]) -> Option<Vec<i64>> {
+    let shape: Vec<i64> = sizes.iter().map(|&n| i64::try_from(n).ok()).collect::<Option<_>>()?;
+    let mut sizes = shape.iter().filter(|&&n| n > 0);
+    let fits = sizes.try_fold(1_i64, |product, &n| product.checked_mul(n)).is_some();
+    (fits && shape.len() <= 64).then_some(shape)
 }
 
 fn dtype_of(kind: Kind) -> Option<Dtype> {

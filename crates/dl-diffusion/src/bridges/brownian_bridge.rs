@@ -52,7 +52,8 @@ pub struct BrownianBridgeConfig {
     pub jitter: f64,
     /// Length, batches and rates.
     pub train: TrainConfig,
-    /// Numbers of steps that validation chooses among, each at least 1.
+    /// Numbers of steps that validation chooses among, each in 1..=1000: the network knows
+    /// no more times.
     pub steps: Vec<usize>,
     /// What validation chooses by.
     pub select: Criterion,
@@ -83,8 +84,7 @@ struct BrownianBridge {
 }
 
 impl BrownianBridgeConfig {
-    fn build(&self, seed: u64, dim: usize, device: tch::Device) -> BrownianBridge {
-        let params = Params::new(seed, device);
+    fn build(&self, params: Params, dim: usize) -> BrownianBridge {
         let network = Network::new(&params.root(), dim, &self.network, true);
         let report = MethodReport::default();
         BrownianBridge { config: self.clone(), params, network, steps: 1, report }
@@ -104,7 +104,7 @@ impl BridgeMethod for BrownianBridgeConfig {
         check_jitter(self.jitter)?;
         let sigma = self.sigma;
         check(sigma >= 0.0 && sigma.is_finite(), "sigma", sigma, "at least 0")?;
-        check_all("steps", &self.steps, |n| n > 0, "at least 1")?;
+        check_all("steps", &self.steps, |n| (1..=1000).contains(&n), "in 1..=1000")?;
         self.train.validate().under("train")
     }
 
@@ -113,7 +113,7 @@ impl BridgeMethod for BrownianBridgeConfig {
         pairs: &Pairs,
         context: &TrainContext<'_>,
     ) -> Result<Box<dyn FittedMethod>, BridgeError> {
-        let mut model = self.build(context.seed, pairs.dim, pairs.device);
+        let mut model = self.build(Params::new(context.seed, pairs.device), pairs.dim);
         let validation = &pairs.validation;
         let unbridged = Scores::of(&validation.audio, validation)?;
         let noise = Noise::new(context.seed, "brownian_bridge/train");
@@ -145,11 +145,10 @@ impl BridgeMethod for BrownianBridgeConfig {
     }
 
     fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
-        let mut model = self.build(0, stored.dim, stored.device);
-        model.steps = stored.chosen()?;
-        model.params.restore(&stored.tensors, stored.path)?;
-        model.report = stored.report;
-        model.params.freeze();
+        let steps = stored.chosen("steps", |steps| self.steps.contains(steps))?;
+        let mut model = self.build(Params::stored(stored.tensors, stored.device), stored.dim);
+        model.params.check_stored(stored.path)?;
+        (model.steps, model.report) = (steps, stored.report);
         model.network.freeze();
         Ok(Box::new(model))
     }

@@ -39,7 +39,7 @@ pub(super) fn check_jitter(value: f64) -> Result<(), ConfigError> {
 }
 
 /// A list of candidates of which each is `good`.
-pub(super) fn check_all<T: Copy + ToString>(
+pub(crate) fn check_all<T: Copy + ToString>(
     key: &str,
     values: &[T],
     good: impl Fn(T) -> bool,

@@ -91,15 +91,13 @@ struct DiffusionBridge {
 impl DiffusionBridgeConfig {
     fn build(
         &self,
-        seed: u64,
+        params: Params,
         dim: usize,
-        device: tch::Device,
         centring: Centring,
     ) -> Result<DiffusionBridge, BridgeError> {
-        let params = Params::new(seed, device);
         Ok(DiffusionBridge {
             config: self.clone(),
-            process: Process::new(&self.schedule.build()?),
+            process: Process::new(&self.schedule.build().under("schedule")?),
             network: self.network.build(&params.root(), dim).under("network")?,
             params,
             centring,
@@ -148,7 +146,8 @@ impl BridgeMethod for DiffusionBridgeConfig {
         context: &TrainContext<'_>,
     ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let centring = Centring::fit(&pairs.train);
-        let mut model = self.build(context.seed, pairs.dim, pairs.device, centring)?;
+        let params = Params::new(context.seed, pairs.device);
+        let mut model = self.build(params, pairs.dim, centring)?;
         let clean = model.centring.text(&pairs.train.text) * self.norm;
         let held_out = model.centring.text(&pairs.validation.text) * self.norm;
         let noise = Noise::new(context.seed, "diffusion_bridge/train");
@@ -183,16 +182,11 @@ impl BridgeMethod for DiffusionBridgeConfig {
 
     fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let centring = Centring::load(&mut stored)?;
-        let mut model = self.build(0, stored.dim, stored.device, centring)?;
-        model.entry = stored.chosen()?;
-        if !self.entries.contains(&model.entry) {
-            let entry = model.entry;
-            let problem = format!("its header chose entry {entry}, which is not in `entries`");
-            return Err(stored.fault(problem));
-        }
-        model.params.restore(&stored.tensors, stored.path)?;
-        model.report = stored.report;
-        model.params.freeze();
+        let entry = stored.chosen("entries", |entry| self.entries.contains(entry))?;
+        let params = Params::stored(stored.tensors, stored.device);
+        let mut model = self.build(params, stored.dim, centring)?;
+        model.params.check_stored(stored.path)?;
+        (model.entry, model.report) = (entry, stored.report);
         model.network.freeze();
         Ok(Box::new(model))
     }

@@ -14,7 +14,7 @@ mod config;
 mod sampling;
 mod training;
 
-use dl_core::ConfigError;
+use dl_core::{ConfigError, Under};
 use dl_torch::{Params, TrainContext, tensor_file::Tensors};
 use tch::Tensor;
 
@@ -87,15 +87,13 @@ impl BridgeMethod for DiffusionLinkConfig {
     }
 
     fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
-        let sampler: SamplerConfig = stored.chosen()?;
-        sampler.validate(self.schedule.timesteps)?;
-        let params = Params::new(0, stored.device);
+        let sampler = stored.chosen("candidates", |chosen| self.candidates.contains(chosen))?;
+        let params = Params::stored(stored.tensors, stored.device);
         let network = Network::new(&params.root(), stored.dim, &self.network, true);
-        params.restore(&stored.tensors, stored.path)?;
-        params.freeze();
+        params.check_stored(stored.path)?;
         network.freeze();
         Ok(Box::new(DiffusionLink {
-            process: Process::new(&self.schedule.build()?),
+            process: Process::new(&self.schedule.build().under("schedule")?),
             config: self.clone(),
             network,
             weights: params.named(),

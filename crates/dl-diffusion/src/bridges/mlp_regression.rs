@@ -62,8 +62,7 @@ struct MlpRegression {
 }
 
 impl MlpRegressionConfig {
-    fn build(&self, seed: u64, dim: usize, device: tch::Device) -> MlpRegression {
-        let params = Params::new(seed, device);
+    fn build(&self, params: Params, dim: usize) -> MlpRegression {
         let network = Network::new(&params.root(), dim, &self.network, false);
         let factor = self.scale.factor(dim);
         MlpRegression { params, network, factor, training: TrainReport::default() }
@@ -89,7 +88,7 @@ impl BridgeMethod for MlpRegressionConfig {
         pairs: &Pairs,
         context: &TrainContext<'_>,
     ) -> Result<Box<dyn FittedMethod>, BridgeError> {
-        let mut model = self.build(context.seed, pairs.dim, pairs.device);
+        let mut model = self.build(Params::new(context.seed, pairs.device), pairs.dim);
         let (train, validation) = (&pairs.train, &pairs.validation);
         let noise = Noise::new(context.seed, "mlp_regression/train");
         let loss = |step: u64, batch: &[usize]| {
@@ -120,10 +119,9 @@ impl BridgeMethod for MlpRegressionConfig {
     }
 
     fn load(&self, stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
-        let mut model = self.build(0, stored.dim, stored.device);
+        let mut model = self.build(Params::stored(stored.tensors, stored.device), stored.dim);
+        model.params.check_stored(stored.path)?;
         model.training = stored.report.training.unwrap_or_default();
-        model.params.restore(&stored.tensors, stored.path)?;
-        model.params.freeze();
         Ok(Box::new(model))
     }
 }

@@ -72,7 +72,7 @@ impl BridgeMethod for ProjectionConfig {
 
     fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
         let support = Support::load(&mut stored)?;
-        let temperature = stored.chosen()?;
+        let temperature = stored.chosen("temperatures", |t| self.temperatures.contains(t))?;
         Ok(Box::new(Projection { support, temperature, report: stored.report }))
     }
 }

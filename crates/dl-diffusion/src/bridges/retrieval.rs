@@ -115,7 +115,12 @@ impl BridgeMethod for RetrievalConfig {
     }
 
     fn load(&self, mut stored: Stored<'_>) -> Result<Box<dyn FittedMethod>, BridgeError> {
-        let vote = stored.chosen()?;
+        let vote = stored.chosen("temperatures and audio_shares", |vote: &Option<Vote>| {
+            vote.is_none_or(|vote| {
+                self.temperatures.contains(&vote.temperature)
+                    && self.audio_shares.contains(&vote.audio_share)
+            })
+        })?;
         let support = Support::load(&mut stored)?;
         let report = stored.report.clone();
         let inner = self.of.load_method(stored.inner())?;

@@ -19,7 +19,11 @@ impl Support {
     }
 
     pub(super) fn load(stored: &mut Stored<'_>) -> Result<Self, BridgeError> {
-        Ok(Self(stored.take("support", &[-1, stored.dim as i64])?))
+        let captions = stored.take("support", &[-1, stored.dim as i64])?;
+        if captions.size()[0] == 0 {
+            return Err(stored.fault("tensor `support` holds no captions; fit the bridge anew"));
+        }
+        Ok(Self(captions))
     }
 
     pub(super) fn tensors(&self) -> Tensors {

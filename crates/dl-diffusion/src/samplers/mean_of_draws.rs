@@ -13,13 +13,16 @@ use super::{
 };
 use crate::{error::BridgeError, register_sampler};
 
+/// The mean of so many is off by a hundredth of the spread of the draws.
+const MOST_DRAWS: usize = 10_000;
+
 /// How many noisings, and from where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeanOfDraws {
     /// t*.
     pub timestep: usize,
-    /// Noisings, each with its network call, at least 1.
+    /// Noisings, each with its network call, in 1..=10000.
     pub draws: usize,
 }
 
@@ -30,7 +33,8 @@ impl Sampler for MeanOfDraws {
 
     fn validate(&self, timesteps: usize) -> Result<(), ConfigError> {
         check_span(self.timestep, 1, timesteps)?;
-        check(self.draws > 0, "draws", self.draws, "at least 1")
+        let range = format!("in 1..={MOST_DRAWS}");
+        check((1..=MOST_DRAWS).contains(&self.draws), "draws", self.draws, range)
     }
 
     /// Draw k of `noise` is that of the k-th noising.
