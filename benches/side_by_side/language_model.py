@@ -6,9 +6,9 @@ Usage, from the root of the repository, after `cargo setup --models`, with trans
 torch 2.11.0 installed:
     python benches/side_by_side/language_model.py [rounds] [bf16]
 Every round times the reference and runs `cargo bench --bench language_model`. The best of all rounds
-counts on both sides. With `bf16` ours is measured in that, too. Beside batch 1: how often a token goes through the floor, that is the time this
-machine takes to read the weights once (a sum over as many bytes, after the caches were filled with
-something else).
+counts on both sides. With `bf16` ours is measured in that, too. Beside batch 1: how often a token
+goes through the floor, that is the time this machine takes to read the weights once (a sum over as
+many bytes, after the caches were filled with something else).
 """
 
 import json
