@@ -513,3 +513,28 @@ fn versions_name_everything_between_configuration_and_bridge() {
     let expected = "transport 2 of retrieval 1 of ridge 1, training ";
     assert!(nested.version().starts_with(expected), "{}", nested.version());
 }
+
+#[test]
+fn transport_starts_at_the_mean_of_its_own_training_rows_with_the_spread_that_it_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let moved = |spread: &str| {
+        let text = format!(
+            "kind = \"transport\"\nstrengths = [1.0]\nmean_shares = [1.0]\nspread_of = \
+             [\"{spread}\"]\n[of]\nkind = \"ridge\""
+        );
+        let path = directory.path().join(spread);
+        fit(&toml::from_str(&text).unwrap()).save(&path).unwrap();
+        tensor_file::read(&path, Device::Cpu).unwrap().0
+    };
+    let (own, held_out) = (moved("own"), moved("held_out"));
+    let train = set("train", 400, 1);
+    let rows = fit(&config("ridge")).apply(&train.audio, &train.ids, 0).unwrap();
+    let mean = |rows: &Array2<f32>| Tensor::try_from(rows.mean_axis(Axis(0)).unwrap()).unwrap();
+    let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+    for tensors in [&own, &held_out] {
+        assert!(off(&tensors["centre"], &mean(&rows)) < 1e-5);
+        assert!(off(&tensors["goal"], &mean(&train.text)) < 1e-5);
+    }
+    // Rows of bridges that were fitted to half of the clips have another spread.
+    assert!(off(&own["matrix"], &held_out["matrix"]) > 1e-3);
+}
