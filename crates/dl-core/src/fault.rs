@@ -46,6 +46,28 @@ pub fn check(
     if good { Ok(()) } else { Err(ConfigError::new(key, value, range)) }
 }
 
+/// No embedding and no layer is wider: far beyond every published model, and small enough that
+/// products of a few sizes stay whole numbers of 64 bits.
+pub const WIDEST: i64 = 1 << 16;
+/// No network has more layers.
+pub const DEEPEST: i64 = 1000;
+/// No vocabulary has more entries, and no model reads longer sequences.
+pub const LONGEST: i64 = 1 << 24;
+
+/// `Ok` when a size of a model is in `1..=most`, so that a file which claims another is refused
+/// before anything is made of that size.
+///
+/// # Errors
+/// [`ConfigError`] with the value.
+pub fn check_size(
+    key: impl Into<String>,
+    value: impl Display + Copy + TryInto<i64>,
+    most: i64,
+) -> Result<(), ConfigError> {
+    let good = value.try_into().is_ok_and(|size| (1..=most).contains(&size));
+    check(good, key, value, format!("in 1..={most}"))
+}
+
 /// [`ConfigError::under`] on a result: `self.train.validate().under("train")?`.
 pub trait Under {
     /// Puts `parent` and a dot before the key of a fault.

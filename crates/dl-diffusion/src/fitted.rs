@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, path::Path};
 
-use dl_core::{ConfigError, EmbeddingSet, FileError, fault::check, noise::item_of};
+use dl_core::{
+    ConfigError, EmbeddingSet, FileError,
+    fault::{WIDEST, check_size},
+    noise::item_of,
+};
 use dl_torch::{
     TrainContext,
     convert::{array2, tensor2},
@@ -18,7 +22,6 @@ use crate::{
     data::{BridgeData, Mismatch, Pairs, check_encoders},
     error::BridgeError,
     method::{FILE_VERSION, FittedMethod, MethodReport, Stored},
-    network::WIDEST,
     noise::RowNoise,
     scores::Scores,
 };
@@ -339,7 +342,7 @@ impl Bridge {
 }
 
 fn check_dim(dim: usize) -> Result<(), ConfigError> {
-    check((1..=WIDEST).contains(&dim), "dim", dim, format!("in 1..={WIDEST}"))
+    check_size("dim", dim, WIDEST)
 }
 
 fn check_rows(rows: &Array2<f32>, ids: &[String], dim: usize) -> Result<(), BridgeError> {

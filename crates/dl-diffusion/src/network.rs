@@ -11,7 +11,7 @@ use std::{
     collections::HashMap,
 };
 
-use dl_core::fault::{ConfigError, check};
+use dl_core::fault::{self, ConfigError, DEEPEST, check, check_size};
 use dl_torch::{
     Path,
     layers::{Init, LayerNorm, Linear, Precision},
@@ -26,11 +26,8 @@ const BLOCK_EPSILON: f64 = 1e-5;
 /// What its output layer says.
 const OUTPUT_EPSILON: f64 = 1e-6;
 
-/// No embedding and no layer of a bridge is wider: far beyond every encoder, and small enough
-/// that products of a few sizes stay whole numbers of 64 bits.
-pub(crate) const WIDEST: usize = 1 << 16;
-/// No network is deeper.
-const DEEPEST: usize = 1000;
+/// [`fault::WIDEST`] as a length.
+const WIDEST: usize = fault::WIDEST as usize;
 
 /// Size of the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,8 +54,7 @@ impl NetworkConfig {
     /// [`ConfigError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         check(self.hidden <= WIDEST, "hidden", self.hidden, format!("at most {WIDEST}"))?;
-        let range = format!("in 1..={DEEPEST}");
-        check((1..=DEEPEST).contains(&self.blocks), "blocks", self.blocks, range)
+        check_size("blocks", self.blocks, DEEPEST)
     }
 }
 

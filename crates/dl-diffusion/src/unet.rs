@@ -9,7 +9,7 @@
 
 use std::f64::consts::LN_10;
 
-use dl_core::fault::{ConfigError, check};
+use dl_core::fault::{ConfigError, WIDEST, check, check_size};
 use dl_torch::{
     Path,
     layers::{Conv1d, Init, Linear},
@@ -17,7 +17,7 @@ use dl_torch::{
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::{bridges::check_all, network::WIDEST};
+use crate::bridges::check_all;
 
 mod blocks;
 
@@ -65,14 +65,19 @@ impl UnetConfig {
     /// # Errors
     /// [`ConfigError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let sizes = 1..=WIDEST;
+        check_size("width", self.width, WIDEST)?;
         let range = format!("in 1..={WIDEST}");
-        check(sizes.contains(&self.width), "width", self.width, &range)?;
-        check_all("multipliers", &self.multipliers, |m| sizes.contains(&m), &range)?;
-        check(sizes.contains(&self.heads), "heads", self.heads, &range)?;
-        check(sizes.contains(&self.head_dim), "head_dim", self.head_dim, &range)?;
+        check_all(
+            "multipliers",
+            &self.multipliers,
+            |m| (1..=WIDEST as usize).contains(&m),
+            &range,
+        )?;
+        check_size("heads", self.heads, WIDEST)?;
+        check_size("head_dim", self.head_dim, WIDEST)?;
         let sinusoid = self.sinusoid;
-        let good = sinusoid == 0 || (4..=WIDEST).contains(&sinusoid) && sinusoid.is_multiple_of(2);
+        let even = (4..=WIDEST as usize).contains(&sinusoid) && sinusoid.is_multiple_of(2);
+        let good = sinusoid == 0 || even;
         let range = format!("0 (the embedding size), or even and in 4..={WIDEST}");
         check(good, "sinusoid", sinusoid, range)
     }

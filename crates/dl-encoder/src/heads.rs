@@ -4,7 +4,11 @@
 
 use std::{collections::HashMap, path::Path};
 
-use dl_core::{Fingerprint, Under, noise::Noise};
+use dl_core::{
+    Fingerprint, Under,
+    fault::{WIDEST, check_size},
+    noise::Noise,
+};
 use dl_torch::{
     Params, Subject, TorchError, TrainConfig, TrainContext, TrainReport, convert,
     layers::{Init, Linear, l2_normalise},
@@ -13,7 +17,7 @@ use dl_torch::{
 };
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::{
     EncoderError, Pairs,
@@ -76,8 +80,9 @@ impl HeadsConfig {
         let noise = |value: f64, field| {
             check(value >= 0.0 && value.is_finite(), field, value, "0 (off) or above")
         };
+        check_size("dim", self.dim, WIDEST)?;
         check(self.dim >= 2, "dim", self.dim, "at least 2")?;
-        check(self.hidden >= 1, "hidden", self.hidden, "at least 1")?;
+        check_size("hidden", self.hidden, WIDEST)?;
         noise(self.audio_noise, "audio_noise")?;
         noise(self.text_noise, "text_noise")?;
         let warm = self.temperature;
@@ -351,17 +356,25 @@ impl Heads {
             .get("config")
             .and_then(|text| serde_json::from_str(text).ok())
             .ok_or_else(|| bad(path, "its configuration cannot be read; train the heads again"))?;
-        let mut vector = |name: &str| match tensors.remove(name) {
-            Some(tensor) if tensor.dim() == 1 => Ok(tensor),
+        config.validate().map_err(|error| {
+            bad(path, format!("its configuration: {error}; train the heads again"))
+        })?;
+        let mut vector = |name: String| match tensors.remove(&name) {
+            Some(tensor) if tensor.dim() == 1 && tensor.kind() == Kind::Float => Ok(tensor),
             _ => Err(bad(path, format!("has no vector `{name}`; train the heads again"))),
         };
-        let stats = [
-            (vector("audio.mean")?, vector("audio.deviation")?),
-            (vector("text.mean")?, vector("text.deviation")?),
-        ];
-        let heads = Self::new(&config, Params::new(0, device), stats);
-        heads.params.restore(&tensors, path)?;
-        heads.params.freeze();
+        let mut statistics = |side: &str| {
+            let (mean, deviation) =
+                (vector(format!("{side}.mean"))?, vector(format!("{side}.deviation"))?);
+            if mean.size() == deviation.size() {
+                return Ok((mean, deviation));
+            }
+            let problem = "are of different lengths; train the heads again";
+            Err(bad(path, format!("`{side}.mean` and `{side}.deviation` {problem}")))
+        };
+        let stats = [statistics("audio")?, statistics("text")?];
+        let heads = Self::new(&config, Params::stored(tensors, device), stats);
+        heads.params.check_stored(path)?;
         Ok(heads)
     }
 }

@@ -2,7 +2,10 @@
 //! Face `BertModel`, which `RobertaModel` shares: the two differ in the first
 //! position number and in what they make of the result.
 
-use dl_core::{ConfigError, fault::check};
+use dl_core::{
+    ConfigError,
+    fault::{DEEPEST, LONGEST, WIDEST, check, check_size},
+};
 use dl_torch::{
     layers::{LayerNorm, Linear},
     weights::Source,
@@ -50,12 +53,13 @@ impl TransformerConfig {
     /// # Errors
     /// [`ConfigError`] for the first one out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let positive = |value: i64, field: &str| check(value > 0, field, value, "at least 1");
-        positive(self.vocab_size, "vocab_size")?;
-        positive(self.hidden_size, "hidden_size")?;
-        positive(self.num_attention_heads, "num_attention_heads")?;
-        positive(self.intermediate_size, "intermediate_size")?;
-        positive(self.type_vocab_size, "type_vocab_size")?;
+        check_size("vocab_size", self.vocab_size, LONGEST)?;
+        check_size("hidden_size", self.hidden_size, WIDEST)?;
+        check_size("num_hidden_layers", self.num_hidden_layers, DEEPEST)?;
+        check_size("num_attention_heads", self.num_attention_heads, WIDEST)?;
+        check_size("intermediate_size", self.intermediate_size, WIDEST)?;
+        check_size("max_position_embeddings", self.max_position_embeddings, LONGEST)?;
+        check_size("type_vocab_size", self.type_vocab_size, WIDEST)?;
         check(
             self.hidden_size % self.num_attention_heads == 0,
             "num_attention_heads",

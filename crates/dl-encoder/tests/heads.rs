@@ -2,13 +2,17 @@
 //! through random maps and noise.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail and say why")]
 
-use std::fs;
+use std::{collections::HashMap, fs};
 
 use dl_core::noise::Noise;
 use dl_encoder::{Heads, HeadsConfig, Pairs, sanity};
-use dl_torch::{TrainConfig, TrainContext};
+use dl_torch::{
+    TrainConfig, TrainContext,
+    tensor_file::{self, Tensors},
+};
 use ndarray::Array2;
-use tch::Device;
+use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor};
 
 const HIDDEN: usize = 8;
 
@@ -111,6 +115,45 @@ fn a_saved_pair_of_heads_is_the_same_pair() {
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let error = Heads::load(&path, Device::Cpu).err().unwrap().to_string();
     assert!(error.contains("heads.safetensors: not a whole safetensors file"), "{error}");
+}
+
+#[test]
+fn claims_of_a_file_that_it_does_not_hold_are_refused() {
+    let data = Features::new(0, 80);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("heads.safetensors");
+    train(&config(), &data, &data).save(&path).unwrap();
+    let (tensors, metadata) = tensor_file::read(&path, Device::Cpu).unwrap();
+    let refused = |tensors: &Tensors, metadata: HashMap<String, String>, expected: &str| {
+        tensor_file::write(&path, tensors, metadata).unwrap();
+        let error = Heads::load(&path, Device::Cpu).err().unwrap().to_string();
+        let problem = error.strip_prefix(&format!("{}: ", path.display())).unwrap();
+        assert!(problem.starts_with(expected), "{problem}");
+    };
+    for (key, value, expected) in [
+        ("dim", json!(u64::MAX), "its configuration: dim = 18446744073709551615: must be in 1.."),
+        ("hidden", json!(1_u64 << 40), "its configuration: hidden = 1099511627776: must be in 1"),
+        ("hidden", json!(65_536), "the tensors do not fit this model: `audio.first.weight` is ["),
+        ("skip", json!(true), "the tensors do not fit this model: `audio.skip.weight` is missing"),
+    ] {
+        let mut config: Value = serde_json::from_str(&metadata["config"]).unwrap();
+        config[key] = value;
+        let mut metadata = metadata.clone();
+        metadata.insert("config".into(), config.to_string());
+        refused(&tensors, metadata, expected);
+    }
+    let with = |name: &str, tensor: Tensor| {
+        let mut tensors: Tensors =
+            tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        tensors.insert(name.into(), tensor);
+        tensors
+    };
+    let few = Tensor::ones([3], (Kind::Float, Device::Cpu));
+    let expected = "`text.mean` and `text.deviation` are of different lengths; train the heads";
+    refused(&with("text.deviation", few), metadata.clone(), expected);
+    let whole = tensors["audio.second.bias"].to_kind(Kind::Int64);
+    let expected = "the tensors do not fit this model: `audio.second.bias` is of kind Int64, ";
+    refused(&with("audio.second.bias", whole), metadata.clone(), expected);
 }
 
 #[test]

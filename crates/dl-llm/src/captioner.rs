@@ -6,7 +6,10 @@
 
 use std::{collections::HashMap, path::Path, rc::Rc};
 
-use dl_core::noise::Noise;
+use dl_core::{
+    fault::{WIDEST, check_size},
+    noise::Noise,
+};
 use dl_torch::{Params, TrainContext, TrainReport, convert, tensor_file};
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
@@ -123,14 +126,15 @@ fn others(seed: u64, items: usize) -> Vec<usize> {
 }
 
 impl Captioner {
+    /// A captioner that takes embeddings of `dim` values, its parameters made in `params`.
     fn new(
         lm: Rc<LanguageModel>,
         dim: i64,
         config: &PrefixConfig,
-        seed: u64,
+        params: Params,
     ) -> Result<Self, LlmError> {
         config.validate()?;
-        let params = Params::new(seed, lm.device());
+        check_size("dim", dim, WIDEST)?;
         let prompt = config.prompt.tokens(&lm)?;
         let longest = prompt.len() + config.length as usize + config.max_tokens;
         lm.llama().check_length(longest as i64)?;
@@ -509,10 +513,10 @@ impl Captioner {
             let problem = "trained with another language model; load that one or train again";
             return Err(LlmError::file(path, problem));
         }
-        let captioner = Self::new(Rc::clone(lm), about.dim, &about.config, 0)
+        let params = Params::stored(tensors, lm.device());
+        let captioner = Self::new(Rc::clone(lm), about.dim, &about.config, params)
             .map_err(|error| LlmError::file(path, error.to_string()))?;
-        captioner.params.restore(&tensors, path)?;
-        captioner.params.freeze();
+        captioner.params.check_stored(path)?;
         Ok(captioner)
     }
 }

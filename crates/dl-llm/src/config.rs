@@ -1,7 +1,7 @@
 //! The shape of a Llama-architecture decoder, in the workspace's configuration
 //! and in the `config.json` of a published model directory.
 
-use dl_core::fault::{ConfigError, check};
+use dl_core::fault::{ConfigError, DEEPEST, LONGEST, WIDEST, check, check_size};
 use serde::{Deserialize, Serialize};
 
 use crate::RopeScaling;
@@ -76,24 +76,28 @@ impl LlamaConfig {
     /// [`ConfigError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let Self { vocab, hidden, layers, heads, kv_heads, .. } = *self;
-        check(vocab > 0, "vocab", vocab, "at least 1")?;
-        check(layers > 0, "layers", layers, "at least 1")?;
-        check(heads > 0, "heads", heads, "at least 1")?;
+        check_size("vocab", vocab, LONGEST)?;
+        check_size("hidden", hidden, WIDEST)?;
+        check_size("layers", layers, DEEPEST)?;
+        check_size("heads", heads, WIDEST)?;
         let groups = kv_heads > 0 && heads % kv_heads == 0;
         check(groups, "kv_heads", kv_heads, format!("a divisor of heads = {heads}"))?;
         match self.head_dim {
             Some(width) => {
-                check(width > 0 && width % 2 == 0, "head_dim", width, "even and at least 2")?;
-                check(hidden > 0, "hidden", hidden, "at least 1")?;
+                check_size("head_dim", width, WIDEST)?;
+                check(width % 2 == 0, "head_dim", width, "even")?;
             }
             None => {
-                let whole = hidden > 0 && hidden % (2 * heads) == 0;
+                let whole = hidden % (2 * heads) == 0;
                 check(whole, "hidden", hidden, format!("a multiple of 2 * heads = {}", 2 * heads))?;
             }
         }
-        check(self.intermediate > 0, "intermediate", self.intermediate, "at least 1")?;
-        check(self.rope_theta > 0.0, "rope_theta", self.rope_theta, "above 0")?;
-        check(self.norm_eps > 0.0, "norm_eps", self.norm_eps, "above 0")?;
+        check_size("intermediate", self.intermediate, WIDEST)?;
+        let positive =
+            |value: f64, field| check(value > 0.0 && value.is_finite(), field, value, "above 0");
+        positive(self.rope_theta, "rope_theta")?;
+        positive(self.norm_eps, "norm_eps")?;
+        check_size("max_positions", self.max_positions, LONGEST)?;
         check(self.max_positions > 1, "max_positions", self.max_positions, "at least 2")?;
         self.rope_scaling.validate()
     }
@@ -137,7 +141,7 @@ mod tests {
     fn ranges_are_checked_and_named() {
         toy().validate().unwrap();
         let bad = [
-            (LlamaConfig { vocab: 0, ..toy() }, "vocab = 0: must be at least 1"),
+            (LlamaConfig { vocab: 0, ..toy() }, "vocab = 0: must be in 1..=16777216"),
             (LlamaConfig { kv_heads: 3, ..toy() }, "kv_heads = 3: must be a divisor of heads = 4"),
             (
                 LlamaConfig { hidden: 12, ..toy() },

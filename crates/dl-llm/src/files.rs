@@ -324,7 +324,7 @@ impl Source for Loader<'_> {
             }
         }
         // It stands in until `finish` refuses the files; no memory is touched.
-        Tensor::zeros([1], (self.kind, self.device)).expand(shape, false)
+        Tensor::zeros([0_i64; 0], (self.kind, self.device)).expand(shape, false)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use dl_core::fault::{ConfigError, Under, check};
+use dl_core::fault::{ConfigError, Under, WIDEST, check, check_size};
 use dl_torch::{
     Path,
     layers::{Init, Linear},
@@ -106,7 +106,7 @@ impl LoraConfig {
     /// # Errors
     /// [`ConfigError`] for the first field out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        check(self.rank > 0, "rank", self.rank, "at least 1")?;
+        check_size("rank", self.rank, WIDEST)?;
         let strength = self.alpha > 0.0 && self.alpha.is_finite();
         check(strength, "alpha", self.alpha, "above 0")?;
         check((0.0..1.0).contains(&self.dropout), "dropout", self.dropout, "in [0, 1)")?;
@@ -333,7 +333,7 @@ mod tests {
         LoraConfig::default().validate().unwrap();
         let with = |targets: &[LoraTarget]| LoraConfig { targets: targets.into(), ..config() };
         let bad = [
-            (LoraConfig { rank: 0, ..config() }, "rank = 0: must be at least 1"),
+            (LoraConfig { rank: 0, ..config() }, "rank = 0: must be in 1..=65536"),
             (LoraConfig { alpha: 0.0, ..config() }, "alpha = 0: must be above 0"),
             (LoraConfig { dropout: 1.0, ..config() }, "dropout = 1: must be in [0, 1)"),
             (LoraConfig { alpha: f64::NAN, ..config() }, "alpha = NaN: must be above 0"),

@@ -4,7 +4,7 @@
 //! "Prefix-tuning").
 
 use dl_core::{
-    fault::{Under, check},
+    fault::{LONGEST, Under, WIDEST, check, check_size},
     noise::Noise,
 };
 use dl_torch::{
@@ -128,12 +128,13 @@ impl PrefixConfig {
     /// # Errors
     /// [`LlmError::Config`] for the first field out of range.
     pub fn validate(&self) -> Result<(), LlmError> {
-        check(self.length > 0, "length", self.length, "at least 1")?;
-        check(self.hidden > 0, "hidden", self.hidden, "at least 1")?;
+        check_size("length", self.length, WIDEST)?;
+        check_size("hidden", self.hidden, WIDEST)?;
         let noise = self.noise >= 0.0 && self.noise.is_finite();
         check(noise, "noise", self.noise, "at least 0")?;
         let smoothing = (0.0..1.0).contains(&self.label_smoothing);
         check(smoothing, "label_smoothing", self.label_smoothing, "in [0, 1)")?;
+        check_size("max_tokens", self.max_tokens, LONGEST)?;
         check(self.max_tokens > 1, "max_tokens", self.max_tokens, "at least 2")?;
         self.prompt.validate().under("prompt")?;
         self.lora.as_ref().map_or(Ok(()), LoraConfig::validate).under("lora")?;

@@ -121,6 +121,12 @@ fn configurations_that_are_not_supported() {
     refused(directory.path(), &["config.json: `model_type` is mistral; only llama"]);
     let directory =
         sharded(&weights(), |config| config["vocab_size"] = json!(2_000_000_000_000_i64));
+    refused(directory.path(), &["vocab = 2000000000000: must be in 1..=16777216"]);
+    // Two tables of 16,000,000 x 60,000 values.
+    let directory = sharded(&weights(), |config| {
+        config["vocab_size"] = json!(16_000_000);
+        config["hidden_size"] = json!(60_000);
+    });
     refused(directory.path(), &["the weights take", "of memory are free"]);
     let index = "model.safetensors.index.json";
     let directory = sharded(&weights(), |_| ());

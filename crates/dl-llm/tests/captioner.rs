@@ -347,10 +347,37 @@ fn matrices_that_do_not_fit_their_configuration_are_refused() {
     };
     refused(json!(null), "lora_A.weight` is unknown");
     refused(json!({ "rank": 4 }), "lora_A.weight` is [8, 64], expected [4, 64]");
-    refused(json!({ "rank": -4 }), "lora.rank = -4: must be at least 1");
+    refused(json!({ "rank": -4 }), "lora.rank = -4: must be in 1..=65536");
     refused(json!({ "targets": ["query", "key", "value"] }), "k_proj.lora_A.weight` is missing");
     refused(json!({ "targets": ["gate"] }), "gate_proj.lora_A.weight` is missing");
     refused(json!({ "targets": ["head"] }), "unknown variant `head`");
+}
+
+/// Sizes that a file claims and does not hold: nothing is made of them. Matrices of these would
+/// take terabytes.
+#[test]
+fn claims_of_a_prefix_beyond_its_file_are_refused() {
+    let (lm, test) = (Rc::clone(load().language_model()), world(32, "test"));
+    let config = PrefixConfig { hidden: 8, ..prefix_config(PrefixKind::Deep, 1) };
+    let (captioner, _) =
+        Captioner::train_prefix(&lm, pairs(&test), pairs(&test), &config, &context("fit")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("prefix.safetensors");
+    captioner.save_prefix(&path).unwrap();
+    for (place, value, message) in [
+        ("/dim", json!(1_u64 << 40), "dim = 1099511627776: must be in 1..=65536"),
+        ("/dim", json!(-1), "dim = -1: must be in 1..=65536"),
+        ("/dim", json!(65_536), "expected [8, 65536]"),
+        ("/config/hidden", json!(1_u64 << 60), "hidden = 1152921504606846976: must be in 1..="),
+        ("/config/hidden", json!(65_536), "is [8], expected [65536]"),
+        ("/config/length", json!(i64::MAX), "length = 9223372036854775807: must be in 1..=65536"),
+        ("/config/max_tokens", json!(u64::MAX), "max_tokens = 18446744073709551615: must be in 1"),
+    ] {
+        let changed = edited(&path, |about| *about.pointer_mut(place).unwrap() = value);
+        let path = changed.path().join("prefix.safetensors");
+        let error = Captioner::load_prefix(&lm, &path).unwrap_err().to_string();
+        assert!(error.contains("prefix.safetensors: ") && error.contains(message), "{error}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use dl_core::{
     Fingerprint,
     noise::{self, Noise},
 };
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::{TorchError, tensor_file, tensor_file::Tensors};
 
@@ -53,7 +53,7 @@ impl Params {
     /// The parameters of a model that is read: layers that are made later take these `values`
     /// (on `device`) as they are, without a gradient, in place of initial ones. So whatever
     /// sizes a file claims, nothing is made that it does not hold. A parameter that is
-    /// missing or of another shape is an empty tensor; nothing may be computed before
+    /// missing, of another shape or not f32 is an empty tensor; nothing may be computed before
     /// [`Params::check_stored`].
     pub fn stored(values: Tensors, device: Device) -> Self {
         let stored = Stored { values, faults: Vec::new() };
@@ -181,13 +181,16 @@ impl Params {
 impl Stored {
     fn take(&mut self, name: &str, shape: &[i64], device: Device) -> Tensor {
         match self.values.remove(name) {
-            Some(value) if value.size() == shape => return value,
+            Some(value) if value.size() == shape && value.kind() == Kind::Float => return value,
+            Some(value) if value.size() == shape => {
+                self.faults.push(format!("`{name}` is of kind {:?}, expected Float", value.kind()));
+            }
             Some(value) => {
                 self.faults.push(format!("`{name}` is {:?}, expected {shape:?}", value.size()));
             }
             None => self.faults.push(format!("`{name}` is missing")),
         }
-        Tensor::zeros([0], (tch::Kind::Float, device))
+        Tensor::zeros([0], (Kind::Float, device))
     }
 }
 

@@ -175,8 +175,9 @@ impl WeightMap {
     }
 
     /// Takes one tensor as f32 on the model's device, of any float kind in the
-    /// file. When it is missing or of another shape, that is noted, and zeros
-    /// stand in until [`WeightMap::finish`] refuses the file.
+    /// file. When it is missing or of another shape, that is noted, and one zero, seen as
+    /// `shape`, stands in until [`WeightMap::finish`] refuses the file: whatever sizes a
+    /// configuration claims, nothing is made that the file does not hold.
     pub fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
         match self.tensors.remove(name) {
             None => self.missing.push(name.to_owned()),
@@ -188,7 +189,7 @@ impl WeightMap {
             }
             Some(tensor) => return tensor.to_device(self.device).to_kind(Kind::Float),
         }
-        Tensor::zeros(shape, (Kind::Float, self.device))
+        Tensor::zeros([0_i64; 0], (Kind::Float, self.device)).expand(shape, false)
     }
 
     /// Takes what training code put into the names out of them, see [`unwrapped_name`].
@@ -261,7 +262,8 @@ mod tests {
             .collect();
         let mut map = WeightMap::new(Path::new("model.bin"), tensors, Device::Cpu);
         assert_eq!(map.take("weight", &[3, 2]).size(), [3, 2]);
-        let _ = map.take("bias", &[3]);
+        // Two to the power of 60 values, of which there is one.
+        let _ = map.take("bias", &[1 << 30, 1 << 30]);
         let message = map.finish().unwrap_err().to_string();
         assert!(message.starts_with("model.bin: "), "{message}");
         for part in ["`weight` is [2, 3], expected [3, 2]", "`bias` is missing", "and 3 more"] {

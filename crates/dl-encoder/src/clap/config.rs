@@ -2,7 +2,10 @@
 //! (`ClapConfig`, `ClapAudioConfig`, `ClapTextConfig`; keys that the file leaves
 //! out have that library's defaults, those of `laion/clap-htsat-unfused`).
 
-use dl_core::{ConfigError, Under, fault::check};
+use dl_core::{
+    ConfigError, Under,
+    fault::{DEEPEST, WIDEST, check, check_size},
+};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
@@ -10,6 +13,13 @@ use crate::transformer::TransformerConfig;
 
 /// `torch.nn.LayerNorm`'s default: what everything outside of HTSAT's blocks has.
 pub(crate) const LAYER_NORM_EPSILON: f64 = 1e-5;
+
+/// No attention window is wider, in tokens: an attention has values for all pairs within one.
+const WIDEST_WINDOW: i64 = 64;
+/// Most patches along one side of the square; the published models have 64.
+const MOST_PATCHES: i64 = 256;
+/// No HTSAT has more stages; the published ones have four.
+const MOST_STAGES: usize = 8;
 
 /// Both towers and the space they share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -193,6 +203,7 @@ impl ModelConfig {
     /// # Errors
     /// [`ConfigError`] for the first one out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        check_size("projection_dim", self.projection_dim, WIDEST)?;
         check(self.projection_dim > 1, "projection_dim", self.projection_dim, "at least 2")?;
         self.text_config.transformer.validate().under("text_config")?;
         self.audio_config.validate().under("audio_config")
@@ -201,14 +212,17 @@ impl ModelConfig {
 
 impl AudioConfig {
     fn validate(&self) -> Result<(), ConfigError> {
-        let positive = |field: &str, value: i64| check(value > 0, field, value, "at least 1");
-        positive("window_size", self.window_size)?;
-        positive("num_mel_bins", self.num_mel_bins)?;
-        positive("patch_stride", self.patch_stride)?;
-        positive("patch_embeds_hidden_size", self.patch_embeds_hidden_size)?;
-        positive("aff_block_r", self.aff_block_r)?;
+        check_size("window_size", self.window_size, WIDEST_WINDOW)?;
+        check_size("num_mel_bins", self.num_mel_bins, WIDEST)?;
+        check_size("patch_size", self.patch_size, WIDEST)?;
+        check_size("patch_stride", self.patch_stride, WIDEST)?;
+        check_size("patch_embeds_hidden_size", self.patch_embeds_hidden_size, WIDEST)?;
+        check_size("aff_block_r", self.aff_block_r, WIDEST)?;
+        check_size("spec_size", self.spec_size, MOST_PATCHES * self.patch_stride)?;
+        let ratio = self.mlp_ratio;
+        check(ratio > 0.0 && ratio <= 64.0, "mlp_ratio", ratio, "above 0 and at most 64")?;
         check(
-            self.spec_size > 0 && self.spec_size % self.num_mel_bins == 0,
+            self.spec_size % self.num_mel_bins == 0,
             "spec_size",
             self.spec_size,
             "a multiple of num_mel_bins",
@@ -221,8 +235,9 @@ impl AudioConfig {
         )?;
         let stages = self.depths.len();
         let depths = format!("{:?}", self.depths);
-        let one_each = stages > 0 && self.depths.iter().all(|&depth| depth > 0);
-        check(one_each, "depths", depths, "at least one stage, at least one block in each")?;
+        let one_each = self.depths.iter().all(|depth| (1..=DEEPEST).contains(depth));
+        let range = format!("1 to {MOST_STAGES} stages of 1 to {DEEPEST} blocks");
+        check(one_each && (1..=MOST_STAGES).contains(&stages), "depths", depths, range)?;
         let whole = (self.patch_stride * self.window_size).checked_shl(stages as u32 - 1);
         check(
             whole.is_some_and(|whole| whole > 0 && self.spec_size % whole == 0),
@@ -294,6 +309,11 @@ mod tests {
             (r#"{"hidden_act": "swish"}"#, "swish"),
             (r#"{"fusion_type": "channel_map"}"#, "fusion_type = channel_map"),
             (r#"{"depths": []}"#, "depths = []"),
+            (r#"{"depths": [2, 1000000000]}"#, "depths = [2, 1000000000]: must be 1 to 8 stages"),
+            (r#"{"window_size": 4611686018427387904}"#, "window_size = 4611686018427387904: must"),
+            (r#"{"spec_size": 65536}"#, "spec_size = 65536: must be in 1..=1024"),
+            (r#"{"patch_embeds_hidden_size": 65537}"#, "patch_embeds_hidden_size = 65537: must be"),
+            (r#"{"mlp_ratio": 1e300}"#, "must be above 0 and at most 64"),
         ] {
             let fault = fault(&format!(r#"{{"model_type": "clap", "audio_config": {audio}}}"#));
             assert!(fault.contains(part), "{fault}");

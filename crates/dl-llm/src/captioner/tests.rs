@@ -32,7 +32,7 @@ fn config() -> PrefixConfig {
 fn golden_captioner(config: &PrefixConfig) -> (Captioner, Resident, tensor_file::Tensors) {
     let lm = Rc::new(LanguageModel::load(&golden(""), Device::Cpu).unwrap());
     let (expected, _) = tensor_file::read(&golden("expected.safetensors"), Device::Cpu).unwrap();
-    let captioner = Captioner::new(lm, 6, config, 0).unwrap();
+    let captioner = Captioner::new(lm, 6, config, Params::new(0, Device::Cpu)).unwrap();
     let values = expected.iter().filter_map(|(name, value)| {
         Some((name.strip_prefix("value.")?.to_owned(), value.shallow_clone()))
     });
@@ -137,7 +137,7 @@ fn bfloat16_captioner() -> (Captioner, Resident, tensor_file::Tensors) {
     use crate::WeightKind;
     let lm = LanguageModel::load_as(&golden(""), WeightKind::Bf16, Device::Cpu).unwrap();
     let (_, data, expected) = golden_captioner(&config());
-    let captioner = Captioner::new(Rc::new(lm), 6, &config(), 0).unwrap();
+    let captioner = Captioner::new(Rc::new(lm), 6, &config(), Params::new(0, Device::Cpu)).unwrap();
     let values = expected.iter().filter_map(|(name, value)| {
         Some((name.strip_prefix("value.")?.to_owned(), value.shallow_clone()))
     });
@@ -192,16 +192,24 @@ fn bfloat16_weights_take_f32_gradients() {
 fn a_prefix_that_does_not_fit_is_refused_before_any_work() {
     let lm = Rc::new(LanguageModel::load(&golden(""), Device::Cpu).unwrap());
     let long = PrefixConfig { length: 60, ..config() };
-    let error = Captioner::new(Rc::clone(&lm), 6, &long, 0).unwrap_err().to_string();
+    let error = Captioner::new(Rc::clone(&lm), 6, &long, Params::new(0, Device::Cpu))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("longer than max_positions = 64"), "{error}");
-    let huge = PrefixConfig { hidden: 10_000_000, ..config() };
-    let error = Captioner::new(Rc::clone(&lm), 6, &huge, 0).unwrap_err().to_string();
+    let huge = PrefixConfig { hidden: 60_000, ..config() };
+    let error = Captioner::new(Rc::clone(&lm), 60_000, &huge, Params::new(0, Device::Cpu))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("million parameters"), "{error}");
     let form = PromptForm::Text("{bos}{prefix}".into());
     let bare = PrefixConfig { prompt: PromptConfig { form, ..config().prompt }, ..config() };
-    let error = Captioner::new(Rc::clone(&lm), 6, &bare, 0).unwrap_err().to_string();
+    let error = Captioner::new(Rc::clone(&lm), 6, &bare, Params::new(0, Device::Cpu))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("something must stand between"), "{error}");
     let prompt = PromptConfig { form: PromptForm::Model, ..config().prompt };
-    let error = Captioner::new(lm, 6, &PrefixConfig { prompt, ..config() }, 0).unwrap_err();
+    let error =
+        Captioner::new(lm, 6, &PrefixConfig { prompt, ..config() }, Params::new(0, Device::Cpu))
+            .unwrap_err();
     assert!(error.to_string().contains("no chat template"), "{error}");
 }

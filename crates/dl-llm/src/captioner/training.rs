@@ -4,7 +4,7 @@
 use std::{path::Path, rc::Rc};
 
 use dl_core::Fingerprint;
-use dl_torch::{Subject, TorchError, TrainContext, TrainReport, tensor_file, train};
+use dl_torch::{Params, Subject, TorchError, TrainContext, TrainReport, tensor_file, train};
 use ndarray::Array2;
 
 use super::{CaptionPairs, Captioner, others};
@@ -76,7 +76,8 @@ impl<'a> CaptionerTraining<'a> {
         let dim = train.embeddings.ncols();
         train.check("training pairs", dim)?;
         validation.check("validation pairs", dim)?;
-        let captioner = Captioner::new(Rc::clone(lm), dim as i64, config, context.seed)?;
+        let params = Params::new(context.seed, lm.device());
+        let captioner = Captioner::new(Rc::clone(lm), dim as i64, config, params)?;
         if let Some(from) = self.from {
             let origin = Path::new("the captioner to go on from");
             captioner.params.restore(&from.params.snapshot(), origin)?;

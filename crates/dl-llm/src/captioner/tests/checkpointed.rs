@@ -6,7 +6,7 @@ use crate::{PrefixKind, WeightKind};
 /// A captioner with matrices that say something: untrained, B is zero, and so is the gradient
 /// of A.
 fn tuned(lm: &Rc<LanguageModel>, config: &PrefixConfig) -> Captioner {
-    let captioner = Captioner::new(Rc::clone(lm), 6, config, 7).unwrap();
+    let captioner = Captioner::new(Rc::clone(lm), 6, config, Params::new(7, Device::Cpu)).unwrap();
     for (name, mut value) in captioner.params.named() {
         if name.contains("lora_B") {
             let draws = Noise::new(0, &name).normal_rows(&[0], 0, value.numel());
