@@ -95,13 +95,30 @@ pub fn choose(
     split: &Split,
     candidates: impl IntoIterator<Item = Result<Tensor, BridgeError>>,
 ) -> Result<(usize, Vec<Scores>), BridgeError> {
+    choose_above(f64::NEG_INFINITY, criterion, before, split, candidates)
+}
+
+/// [`choose`] among the candidates whose paired cosine is at least `floor`; where none has as
+/// much, the one of the highest.
+///
+/// # Errors
+/// As [`choose`].
+pub fn choose_above(
+    floor: f64,
+    criterion: Criterion,
+    before: &Split,
+    split: &Split,
+    candidates: impl IntoIterator<Item = Result<Tensor, BridgeError>>,
+) -> Result<(usize, Vec<Scores>), BridgeError> {
     let unbridged = Scores::of(&before.audio, before)?;
     let scores = candidates
         .into_iter()
         .map(|rows| Scores::of(&l2_normalise(&rows?), split))
         .collect::<Result<Vec<_>, _>>()?;
     let values: Vec<f64> = scores.iter().map(|s| criterion.value(s, &unbridged)).collect();
+    let highest = scores.iter().map(|s| s.paired_cosine).fold(f64::NEG_INFINITY, f64::max);
     let best = (0..values.len())
+        .filter(|&index| scores[index].paired_cosine >= floor.min(highest))
         .min_by(|&a, &b| values[a].total_cmp(&values[b]))
         .ok_or_else(|| BridgeError::Input("there are no candidates to choose from".into()))?;
     Ok((best, scores))
@@ -161,6 +178,25 @@ mod tests {
         let error = Scores::of(&few.audio, &few).unwrap_err().to_string();
         let expected = "validation set: gap metrics need at least 10 clips with captions, got 9";
         assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_floor_keeps_the_paired_cosine() {
+        // Captions around the circle. One candidate is their cloud, turned away from its pairs;
+        // the other points more nearly at them, from a cloud that lies to one side.
+        let angles = Tensor::arange(12, (Kind::Float, Device::Cpu)) * (std::f64::consts::PI / 6.0);
+        let circle = |angles: &Tensor| Tensor::stack(&[angles.cos(), angles.sin()], 1);
+        let pairs = split(circle(&(&angles + 1.5)), circle(&angles));
+        let turned = circle(&(&angles + 0.6_f64.acos()));
+        let aside = circle(&(&angles + 0.1)) + Tensor::from_slice(&[0.8_f32, 0.0]);
+        let best = |floor| {
+            let candidates = [&turned, &aside].map(|rows| Ok(rows.shallow_clone()));
+            choose_above(floor, Criterion::RemainingGap, &pairs, &pairs, candidates).unwrap()
+        };
+        let (nearest, scores) = best(f64::NEG_INFINITY);
+        close(scores[0].paired_cosine, 0.6);
+        assert!(nearest == 0 && scores[1].paired_cosine > 0.7, "{scores:?}");
+        assert_eq!([0.5, 0.65, 0.999].map(|floor| best(floor).0), [0, 1, 1]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use dl_core::{EmbeddingSet, Progress};
-use dl_diffusion::{Bridge, BridgeConfig, BridgeData, Mismatch};
+use dl_diffusion::{Bridge, BridgeConfig, BridgeData, Mismatch, method::Tried};
 use dl_torch::tensor_file;
 use ndarray::{Array2, Axis, s};
 use tch::{Device, Tensor};
@@ -537,4 +537,26 @@ fn transport_starts_at_the_mean_of_its_own_training_rows_with_the_spread_that_it
     }
     // Rows of bridges that were fitted to half of the clips have another spread.
     assert!(off(&own["matrix"], &held_out["matrix"]) > 1e-3);
+}
+
+#[test]
+fn transport_keeps_the_accuracy_that_it_is_told_to_keep() {
+    // Of the best candidate, and the highest of all.
+    let cosines = |text: &str| {
+        let report = fit(&toml::from_str(text).unwrap()).report().method.clone();
+        let cosine = |tried: &Tried| tried.scores.paired_cosine;
+        let best = report.tried.iter().find(|tried| tried.candidate == report.chosen);
+        (cosine(best.unwrap()), report.tried.iter().map(cosine).fold(0.0, f64::max))
+    };
+    let moved =
+        |keep: &str| cosines(&format!("kind = \"transport\"\n{keep}\n[of]\nkind = \"ridge\""));
+    let (free, highest) = moved("");
+    let (ridge, _) = cosines("kind = \"ridge\"\nselect = \"paired_cosine\"");
+    let (kept, _) = moved("keep_accuracy_of = { kind = \"ridge\", select = \"paired_cosine\" }");
+    assert!(free < ridge && ridge <= kept, "{free}, {ridge}, {kept}");
+    // A floor below all changes nothing.
+    assert_eq!(moved("keep_accuracy_of = { kind = \"none\" }"), (free, highest));
+    let text = "kind = \"transport\"\nkeep_accuracy_of = { kind = \"ridge\", lambdas = [] }";
+    let error = toml::from_str::<BridgeConfig>(text).unwrap().validate().unwrap_err().to_string();
+    assert_eq!(error, "keep_accuracy_of.lambdas = []: must be a list of at least one");
 }

@@ -32,7 +32,7 @@ use crate::{
     moments::{covariance, mean, symmetric_power},
     noise::RowNoise,
     register_bridge,
-    scores::{Criterion, choose},
+    scores::{Criterion, Scores, choose_above},
 };
 
 /// Which bridge, and how far its rows are moved.
@@ -53,17 +53,23 @@ pub struct TransportConfig {
     pub shrinkage: f64,
     /// What validation chooses by.
     pub select: Criterion,
+    /// A simpler bridge whose paired cosine on validation the moved rows must have (where no
+    /// candidate has as much, the highest is taken): nearness is not bought with accuracy that
+    /// this bridge has. None sets no floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_accuracy_of: Option<BridgeConfig>,
 }
 
 impl Default for TransportConfig {
     fn default() -> Self {
         Self {
             of: BridgeConfig::default(),
-            strengths: vec![0.0, 0.25, 0.5, 0.75, 1.0],
+            strengths: vec![0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
             mean_shares: vec![0.0, 1.0],
             spread_of: vec![Spread::HeldOut, Spread::Own],
             shrinkage: 0.01,
             select: Criterion::default(),
+            keep_accuracy_of: None,
         }
     }
 }
@@ -111,6 +117,8 @@ impl BridgeMethod for TransportConfig {
 
     fn validate(&self) -> Result<(), ConfigError> {
         self.of.validate().under("of")?;
+        let floor = self.keep_accuracy_of.as_ref();
+        floor.map_or(Ok(()), BridgeConfig::validate).under("keep_accuracy_of")?;
         let share = |share| (0.0..=1.0).contains(&share);
         check_all("strengths", &self.strengths, share, "in [0, 1]")?;
         check_all("mean_shares", &self.mean_shares, share, "in [0, 1]")?;
@@ -120,7 +128,11 @@ impl BridgeMethod for TransportConfig {
     }
 
     fn version(&self) -> String {
-        format!("{} {} of {}", Self::KIND, Self::VERSION, self.of.method_version())
+        let version = format!("{} {} of {}", Self::KIND, Self::VERSION, self.of.method_version());
+        match &self.keep_accuracy_of {
+            None => version,
+            Some(floor) => format!("{version} above {}", floor.method_version()),
+        }
     }
 
     fn moves_text(&self) -> bool {
@@ -141,7 +153,7 @@ impl BridgeMethod for TransportConfig {
         context: &TrainContext<'_>,
     ) -> Result<Box<dyn FittedMethod>, BridgeError> {
         // The halves first: pairs too few for them are refused before the long fit.
-        let (held_out, checkpoints) = match self.spread_of.contains(&Spread::HeldOut) {
+        let (held_out, mut checkpoints) = match self.spread_of.contains(&Spread::HeldOut) {
             true => self.held_out(pairs, context)?,
             false => Default::default(),
         };
@@ -173,7 +185,11 @@ impl BridgeMethod for TransportConfig {
         let rows = through(split)?;
         let target = split.with_text(l2_normalise(&inner.text(&split.text)));
         let candidates = maps.iter().map(|map| Ok(map.apply(&rows)));
-        let (best, scores) = choose(self.select, split, &target, candidates)?;
+        let floor = match &self.keep_accuracy_of {
+            None => f64::NEG_INFINITY,
+            Some(bridge) => accuracy_of(bridge, pairs, context, &mut checkpoints)?,
+        };
+        let (best, scores) = choose_above(floor, self.select, split, &target, candidates)?;
         let report = MethodReport {
             of: Some(Box::new(inner.report())),
             ..MethodReport::choice(&ways, scores, best)
@@ -253,6 +269,24 @@ impl TransportConfig {
         }
         Ok((l2_normalise(&Tensor::cat(&halves, 0)), checkpoints))
     }
+}
+
+/// The paired cosine of another bridge on validation. Its training may leave a checkpoint.
+fn accuracy_of(
+    bridge: &BridgeConfig,
+    pairs: &Pairs,
+    context: &TrainContext<'_>,
+    checkpoints: &mut Vec<PathBuf>,
+) -> Result<f64, BridgeError> {
+    let mut context = context.clone();
+    context.checkpoint = context.checkpoint.map(|path| path.with_extension("floor"));
+    let fitted = bridge.fit_method(pairs, &context)?;
+    checkpoints.extend(context.checkpoint);
+    let split = &pairs.validation;
+    let noise = RowNoise { seed: context.seed, items: &split.items };
+    let rows = l2_normalise(&tch::no_grad(|| fitted.apply(&split.audio, noise))?);
+    let target = split.with_text(l2_normalise(&fitted.text(&split.text)));
+    Ok(Scores::of(&rows, &target)?.paired_cosine)
 }
 
 /// The matrix that brings the covariance of unit rows to that of the text (all f64, on the CPU):
