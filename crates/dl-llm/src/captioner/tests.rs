@@ -7,6 +7,7 @@ use crate::{KvCache, LoraConfig, LoraTarget, PromptConfig, PromptForm};
 
 mod checkpointed;
 mod parts;
+mod prompts;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/llama_tuning").join(name)
