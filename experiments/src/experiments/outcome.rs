@@ -44,6 +44,7 @@ pub(super) fn info(
         sentences: None,
         remarks: Vec::new(),
         metrics: Some(super::metrics_version()),
+        bridges: config.bridges.iter().map(|(name, of)| (name.clone(), of.version())).collect(),
         corpus: short(&set.provenance.corpus),
         encoder: short(&set.provenance.encoder),
         program: env!("CARGO_PKG_VERSION").into(),

@@ -1,9 +1,9 @@
 //! Two runs of one experiment row by row: the second's figures minus the first's, with paired
 //! tests over the clips that both are over. Everything comes from the run directories.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use dl_core::RunDir;
 use dl_eval::stats::{self, Clusters};
 
@@ -14,14 +14,17 @@ use super::{
     tables,
 };
 
+mod changed;
+mod reason;
+
+use changed::changed;
+use reason::reason_against;
+
 /// Figures of which less is better.
 const LESS_IS_BETTER: [&str; 5] =
     ["centroid_distance", "frechet", "separability", "relative_gap", "fluency_error"];
 /// Figures that say what the clips are, not how good a row is.
 const NO_RIVALRY: [&str; 1] = ["text_ceiling"];
-/// Entries of the configuration that are named where two runs differ in more.
-const NAMED: usize = 8;
-
 /// One run with its values by clip.
 struct Side {
     run: RunDir,
@@ -109,52 +112,6 @@ pub fn compare(first: &RunDir, second: &RunDir) -> Result<Vec<Table>> {
         found[last].notes.push(format!("Only one of the runs has {}.", alone.join(", ")));
     }
     Ok(found)
-}
-
-/// Why two runs cannot stand beside each other, with what to do.
-fn reason_against(first: &RunInfo, second: &RunInfo) -> Option<String> {
-    let differ = |what: &str, one: &str, other: &str, remedy: &str| {
-        (one != other).then(|| format!("{what} ({one} and {other}); {remedy}"))
-    };
-    let version = |info: &RunInfo| info.metrics.clone().unwrap_or_else(|| "not noted".into());
-    differ(
-        "they are different experiments",
-        &first.experiment,
-        &second.experiment,
-        "name two runs of one",
-    )
-    .or_else(|| {
-        differ(
-            "they are over different splits",
-            &first.split,
-            &second.split,
-            "name two runs over one split",
-        )
-    })
-    .or_else(|| {
-        differ(
-            "they are over different clips",
-            &format!("{}, id hash {}", first.clips, first.id_hash),
-            &format!("{}, id hash {}", second.clips, second.id_hash),
-            "a paired test needs the same clips in both",
-        )
-    })
-    .or_else(|| {
-        differ(
-            "their corpora differ though the clips have the same names",
-            &first.corpus,
-            &second.corpus,
-            "a paired test needs the same sounds and captions in both",
-        )
-    })
-    .or_else(|| {
-        differ(
-            "their metrics have different versions",
-            &version(first),
-            &version(second),
-            "run the older one again with this program",
-        )
-    })
 }
 
 /// The second's figures of a table minus the first's, in the rows and columns of both.
@@ -315,89 +272,9 @@ fn lists<'i>(
     lists.collect::<Option<Vec<_>>>().filter(|lists| !lists.is_empty())
 }
 
-/// In which entries the configurations differ.
-fn changed(first: &Side, second: &Side) -> Result<String> {
-    let read = |side: &Side| -> Result<BTreeMap<String, String>> {
-        let path = side.run.file("config.toml");
-        let text = dl_core::text::read(&path)?;
-        let table: toml::Table =
-            toml::from_str(&text).with_context(|| path.display().to_string())?;
-        let mut flat = BTreeMap::new();
-        flatten("", &toml::Value::Table(table), &mut flat);
-        Ok(flat)
-    };
-    let (one, two) = (read(first)?, read(second)?);
-    let keys: std::collections::BTreeSet<&String> = one.keys().chain(two.keys()).collect();
-    let absent = "nothing".to_owned();
-    let differ: Vec<String> = keys
-        .into_iter()
-        // Where runs are kept changes no figure.
-        .filter(|key| one.get(*key) != two.get(*key) && *key != "runs")
-        .map(|key| {
-            let [one, two] = [&one, &two].map(|of| of.get(key).unwrap_or(&absent));
-            format!("{key} ({one}, then {two})")
-        })
-        .collect();
-    Ok(match differ.len().cmp(&NAMED) {
-        _ if differ.is_empty() => "The configurations are the same.".into(),
-        Ordering::Greater => format!(
-            "The configurations differ in {} entries, among them {}.",
-            differ.len(),
-            differ[..NAMED].join(", ")
-        ),
-        _ => format!("The configurations differ in {}.", differ.join(", ")),
-    })
-}
-
-fn flatten(path: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
-    let below = |key: &str| if path.is_empty() { key.into() } else { format!("{path}.{key}") };
-    match value {
-        toml::Value::Table(table) => {
-            table.iter().for_each(|(key, value)| flatten(&below(key), value, into));
-        }
-        other => {
-            into.insert(path.into(), other.to_string());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn info(change: serde_json::Value) -> RunInfo {
-        let mut known = serde_json::json!({
-            "experiment": "t1", "suite": "toy", "clips": 4, "captions": 4, "id_hash": "a",
-            "seeds": [0], "resamples": 100, "corpus": "c", "encoder": "e", "program": "0",
-            "libtorch": "0", "device": "cpu", "metrics": "gap 4",
-        });
-        for (key, value) in change.as_object().unwrap() {
-            known[key] = value.clone();
-        }
-        serde_json::from_value(known).unwrap()
-    }
-
-    #[test]
-    fn what_cannot_be_compared_has_its_reason() {
-        let base = info(serde_json::json!({}));
-        assert_eq!(reason_against(&base, &base), None);
-        for (change, part) in [
-            (serde_json::json!({"experiment": "t2"}), "different experiments (t1 and t2)"),
-            (serde_json::json!({"split": "validation"}), "different splits (test and validation)"),
-            (
-                serde_json::json!({"id_hash": "b"}),
-                "different clips (4, id hash a and 4, id hash b)",
-            ),
-            (serde_json::json!({"corpus": "d"}), "corpora differ"),
-            (serde_json::json!({"metrics": "gap 3"}), "different versions (gap 4 and gap 3)"),
-            (serde_json::json!({"metrics": null}), "different versions (gap 4 and not noted)"),
-        ] {
-            let reason = reason_against(&base, &info(change)).unwrap();
-            assert!(reason.contains(part) && reason.contains("; "), "{reason}");
-        }
-        // Another encoder or bridge is what one compares.
-        assert_eq!(reason_against(&base, &info(serde_json::json!({"encoder": "f"}))), None);
-    }
 
     fn items(seed: u64, values: &[f64]) -> Items {
         Items {
@@ -437,14 +314,5 @@ mod tests {
         let same = [vec![&one], vec![&one]];
         let (_, test) = difference("cider_d", 0.0, &same, &clusters, 200).unwrap();
         assert!(test.unwrap().0 > 0.99);
-    }
-
-    #[test]
-    fn entries_are_named_with_dots() {
-        let table: toml::Table = toml::from_str("a = 1\n[b.c]\nd = ['x']\n").unwrap();
-        let mut flat = BTreeMap::new();
-        flatten("", &toml::Value::Table(table), &mut flat);
-        let expected = [("a", "1"), ("b.c.d", "[\"x\"]")];
-        assert_eq!(flat, BTreeMap::from(expected.map(|(k, v)| (k.to_owned(), v.to_owned()))));
     }
 }

@@ -58,6 +58,10 @@ pub struct RunInfo {
     /// Versions of what measured; `None` in runs of before this was noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<String>,
+    /// Versions of the methods behind the bridges, by their names; empty in runs of before this
+    /// was noted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bridges: BTreeMap<String, String>,
     /// Fingerprint of the corpus (first digits).
     pub corpus: String,
     /// Fingerprint of the embeddings (first digits).

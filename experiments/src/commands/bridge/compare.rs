@@ -141,7 +141,9 @@ pub fn run(args: &CompareArgs, services: &Services<'_>, out: &mut Output) -> Res
     let records = t1::tabulate(&rows, &args.seeds, &against, args.resamples)?;
     let of_rows = bridges.iter().map(|(name, config)| (name.as_str(), config));
     let prior_diffusion = t1::prior_diffusion(of_rows);
-    let info = RunInfo { prior_diffusion, ..info(args, &test, content, &against, device) };
+    let versions = bridges.iter().map(|(name, config)| (name.clone(), config.version())).collect();
+    let info = info(args, &test, content, &against, device);
+    let info = RunInfo { prior_diffusion, bridges: versions, ..info };
     report::finish(&run, &info, &records)?;
     print(&run, &info, &records, out)
 }
@@ -219,6 +221,7 @@ fn info(
         sentences: None,
         remarks: Vec::new(),
         metrics: None,
+        bridges: BTreeMap::new(),
         corpus: content.short().into(),
         encoder: if of_set.is_empty() { "unnamed".into() } else { of_set },
         program: env!("CARGO_PKG_VERSION").into(),
