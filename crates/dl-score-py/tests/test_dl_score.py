@@ -7,6 +7,7 @@ the last bit.
 import ast
 import contextlib
 import csv
+import importlib.metadata
 import inspect
 import io
 import json
@@ -277,6 +278,12 @@ class Documents(unittest.TestCase):
             takes = [name for name in inspect.signature(function).parameters if name != "self"]
             arguments = stub.args.args + stub.args.kwonlyargs
             self.assertEqual(takes, [each.arg for each in arguments if each.arg != "self"], name)
+
+    def test_licences_go_along(self):
+        installed = {file.name: file for file in importlib.metadata.files("dl-score")}
+        for name, origin in [("LICENSE", "LICENSE"),
+                             ("WORDNET-LICENSE", "crates/dl-eval/data/spice/WORDNET-LICENSE")]:
+            self.assertEqual(installed[name].read_text(), (ROOT / origin).read_text())
 
     def test_the_guide_does_what_it_says(self):
         text = (ROOT / "experiments/guide/python.md").read_text()
