@@ -21,7 +21,7 @@ fn largest(difference: &Array2<f32>) -> f32 {
 }
 
 #[test]
-fn procrustes_and_partial_least_squares_match_their_references() {
+fn procrustes_partial_least_squares_and_kernel_ridge_match_their_references() {
     let golden: Value = serde_json::from_str(include_str!("golden/linear.json")).unwrap();
     let shape = ["rows", "dim"].map(|name| golden[name].as_u64().unwrap() as usize);
     let rows = |value: &Value| {
@@ -44,6 +44,13 @@ fn procrustes_and_partial_least_squares_match_their_references() {
         let got = apply(&format!("kind = \"pls\"\ncomponents = [{components}]"));
         let difference = largest(&(got - rows(expected)));
         assert!(difference < 5e-6, "{components} components: {difference}");
+    }
+    for (key, expected) in golden["kernel_ridge"].as_object().unwrap() {
+        let (temperature, lambda) = key.split_once(' ').unwrap();
+        let kernel = format!("temperatures = [{temperature}]\nlambdas = [{lambda}]");
+        let got = apply(&format!("kind = \"kernel_ridge\"\n{kernel}"));
+        let difference = largest(&(got - rows(expected)));
+        assert!(difference < 2e-6, "temperature and penalty {key}: {difference}");
     }
 }
 
@@ -129,6 +136,9 @@ fn captions_go_through_the_bridges_that_know_them() {
         (of("seed_style"), true),
         (of("diffusion_bridge"), true),
         (refined.to_owned(), true),
+        (format!("kind = \"kernel_ridge\"\nshares = [0.5]\n[beside]\n{}", of("seed_style")), true),
+        ("kind = \"kernel_ridge\"\nbeside = { kind = \"ridge\" }".to_owned(), false),
+        ("kind = \"kernel_ridge\"".to_owned(), false),
         (of("diffusion_link") + "\nloss = { text_identity = 0.0 }", false),
         (of("mlp_regression"), false),
         (of("brownian_bridge"), false),
@@ -184,6 +194,28 @@ fn diffusion_bridge_augments_its_decoders_captions_by_seed_and_id() {
         sum / rows as f32
     };
     assert!(cosine(0) > cosine(1) + 0.2 && cosine(0) < 0.999, "{} {}", cosine(0), cosine(1));
+}
+
+#[test]
+fn kernel_ridge_beside_another_bridge_is_the_mean_of_both() {
+    let (train, test) = (set("train", 200, 1), set("test", 50, 1));
+    let alone = "kind = \"kernel_ridge\"\ntemperatures = [0.5]\nlambdas = [0.3]";
+    let rows = |text: &str| fit(text, &train).apply(&test.audio, &test.ids, 0).unwrap();
+    let (own, other) = (rows(alone), rows("kind = \"procrustes\""));
+    for share in [0.0, 0.25, 1.0] {
+        let both =
+            rows(&format!("{alone}\nshares = [{share:?}]\nbeside = {{ kind = \"procrustes\" }}"));
+        let mut mean = &own * share + &other * (1.0 - share);
+        for mut row in mean.outer_iter_mut() {
+            let norm = row.dot(&row).sqrt();
+            row /= norm;
+        }
+        assert!(largest(&(both - mean)) < 1e-6, "{share}");
+    }
+    // Half of the clips as landmarks say nearly what all of them say.
+    let half = rows(&format!("{alone}\nlandmarks = 100"));
+    let off = largest(&(half - own));
+    assert!(off > 1e-6 && off < 0.2, "{off}");
 }
 
 #[test]

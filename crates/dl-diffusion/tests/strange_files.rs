@@ -171,6 +171,24 @@ fn what_validation_chose_is_one_of_the_candidates() {
 }
 
 #[test]
+fn a_kernel_that_is_not_a_candidate_is_refused() {
+    let kernel = File::of("kind = \"kernel_ridge\"");
+    let choice = |temperature: f64, lambda: f64, share: f64| {
+        let value = json!({ "temperature": temperature, "lambda": lambda, "share": share });
+        [("/method/chosen", value)]
+    };
+    kernel.load(&choice(0.5, 0.3, 1.0)).unwrap();
+    let expected = "which is not in its temperatures, lambdas and shares; fit the bridge anew";
+    // Without another bridge there is nothing to share with.
+    for (temperature, lambda, share) in [(0.0, 0.3, 1.0), (0.5, 0.2, 1.0), (0.5, 0.3, 0.5)] {
+        let problem = kernel.load(&choice(temperature, lambda, share)).err().unwrap();
+        assert!(problem.ends_with(expected), "{problem}");
+    }
+    let landmarks = "its configuration: landmarks = 1000000000: must be in 1..=16384; fit the ";
+    kernel.refuses(&[("/config/landmarks", json!(1_000_000_000))], landmarks);
+}
+
+#[test]
 fn a_bridge_on_a_bridge_on_a_bridge_ends_somewhere() {
     let mut file = File::of("kind = \"transport\"\nof = { kind = \"ridge\" }");
     let mut report: Value = serde_json::from_str(&file.metadata["bridge"]).unwrap();
