@@ -23,8 +23,8 @@ from safetensors.numpy import save_file
 
 PROGRAM = os.path.abspath(os.environ.get("EXPERIMENTS", "target/release/experiments"))
 METHODS = (
-    "none,embedding_shift,realign,c3,nearest_neighbour,projection,procrustes,ridge,pls,mlp_regression,"
-    "diffusion_bridge,seed_style,brownian_bridge,diffusion_link"
+    "none,embedding_shift,realign,c3,nearest_neighbour,projection,procrustes,ridge,pls,kernel_ridge,"
+    "mlp_regression,diffusion_bridge,seed_style,brownian_bridge,diffusion_link"
 )
 FIGURES = ["paired_cosine", "centroid_distance", "frechet", "separability"]
 ENVIRONMENT = os.environ | {"LD_LIBRARY_PATH": os.path.abspath(".setup/libtorch/lib")}
