@@ -260,9 +260,12 @@ fn the_page_works_in_a_browser() {
         format!("{before}{rest}").replace("</body>", &format!("<script>{ACTS}</script></body>"));
     let copy = path.with_file_name("acted.html");
     fs::write(&copy, acted).unwrap();
-    let (dom, console) = opened(&browser, &copy);
+    // On a busy machine the browser's own clock runs out before the sound is loaded: then again.
+    const DONE: &str = "<pre id=\"outcome\">";
+    let mut tries = (0..5).map(|_| opened(&browser, &copy));
+    let (dom, console) = tries.find(|(dom, _)| dom.contains(DONE)).expect("the acts did not end");
     assert_eq!(console, "");
-    let outcome = dom.split_once("<pre id=\"outcome\">").expect("the acts did not end").1;
+    let outcome = dom.split_once(DONE).unwrap().1;
     let outcome = base64::decode(outcome.split_once('<').unwrap().0).unwrap();
     let seen: serde_json::Value = serde_json::from_slice(&outcome).unwrap();
     assert!(seen["error"].is_null(), "{}", seen["error"]);

@@ -1,8 +1,13 @@
 //! Means, covariances and their powers, in f64.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::BridgeError;
+
+/// The same rows in f64 on the CPU.
+pub(crate) fn exact(rows: &Tensor) -> Tensor {
+    rows.to_device(Device::Cpu).to_kind(Kind::Double)
+}
 
 /// `[dim]`, in f64.
 pub(crate) fn mean(rows: &Tensor) -> Tensor {

@@ -92,8 +92,7 @@ pub struct CentredPairs {
 impl CentredPairs {
     /// Of all pairs of a split; a clip counts once for each of its captions.
     pub fn of(split: &Split) -> Self {
-        let exact = |rows: &Tensor| rows.to_device(Device::Cpu).to_kind(Kind::Double);
-        let (x, y) = (exact(&split.paired_audio()), exact(&split.text));
+        let (x, y) = (moments::exact(&split.paired_audio()), moments::exact(&split.text));
         let (x_mean, y_mean) = (moments::mean(&x), moments::mean(&y));
         Self { x: x - &x_mean, y: y - &y_mean, x_mean, y_mean }
     }

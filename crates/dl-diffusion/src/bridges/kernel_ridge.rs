@@ -24,7 +24,7 @@ use crate::{
     data::{Pairs, Split},
     error::BridgeError,
     method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored, inner_tensors},
-    moments,
+    moments::{self, exact},
     noise::RowNoise,
     register_bridge,
     scores::{Criterion, choose},
@@ -299,10 +299,6 @@ impl Regression {
 /// The mean of unit rows, of which the first have a share; not normalised.
 fn mean_of(share: f64, own: &Tensor, other: &Tensor) -> Tensor {
     own * share + other * (1.0 - share)
-}
-
-fn exact(rows: &Tensor) -> Tensor {
-    rows.to_device(Device::Cpu).to_kind(Kind::Double)
 }
 
 impl FittedMethod for KernelRidge {

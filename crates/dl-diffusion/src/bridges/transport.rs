@@ -29,7 +29,7 @@ use crate::{
     data::{Pairs, Split},
     error::BridgeError,
     method::{BridgeMethod, Family, FittedMethod, MethodReport, Stored, inner_tensors},
-    moments::{covariance, mean, symmetric_power},
+    moments::{covariance, exact, mean, symmetric_power},
     noise::RowNoise,
     register_bridge,
     scores::{Criterion, Scores, choose_above},
@@ -319,10 +319,6 @@ impl Map {
     fn apply(&self, rows: &Tensor) -> Tensor {
         (rows - &self.centre).matmul(&self.matrix) + &self.goal
     }
-}
-
-fn exact(rows: &Tensor) -> Tensor {
-    rows.to_device(Device::Cpu).to_kind(Kind::Double)
 }
 
 #[cfg(test)]

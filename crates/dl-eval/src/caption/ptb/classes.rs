@@ -1,7 +1,10 @@
 //! One byte for every UTF-16 unit of a caption: ASCII stands for itself, other
 //! characters for the set that the rules of [`super::rules`] know them by.
 
-use super::letters::{LETTERS, SETS};
+use super::letters::{DIGITS, LETTERS, MARKS, SYMBOLS};
+
+/// Each long set with its class; letters come last, split by case.
+const SETS: [(&[u16], u8); 3] = [(&SYMBOLS, SYMBOL), (&MARKS, MARK), (&DIGITS, DIGIT)];
 
 /// Letters that are not upper case.
 pub(super) const LOWER: u8 = 0x80;

@@ -7,31 +7,8 @@
 use super::{
     lexicon::Lexicon,
     partners::{Partners, slots},
+    symbols::{Binary, Symbol, Unary},
 };
-
-/// A symbol's number. Numbers ascend along unary rules: a child's is less than its
-/// parent's, so that one pass over ascending numbers applies all chains of them.
-pub type Symbol = u16;
-
-/// One child makes its parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Unary {
-    /// The child.
-    pub child: Symbol,
-    /// What it makes.
-    pub parent: Symbol,
-}
-
-/// Two children make their parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Binary {
-    /// The left child.
-    pub left: Symbol,
-    /// The right child.
-    pub right: Symbol,
-    /// What they make.
-    pub parent: Symbol,
-}
 
 /// Rules without weights, and where to find them.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{grammar::Symbol, tree::plain_label};
+use super::{symbols::Symbol, tree::plain_label};
 
 /// Endings that are views, in letters.
 const ENDINGS: [usize; 3] = [4, 3, 2];

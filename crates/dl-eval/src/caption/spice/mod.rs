@@ -32,6 +32,7 @@ pub mod quantities;
 pub mod rules;
 pub mod scene_graph;
 pub mod score;
+pub mod symbols;
 pub mod synonyms;
 pub mod train;
 pub mod tree;

@@ -4,8 +4,9 @@ use std::cell::RefCell;
 
 use super::{
     chart::{Beam, Chart, Rule},
-    grammar::{Grammar, Symbol},
+    grammar::Grammar,
     lexicon::Views,
+    symbols::Symbol,
     tree::{Below, Node, ROOT, Tree},
     weights::{self, WeightsError},
 };

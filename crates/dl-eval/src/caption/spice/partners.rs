@@ -2,7 +2,7 @@
 //! time. A symbol's place in a set is its slot; symbols that stand beside many steps have
 //! the first ones, so that the partners of a step lie in few groups.
 
-use super::grammar::{Binary, Symbol};
+use super::symbols::{Binary, Symbol};
 
 /// Partners of one step within sixty-four slots.
 #[derive(Debug, Clone, Copy)]

@@ -14,8 +14,9 @@ use rayon::prelude::*;
 
 use super::{
     chart::{Beam, Chart, Found, Held, Rule},
-    grammar::{Grammar, Symbol},
+    grammar::Grammar,
     lexicon::{Lexicon, LexiconConfig, TagScores, Views},
+    symbols::Symbol,
     treebank::{Numbered, Sample},
 };
 

@@ -6,8 +6,9 @@ use foldhash::fast::FixedState;
 
 use super::{
     chart::{Found, Rule},
-    grammar::{Binary, GrammarError, Rules, Symbol, Unary},
+    grammar::{GrammarError, Rules},
     lexicon::TagCounts,
+    symbols::{Binary, Symbol, Unary},
     tree::{Below, Tree},
 };
 

@@ -8,8 +8,9 @@ use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 
 use super::{
     chart::Beam,
-    grammar::{Binary, Grammar, GrammarError, Rules, Symbol, Unary},
+    grammar::{Grammar, GrammarError, Rules},
     lexicon::{Lexicon, SHAPES},
+    symbols::{Binary, Symbol, Unary},
 };
 
 /// The first bytes of a file of weights.

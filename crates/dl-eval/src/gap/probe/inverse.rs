@@ -7,7 +7,7 @@ use faer::{
 };
 use ndarray::{Array2, ArrayView1, Axis};
 
-use super::newton::{Parts, RIDGE};
+use super::parts::{Parts, RIDGE};
 use crate::gap::matrix;
 
 /// With at least as many samples as dimensions, a factor of the matrix itself for each part,

@@ -8,10 +8,11 @@
 
 mod inverse;
 mod newton;
+mod parts;
 
 use ndarray::{Array1, Array2, Axis};
 
-use self::newton::Parts;
+use self::parts::Parts;
 use super::FOLDS;
 
 /// Samples of both classes, audio first, their features standardised over all of them.
@@ -112,8 +113,8 @@ mod tests {
                     x[(i, axis)] * p[i] * (1.0 - p[i]) / kept.len() as f64
                 });
                 let hessian =
-                    x.tr_mul(&curved) + DMatrix::identity(all.ncols(), all.ncols()) * newton::RIDGE;
-                let gradient = x.tr_mul(&residual) + &weights * newton::RIDGE;
+                    x.tr_mul(&curved) + DMatrix::identity(all.ncols(), all.ncols()) * parts::RIDGE;
+                let gradient = x.tr_mul(&residual) + &weights * parts::RIDGE;
                 weights -= hessian.cholesky().unwrap().solve(&gradient);
             }
             let weights = Array1::from_iter(weights.iter().copied());

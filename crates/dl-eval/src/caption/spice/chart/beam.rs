@@ -1,7 +1,7 @@
 //! What a search leaves out, and what it is held away from: the beam of a span and the
 //! margin of a training.
 
-use super::super::{grammar::Symbol, lexicon::Views};
+use super::super::{lexicon::Views, symbols::Symbol};
 
 /// What a span drops.
 #[derive(Debug, Clone, PartialEq)]

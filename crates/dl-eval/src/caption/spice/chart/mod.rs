@@ -16,7 +16,7 @@ mod tests;
 pub use beam::{Beam, Held};
 pub use read::{Found, Rule};
 
-use super::{grammar::Symbol, lexicon::TagScores, partners::Group};
+use super::{lexicon::TagScores, partners::Group, symbols::Symbol};
 
 /// Room for a search; kept from caption to caption.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 //! by side.
 
 use super::{
-    super::grammar::{Grammar, Symbol},
+    super::{grammar::Grammar, symbols::Symbol},
     Chart, Held, NONE,
 };
 

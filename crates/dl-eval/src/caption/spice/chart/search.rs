@@ -3,11 +3,7 @@
 use pulp::{Arch, NullaryFnOnce};
 
 use super::{
-    super::{
-        grammar::{Grammar, Symbol},
-        lexicon::Views,
-        partners::Partners,
-    },
+    super::{grammar::Grammar, lexicon::Views, partners::Partners, symbols::Symbol},
     Beam, Chart, Held, NONE, Set, Step,
     beam::Around,
 };

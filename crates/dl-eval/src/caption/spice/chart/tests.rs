@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
-        grammar::{Binary, Grammar, Rules, Unary},
+        grammar::{Grammar, Rules},
         lexicon::{Lexicon, LexiconConfig, Views},
+        symbols::{Binary, Unary},
     },
     Beam, Chart, Held,
 };
