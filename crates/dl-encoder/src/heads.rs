@@ -32,9 +32,9 @@ const FORMAT: &str = "diffusion-link/heads";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HeadsConfig {
-    /// Values per embedding, at least 2.
+    /// Values per embedding, in 2..=65536.
     pub dim: usize,
-    /// Values inside of each head, at least 1.
+    /// Values inside of each head, in 1..=65536.
     pub hidden: usize,
     /// Add a linear map of the features to each head's output.
     pub skip: bool,

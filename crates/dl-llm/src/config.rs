@@ -15,21 +15,21 @@ pub struct LlamaConfig {
     /// Number of tokens. Not a choice: the tokenizer decides it.
     #[serde(skip)]
     pub vocab: i64,
-    /// Width of the residual stream; a multiple of `heads`.
+    /// Width of the residual stream, at most 65,536; a multiple of `heads`.
     pub hidden: i64,
-    /// Number of blocks.
+    /// Number of blocks, in 1..=1000.
     pub layers: i64,
     /// Query heads per block; the head width `hidden / heads` is even.
     pub heads: i64,
     /// Key-value heads per block (grouped-query attention); divides `heads`.
     pub kv_heads: i64,
-    /// Inner width of the SwiGLU feed-forward layer.
+    /// Inner width of the SwiGLU feed-forward layer, in 1..=65536.
     pub intermediate: i64,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
     /// Added to the mean square in RMS normalisation.
     pub norm_eps: f64,
-    /// Longest sequence, prefix included.
+    /// Longest sequence, prefix included, in 2..=16777216.
     pub max_positions: i64,
     /// Whether the output layer is the token embedding itself.
     pub tied_embeddings: bool,

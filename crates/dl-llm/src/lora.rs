@@ -78,7 +78,7 @@ impl LoraTarget {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoraConfig {
-    /// Inner width of the two matrices, at least 1.
+    /// Inner width of the two matrices, in 1..=65536.
     pub rank: i64,
     /// The product counts `alpha / rank` times; above 0.
     pub alpha: f64,

@@ -55,7 +55,7 @@ fn is_zero(value: &usize) -> bool {
 pub struct PrefixConfig {
     /// Where it enters.
     pub kind: PrefixKind,
-    /// Number of prefix positions K, at least 1.
+    /// Number of prefix positions K, in 1..=65536.
     pub length: i64,
     /// The network that makes it.
     #[serde(skip_serializing_if = "Projector::is_default")]
@@ -73,7 +73,7 @@ pub struct PrefixConfig {
     /// gradients are the same.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub checkpoint_activations: bool,
-    /// Width of the mapper's inner layer, at least 1.
+    /// Width of the mapper's inner layer, in 1..=65536.
     pub hidden: i64,
     /// Standard deviation, per dimension, of Gaussian noise on the embeddings in
     /// training, which hardens the decoder against embeddings that are a little
@@ -83,7 +83,7 @@ pub struct PrefixConfig {
     pub renormalise: bool,
     /// Share of each target's probability that is spread over all tokens, in [0, 1).
     pub label_smoothing: f64,
-    /// Captions are cut to this many tokens, the end mark included.
+    /// Captions are cut to this many tokens, in 2..=16777216, the end mark included.
     pub max_tokens: usize,
     /// Low-rank matrices in the decoder's attention, trained with the mapper; none
     /// leaves the decoder as it is.
