@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use dl_diffusion::BridgeConfig;
 use serde::{Deserialize, Serialize};
 
-use super::{CaptionerConfig, Protocol, SuiteConfig, file::variant_of};
+use super::{CaptionerConfig, Protocol, SuiteConfig, file::variant_of, training::with_batches_of};
 
 /// Variants: the values of a sweep, then those that are named. Every row is compared
 /// with the first.
@@ -44,8 +44,8 @@ pub enum Vary {
     /// The bridge; the gap is measured.
     #[default]
     Bridge,
-    /// The number of training clips that the bridge is given (key `clips`); the gap is
-    /// measured.
+    /// The number of training clips that the bridge is given (key `clips`), whose batches have no
+    /// more of them; the gap is measured.
     Pairs,
     /// The captioner, used through the bridge; captions are scored.
     Captioner,
@@ -93,8 +93,8 @@ pub struct Variant {
 pub enum Change {
     /// The bridge.
     Bridge(Box<BridgeConfig>),
-    /// The number of training clips.
-    Pairs(usize),
+    /// The number of training clips, and the bridge with batches that they fill.
+    Pairs(usize, Box<BridgeConfig>),
     /// The captioner.
     Captioner(Box<CaptionerConfig>),
 }
@@ -123,7 +123,7 @@ pub fn variants(config: &SuiteConfig, ablation: &AblationConfig) -> Result<Vec<V
                         sets.join(", ")
                     );
                 };
-                Change::Pairs(clips)
+                Change::Pairs(clips, Box::new(with_batches_of(bridge, clips)?))
             }
         })
     };

@@ -6,6 +6,7 @@ mod encoder;
 mod file;
 mod language_model;
 pub mod paths;
+pub mod training;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

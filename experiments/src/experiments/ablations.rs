@@ -69,7 +69,7 @@ fn check_clips(suite: &Suite<'_>) -> Result<()> {
     let clips = suite.corpus().clips(Split::Train).len();
     for (name, ablation) in &suite.config.ablations {
         for variant in variants(suite.config, ablation)? {
-            if let Change::Pairs(wanted) = variant.change
+            if let Change::Pairs(wanted, _) = variant.change
                 && wanted > clips
             {
                 anyhow::bail!(
@@ -86,7 +86,7 @@ fn gaps(suite: &Suite<'_>, ablation: &AblationConfig, variant: &Variant) -> Resu
     let base = suite.config.bridge(&ablation.of)?;
     let (config, part) = match &variant.change {
         Change::Bridge(own) => (own.as_ref(), Part::Whole),
-        Change::Pairs(clips) => (base, Part::First(*clips)),
+        Change::Pairs(clips, own) => (own.as_ref(), Part::First(*clips)),
         Change::Captioner(_) => (base, Part::Whole),
     };
     let of =
@@ -102,7 +102,7 @@ fn captions(
 ) -> Result<Vec<Arc<Captions>>> {
     let config = match &variant.change {
         Change::Captioner(own) => own.as_ref(),
-        Change::Bridge(_) | Change::Pairs(_) => &suite.config.captioner,
+        Change::Bridge(_) | Change::Pairs(..) => &suite.config.captioner,
     };
     let of = |&seed: &u64| {
         let (protocol, split) = (ablation.protocol, Split::Validation);

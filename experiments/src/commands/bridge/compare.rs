@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     commands::{output::check_folder, report::print},
-    config,
+    config::{self, training},
     console::{Ahead, Output},
     experiments::t1::{self, Row},
     report::{self, RunInfo},
@@ -90,7 +90,7 @@ pub fn run(args: &CompareArgs, services: &Services<'_>, out: &mut Output) -> Res
     config::check_resamples(args.resamples).context("--resamples")?;
     let mut bridges = methods::chosen(args.methods.as_deref(), args.config.as_deref())?;
     for (_, config) in &mut bridges {
-        *config = methods::with_training(config, args.steps, args.batch)?;
+        *config = training::with_training(config, args.steps, args.batch)?;
     }
     let against = against(args, &bridges)?;
     let Parts { train, validation, test, content } = parts(args)?;

@@ -6,9 +6,8 @@ use anyhow::{Result, anyhow, bail};
 use dl_core::{EmbeddingSet, Under};
 use dl_diffusion::BridgeConfig;
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::config;
+use crate::config::{self, training};
 
 /// A method with its defaults.
 pub fn named(name: &str) -> Result<BridgeConfig> {
@@ -79,29 +78,6 @@ pub fn chosen(
     Ok(chosen)
 }
 
-/// The same method with other numbers in its `train` section, and in that of the method
-/// it stands on (`of`). One without training stays as it is.
-pub fn with_training(
-    config: &BridgeConfig,
-    steps: Option<u64>,
-    batch: Option<u64>,
-) -> Result<BridgeConfig> {
-    if steps.is_none() && batch.is_none() {
-        return Ok(config.clone());
-    }
-    let mut value = serde_json::to_value(config)?;
-    let mut level = Some(&mut value);
-    while let Some(method) = level {
-        if let Some(train) = method.get_mut("train").and_then(Value::as_object_mut) {
-            for (key, number) in [("steps", steps), ("batch", batch)] {
-                train.extend(number.map(|number| (key.to_owned(), number.into())));
-            }
-        }
-        level = method.get_mut("of");
-    }
-    Ok(serde_json::from_value(value)?)
-}
-
 /// Refuses, before anything is fitted, a batch that the pairs cannot fill. `transport` fits
 /// what it stands on to half of the clips too. `option` is where the user sets the batch.
 pub fn check_batch(
@@ -114,8 +90,7 @@ pub fn check_batch(
     let mut pairs = train.captions.len();
     let mut level = Some(&value);
     while let Some(method) = level {
-        let halves = method["spread_of"].as_array();
-        if halves.is_some_and(|rows| rows.iter().any(|of| of == "held_out")) {
+        if training::fits_halves(method) {
             let odd = train.owners.iter().filter(|&owner| owner % 2 == 1).count();
             pairs = pairs.min(odd.min(train.captions.len() - odd));
         }
@@ -127,7 +102,7 @@ pub fn check_batch(
                  {pairs} or less, or give more pairs"
             );
         }
-        level = method.get("of");
+        level = training::inner(method);
     }
     Ok(())
 }
@@ -148,10 +123,10 @@ mod tests {
                 let own = if value.get("of").is_some() { &value["of"] } else { &value };
                 own["train"][key].as_u64()
             };
-            let short = with_training(&config, Some(7), Some(9)).unwrap();
+            let short = training::with_training(&config, Some(7), Some(9)).unwrap();
             assert_eq!(of(&short, "steps"), of(&config, "steps").map(|_| 7), "{name}");
             assert_eq!(of(&short, "batch"), of(&config, "batch").map(|_| 9), "{name}");
-            assert_eq!(with_training(&config, None, None).unwrap(), config);
+            assert_eq!(training::with_training(&config, None, None).unwrap(), config);
             let set = |clips: usize| EmbeddingSet {
                 ids: (0..clips).map(|clip| clip.to_string()).collect(),
                 audio: Array2::zeros((clips, 2)),
