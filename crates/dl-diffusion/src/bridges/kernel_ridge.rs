@@ -36,7 +36,7 @@ const MOST_LANDMARKS: i64 = 16_384;
 const CHUNK: i64 = 2_048;
 /// What is added to the diagonal of the landmarks' own kernel, which is 1: smooth kernels are
 /// singular but for rounding.
-const JITTER: f64 = 1e-8;
+const LIFT: f64 = 1e-8;
 
 /// Which kernels and penalties to try, and what stands beside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -260,7 +260,7 @@ impl System {
     ) -> Result<Self, BridgeError> {
         let (clips, carried) = (audio.size()[0], landmarks.size()[0]);
         let eye = Tensor::eye(carried, (Kind::Double, Device::Cpu));
-        let own = kernel(landmarks, landmarks, temperature) + eye * JITTER;
+        let own = kernel(landmarks, landmarks, temperature) + eye * LIFT;
         let factor = own.f_linalg_cholesky(false)?;
         let mut gram = Tensor::zeros([carried, carried], (Kind::Double, Device::Cpu));
         let mut target = Tensor::zeros([carried, sums.size()[1]], (Kind::Double, Device::Cpu));
