@@ -1,6 +1,7 @@
 //! AudioCaps in miniature: the layout of a user's disk with a missing, a broken, a doubled
 //! and a repeated one, a CLAP directory and a Llama directory at toy size, through the suite
 //! of `configs/audiocaps` as it stands: T1, T2 and the report, killed once in every stage.
+//! Where ESC-10 lies under `data/esc10`, its recordings are the sound; elsewhere it is tones.
 
 use std::{
     fs,
@@ -36,9 +37,33 @@ fn write(sound: &Path, number: usize) {
     tone_at(sound, hertz, 1, 8000, 0.2);
 }
 
+/// ESC-10's recordings, where they are at hand.
+fn recordings() -> Vec<PathBuf> {
+    let Ok(labels) = fs::read_dir(repository().join("data/esc10")) else { return Vec::new() };
+    let labels = labels.map(|label| label.unwrap().path()).filter(|path| path.is_dir());
+    let mut files: Vec<PathBuf> = labels
+        .flat_map(|label| fs::read_dir(label).unwrap().map(|file| file.unwrap().path()))
+        .filter(|file| file.extension().is_some_and(|end| end == "ogg"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// A recording of ESC-10 under the name of a sound, or a tone where there is none.
+fn record(sound: &Path, number: usize) {
+    let recordings = recordings();
+    if recordings.is_empty() {
+        return write(sound, number);
+    }
+    fs::create_dir_all(sound.parent().unwrap()).unwrap();
+    // From all over the list, which is sorted by label.
+    let recording = &recordings[(number * 37) % recordings.len()];
+    fs::copy(recording, sound.with_extension("ogg")).unwrap();
+}
+
 /// The disk: captions as published, sound under the three names, one folder a split.
 /// Test clip 3 is missing, 5 is broken, 7 is the sound of 6, 8 repeats a caption.
-pub(crate) fn miniature(name: &str) -> PathBuf {
+fn miniature(name: &str, write: impl Fn(&Path, usize)) -> PathBuf {
     let root = scratch(name);
     let head = "audiocap_id,youtube_id,start_time,caption\n";
     let mut number = 0;
@@ -70,7 +95,7 @@ pub(crate) fn miniature(name: &str) -> PathBuf {
 }
 
 /// The suite with the paths of this disk, and the sizes of a test.
-pub(crate) fn audiocaps(root: &Path, runs: &Path) -> Command {
+fn audiocaps(root: &Path, runs: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_experiments"));
     command.current_dir(repository()).args(["--config", "audiocaps"]);
     let mut set = |entry: String| {
@@ -109,7 +134,7 @@ pub(crate) fn audiocaps(root: &Path, runs: &Path) -> Command {
 
 #[test]
 fn the_suite_runs_over_what_is_there_though_it_is_killed_in_every_stage() {
-    let root = miniature("audiocaps");
+    let root = miniature("audiocaps", record);
     let runs = scratch("audiocaps-runs");
     let t1 = || run(audiocaps(&root, &runs).args(["run", "t1"])).ok().clean();
     let both = |root: &Path, runs: &Path| {
@@ -200,7 +225,7 @@ fn the_suite_runs_over_what_is_there_though_it_is_killed_in_every_stage() {
 
 #[test]
 fn what_is_wrong_with_the_disk_is_said_in_one_sentence() {
-    let root = miniature("audiocaps-wrong");
+    let root = miniature("audiocaps-wrong", write);
     let runs = scratch("audiocaps-wrong-runs");
     let t1 = || run(audiocaps(&root, &runs).args(["run", "t1"]));
     fs::rename(root.join("audio/val"), root.join("val.away")).unwrap();
@@ -228,7 +253,7 @@ fn what_is_wrong_with_the_disk_is_said_in_one_sentence() {
 
 #[test]
 fn data_check_lists_every_clip() {
-    let root = miniature("data-check");
+    let root = miniature("data-check", write);
     // Silence, and a click.
     crate::audio_files::wav(&root.join("audio/train/-train_00.wav"), 1, 8000, &[0; 1600]);
     tone_at(&root.join("audio/val/-val_00.wav"), 300.0, 1, 8000, 0.01);

@@ -1,41 +1,50 @@
-//! The training in a bridge's configuration. A method may stand on another or beside one, so the
-//! training may stand deeper.
+//! The trainings in a bridge's configuration. A method may stand on another, beside one or above
+//! the accuracy of one, so a training may stand deeper.
 
 use anyhow::Result;
 use dl_diffusion::BridgeConfig;
 use serde_json::{Map, Value};
 
-/// The method that another stands on, or beside.
-pub fn inner(method: &Value) -> Option<&Value> {
-    ["of", "beside"].into_iter().find_map(|key| method.get(key))
+/// Calls `see` for every `train` section of a method, from the outermost in, with whether the
+/// method is fitted to halves of the clips, too.
+fn each(method: &mut Value, halves: bool, see: &mut dyn FnMut(&mut Map<String, Value>, bool)) {
+    if let Some(train) = method.get_mut("train").and_then(Value::as_object_mut) {
+        see(train, halves);
+    }
+    let spread_of = method["spread_of"].as_array();
+    let inner = halves || spread_of.is_some_and(|rows| rows.iter().any(|of| of == "held_out"));
+    // The accuracy to keep is that of a fit to all clips.
+    for (key, halves) in [("of", inner), ("beside", inner), ("keep_accuracy_of", halves)] {
+        if let Some(method) = method.get_mut(key).filter(|method| method.is_object()) {
+            each(method, halves, see);
+        }
+    }
 }
 
-/// Whether a method fits what it stands on to halves of the clips, too.
-pub fn fits_halves(method: &Value) -> bool {
-    method["spread_of"].as_array().is_some_and(|rows| rows.iter().any(|of| of == "held_out"))
+/// The batch of every training of a method, from the outermost in, with whether it has no more
+/// than half of the clips.
+///
+/// # Errors
+/// When the method cannot be written.
+pub fn batches(config: &BridgeConfig) -> Result<Vec<(u64, bool)>> {
+    let mut found = Vec::new();
+    each(&mut serde_json::to_value(config)?, false, &mut |train, halves| {
+        found.extend(train.get("batch").and_then(Value::as_u64).map(|batch| (batch, halves)));
+    });
+    Ok(found)
 }
 
-/// The same method with its `train` sections changed, from the outermost in; `change` hears whether
-/// the training is on half of the clips.
+/// The same method with its `train` sections changed.
 fn changed(
     config: &BridgeConfig,
-    change: impl Fn(&mut Map<String, Value>, bool),
+    mut change: impl FnMut(&mut Map<String, Value>, bool),
 ) -> Result<BridgeConfig> {
     let mut value = serde_json::to_value(config)?;
-    let (mut level, mut halves) = (Some(&mut value), false);
-    while let Some(method) = level {
-        halves |= fits_halves(method);
-        if let Some(train) = method.get_mut("train").and_then(Value::as_object_mut) {
-            change(train, halves);
-        }
-        let key = ["of", "beside"].into_iter().find(|key| method.get(key).is_some());
-        level = key.and_then(|key| method.get_mut(key));
-    }
+    each(&mut value, false, &mut change);
     Ok(serde_json::from_value(value)?)
 }
 
-/// The same method with other numbers in its `train` section, and in that of the method that it
-/// stands on or beside. One without training stays as it is.
+/// The same method with other numbers in its trainings. One without any stays as it is.
 ///
 /// # Errors
 /// When a number is out of its range.
@@ -86,5 +95,12 @@ mod tests {
         assert_eq!(of(&moved, 50).1["of"]["train"]["batch"], 25);
         let own = format!("kind = \"transport\"\nspread_of = [\"own\"]\n[of]\n{link}");
         assert_eq!(of(&own, 50).1["of"]["train"]["batch"], 50);
+        // The floor is fitted to all clips.
+        let above =
+            format!("kind = \"transport\"\n[of]\nkind = \"ridge\"\n[keep_accuracy_of]\n{link}");
+        assert_eq!(of(&above, 50).1["keep_accuracy_of"]["train"]["batch"], 50);
+        let config: BridgeConfig = toml::from_str(&above).unwrap();
+        assert_eq!(batches(&config).unwrap(), [(64, false)]);
+        assert_eq!(batches(&toml::from_str(&moved).unwrap()).unwrap(), [(64, true)]);
     }
 }

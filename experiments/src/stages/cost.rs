@@ -29,7 +29,7 @@ use crate::config;
 
 /// Beside a stage's output.
 const TOOK: &str = "took.json";
-/// The first try; what takes longer is not tried again with more steps.
+/// What takes longer at the first try is not tried with many steps before a second tells why.
 const LONG: Duration = Duration::from_secs(3);
 /// Steps of the two trainings that are compared.
 const STEPS: (u64, u64) = (2, 12);
@@ -255,35 +255,75 @@ fn trainings(value: &toml::Value, path: &str, found: &mut Vec<(String, u64)>) {
     }
 }
 
-/// The time of a training of `full` steps by two short ones: what does not depend on the
-/// steps once, and every step as long as those between the two. With it, how that was found.
+/// The time of a training of `full` steps by short ones, and how that was found: see
+/// [`from_short`].
 pub(super) fn by_steps(
     full: u64,
     mut run: impl FnMut(u64) -> Result<()>,
 ) -> Result<(Duration, String)> {
-    let mut time = |steps: u64| -> Result<Duration> {
+    from_short(full, |steps| {
         let begun = Instant::now();
         run(steps)?;
         Ok(begun.elapsed())
-    };
+    })
+}
+
+/// The time of `full` steps from two short runs, `time` being that of a run of so many: what
+/// does not depend on the steps once, and every step as long as those between the two.
+fn from_short(
+    full: u64,
+    mut time: impl FnMut(u64) -> Result<Duration>,
+) -> Result<(Duration, String)> {
     let (few, more) = STEPS;
     // What is done once in a process, such as loading kernels, is no part of it.
     let first = time(full.min(1))?;
     if full <= more {
         return Ok((time(full)?, "measured: all of it".into()));
     }
+    let (mut low, mut high) = ((1, first), (2, first));
+    // Long for its step, or for what it does once, such as choosing on validation data?
     if first > LONG {
-        let all = first.mul_f64(full as f64);
-        return Ok((all, format!("measured: at most {full} times its first step")));
+        high.1 = time(2)?;
     }
-    let (small, large) = (time(few)?, time(more)?);
-    let step = large.saturating_sub(small) / u32::try_from(more - few).unwrap_or(1);
-    let all = small + step.mul_f64((full - few) as f64);
-    Ok((all, format!("measured: {more} of {full} steps")))
+    let long_step = high.1.saturating_sub(low.1) > LONG / 4;
+    if !long_step {
+        (low, high) = ((few, time(few)?), (more, time(more)?));
+    }
+    let step = high.1.saturating_sub(low.1).div_f64((high.0 - low.0) as f64);
+    let all = low.1 + step.mul_f64((full - low.0) as f64);
+    Ok((all, format!("measured: {} of {full} steps", high.0)))
 }
 
 /// Bytes of a set of this shape as a file.
 pub(super) fn set_bytes(set: &EmbeddingSet) -> u64 {
     let words = set.ids.iter().chain(&set.captions).map(|text| text.len() + 3).sum::<usize>();
     (4 * (set.len() + set.captions.len()) * set.dim() + 8 * set.owners.len() + words) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What [`from_short`] says of `full` steps, of so many milliseconds once and a step, and
+    /// the runs that it made.
+    fn told(once: u64, step: u64, full: u64) -> (Duration, String, Vec<u64>) {
+        let mut runs = Vec::new();
+        let (time, basis) = from_short(full, |steps| {
+            runs.push(steps);
+            Ok(Duration::from_millis(once + step * steps))
+        })
+        .unwrap();
+        (time, basis, runs)
+    }
+
+    #[test]
+    fn what_is_done_once_counts_once() {
+        let all = Duration::from_millis;
+        let basis = |steps: u64| format!("measured: {steps} of 2000 steps");
+        assert_eq!(told(100, 5, 2_000), (all(10_100), basis(12), vec![1, 2, 12]));
+        // A second step tells a long start from a long step.
+        assert_eq!(told(7_000, 5, 2_000), (all(17_000), basis(12), vec![1, 2, 2, 12]));
+        assert_eq!(told(100, 4_000, 2_000), (all(8_000_100), basis(2), vec![1, 2]));
+        assert_eq!(told(100, 5, 10), (all(150), "measured: all of it".into(), vec![1, 10]));
+    }
 }

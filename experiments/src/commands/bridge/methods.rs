@@ -86,23 +86,16 @@ pub fn check_batch(
     train: &EmbeddingSet,
     option: &str,
 ) -> Result<()> {
-    let value = serde_json::to_value(config)?;
-    let mut pairs = train.captions.len();
-    let mut level = Some(&value);
-    while let Some(method) = level {
-        if training::fits_halves(method) {
-            let odd = train.owners.iter().filter(|&owner| owner % 2 == 1).count();
-            pairs = pairs.min(odd.min(train.captions.len() - odd));
-        }
-        if let Some(batch) = method["train"]["batch"].as_u64()
-            && batch > pairs as u64
-        {
+    let all = train.captions.len();
+    let odd = train.owners.iter().filter(|&owner| owner % 2 == 1).count();
+    for (batch, halves) in training::batches(config)? {
+        let pairs = if halves { odd.min(all - odd) } else { all };
+        if batch > pairs as u64 {
             bail!(
                 "{name}: {pairs} training pairs cannot fill a batch of {batch}; lower {option} to \
                  {pairs} or less, or give more pairs"
             );
         }
-        level = training::inner(method);
     }
     Ok(())
 }
