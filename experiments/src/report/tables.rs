@@ -173,7 +173,7 @@ const T2_NOTES: &[&str] =
      others. \"text (ceiling)\" decodes the first \
      caption's own embedding in place of the audio."];
 
-const CAPTION_ABLATION_NOTES: &[&str] = &["Zero-shot captions. Gain: relative to the first \
+const CAPTION_ABLATION_NOTES: &[&str] = &["Gain: relative to the first \
      row. Distinct: share of captions that are unlike all others."];
 
 /// What the numbers of dimensions say, where a table has them.
