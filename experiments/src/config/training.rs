@@ -63,7 +63,7 @@ pub fn with_training(
 /// The same method with batches that `clips` fill.
 ///
 /// # Errors
-/// None for fewer clips than a batch has; a method that cannot be written and read again.
+/// When the method cannot be written and read again.
 pub fn with_batches_of(config: &BridgeConfig, clips: usize) -> Result<BridgeConfig> {
     changed(config, |train, halves| {
         let most = (if halves { clips / 2 } else { clips }).max(1) as u64;

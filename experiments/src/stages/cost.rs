@@ -29,7 +29,7 @@ use crate::config;
 
 /// Beside a stage's output.
 const TOOK: &str = "took.json";
-/// What takes longer at the first try is not tried with many steps before a second tells why.
+/// After a first step that takes longer, a second tells whether steps are long.
 const LONG: Duration = Duration::from_secs(3);
 /// Steps of the two trainings that are compared.
 const STEPS: (u64, u64) = (2, 12);
