@@ -111,6 +111,14 @@ fn ablations_are_measured_on_validation() {
         run(experiments(&runs).args(["run", "ablations", "--set", set]))
             .fails_with(1, &["ablations.pairs", said]);
     }
+    let out =
+        run(experiments(&runs).args(["run", "ablations", "--set", "rows.ablations=[\"decoder\"]"]))
+            .ok()
+            .out;
+    assert!(out.contains("with LoRA") && !out.contains("network.hidden = 16"), "{out}");
+    let set = "rows.ablations=[\"widht\"]";
+    run(experiments(&runs).args(["run", "ablations", "--set", set]))
+        .fails_with(1, &["rows.ablations: no ablation is called widht; there are", "width"]);
 }
 
 #[test]

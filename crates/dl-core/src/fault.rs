@@ -135,7 +135,8 @@ impl FileError {
     }
 
     /// What is wrong with `path`, and what to do. Words of the file may stand in it: their line
-    /// breaks and other control characters are spelled, so that the message stays one line.
+    /// breaks and other control characters are spelled, so that the message stays one line, and
+    /// of a word of over a thousand characters the first hundred are shown.
     pub fn invalid(path: &Path, problem: impl Into<String>) -> Self {
         let mut problem = problem.into();
         if problem.contains(char::is_control) {
@@ -144,6 +145,9 @@ impl FileError {
                 false => c.to_string(),
             };
             problem = problem.chars().map(spelled).collect();
+        }
+        if problem.split(' ').any(is_endless) {
+            problem = problem.split(' ').map(shortened).collect::<Vec<_>>().join(" ");
         }
         Self::Invalid { path: path.into(), problem }
     }
@@ -154,6 +158,20 @@ impl FileError {
             Self::Io { path, .. } | Self::Invalid { path, .. } => path,
         }
     }
+}
+
+/// Whether nobody would read the whole word.
+fn is_endless(word: &str) -> bool {
+    word.chars().nth(1000).is_some()
+}
+
+fn shortened(word: &str) -> String {
+    if is_endless(word) {
+        let (begin, characters) =
+            (word.chars().take(100).collect::<String>(), word.chars().count());
+        return format!("{begin}... ({characters} characters)");
+    }
+    word.to_owned()
 }
 
 #[cfg(test)]
@@ -188,5 +206,11 @@ mod tests {
         assert_eq!(cut.path(), Path::new("a/b.npy"));
         let lines = FileError::invalid(Path::new("a"), "é `x\r\ny\u{1b}[2J` is unknown");
         assert_eq!(lines.to_string(), "a: é `x\\r\\ny\\u{1b}[2J` is unknown");
+        let long = |word: usize| format!("unknown {}, set another", "é".repeat(word));
+        let whole = FileError::invalid(Path::new("a"), long(999));
+        assert_eq!(whole.to_string(), format!("a: {}", long(999)));
+        let cut = FileError::invalid(Path::new("a"), long(100_000)).to_string();
+        let begin = "é".repeat(100);
+        assert_eq!(cut, format!("a: unknown {begin}... (100001 characters) set another"));
     }
 }

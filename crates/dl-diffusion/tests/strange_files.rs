@@ -1,12 +1,17 @@
 //! Bridge files whose header claims what they do not hold: one sentence each, and nothing is
 //! made of the sizes that they claim. The fuzz target `bridge` looks for more of them.
 
+#[path = "../../dl-torch/tests/strange/mod.rs"]
+mod strange;
 mod toy;
 
 use std::{collections::HashMap, path::Path};
 
 use dl_diffusion::{Bridge, BridgeConfig, BridgeData};
 use dl_torch::tensor_file::{self, Tensors};
+use proptest::{
+    collection::vec, prelude::any, prop_assert, prop_assert_eq, proptest, test_runner::Config,
+};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
@@ -126,6 +131,32 @@ fn claims_beyond_the_file_are_refused_before_anything_is_made() {
     let expected = "the tensors do not fit this model: `init_conv.weight` is [4, 1, 7], expected \
                     [65536, 1, 7], ";
     unet.refuses(&[(&place("width"), json!(65_536))], expected);
+}
+
+#[test]
+fn any_header_gives_a_bridge_or_one_sentence() {
+    let link =
+        format!("kind = \"diffusion_link\"\n{SHORT}\nnetwork = {{ hidden = 8, blocks = 1 }}");
+    let test = set("test", 2, 1);
+    for config in
+        [&*link, "kind = \"kernel_ridge\"", "kind = \"transport\"\nof = { kind = \"pls\" }"]
+    {
+        let file = File::of(config);
+        let path = file.directory.path().join("any");
+        proptest!(Config::with_cases(200), |(changes in vec((any::<usize>(), any::<usize>()), 1..4))| {
+            let mut metadata = file.metadata.clone();
+            metadata.insert("bridge".into(), strange::changed(&metadata["bridge"], &changes));
+            tensor_file::write(&path, &file.tensors, metadata).expect("a file of the test");
+            match file.read(&path) {
+                Ok(bridge) => {
+                    let moved = bridge.apply(&test.audio, &test.ids, 0).expect("rows of its size");
+                    prop_assert_eq!(moved.dim(), test.audio.dim());
+                    prop_assert!(moved.iter().all(|value| value.is_finite()));
+                }
+                Err(problem) => prop_assert!(!problem.contains('\n'), "{problem}"),
+            }
+        });
+    }
 }
 
 #[test]

@@ -2,6 +2,9 @@
 //! through random maps and noise.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail and say why")]
 
+#[path = "../../dl-torch/tests/strange/mod.rs"]
+mod strange;
+
 use std::{collections::HashMap, fs};
 
 use dl_core::noise::Noise;
@@ -11,6 +14,7 @@ use dl_torch::{
     tensor_file::{self, Tensors},
 };
 use ndarray::Array2;
+use proptest::{collection::vec, prelude::any, prop_assert, proptest, test_runner::Config};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -154,6 +158,32 @@ fn claims_of_a_file_that_it_does_not_hold_are_refused() {
     let whole = tensors["audio.second.bias"].to_kind(Kind::Int64);
     let expected = "the tensors do not fit this model: `audio.second.bias` is of kind Int64, ";
     refused(&with("audio.second.bias", whole), metadata.clone(), expected);
+}
+
+#[test]
+fn any_header_gives_heads_or_one_sentence() {
+    let data = Features::new(0, 80);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("heads.safetensors");
+    let short = TrainConfig { steps: 1, ..config().train };
+    train(&HeadsConfig { train: short, ..config() }, &data, &data).save(&path).unwrap();
+    let (tensors, metadata) = tensor_file::read(&path, Device::Cpu).unwrap();
+    proptest!(Config::with_cases(500), |(changes in vec((any::<usize>(), any::<usize>()), 1..4))| {
+        let mut metadata = metadata.clone();
+        metadata.insert("config".into(), strange::changed(&metadata["config"], &changes));
+        tensor_file::write(&path, &tensors, metadata).unwrap();
+        match Heads::load(&path, Device::Cpu) {
+            Ok(heads) => {
+                let audio = heads.embed_audio(&data.audio).unwrap();
+                prop_assert!(audio.iter().all(|value| value.is_finite()));
+            }
+            Err(error) => {
+                let error = error.to_string();
+                prop_assert!(error.starts_with(&path.display().to_string()), "{error}");
+                prop_assert!(!error.contains('\n') && error.len() < 2000, "{error}");
+            }
+        }
+    });
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail and say why")]
 
 mod common;
+#[path = "../../dl-torch/tests/strange/mod.rs"]
+mod strange;
 
 use std::{fs, path::Path};
 
@@ -15,6 +17,7 @@ use dl_encoder::{
 };
 use dl_torch::tensor_file;
 use ndarray::Array2;
+use proptest::{collection::vec, prelude::any, prop_assert, proptest, test_runner::Config};
 use tch::Device;
 
 fn load(path: &Path) -> Result<Clap, String> {
@@ -66,6 +69,33 @@ fn wrapped_names_are_the_model_and_a_strange_prefix_is_named() {
         "{fault}"
     );
     assert!(fault.len() < 300, "{fault}");
+}
+
+#[test]
+fn any_configuration_gives_an_encoder_or_one_sentence() {
+    for layout in ["clap_unfused", "clap_fused", "clap_current"] {
+        let directory = tempfile::tempdir().unwrap();
+        copy(layout, directory.path());
+        let processor = if layout == "clap_current" {
+            "processor_config.json"
+        } else {
+            "preprocessor_config.json"
+        };
+        for name in ["config.json", processor] {
+            let file = directory.path().join(name);
+            let text = fs::read_to_string(&file).unwrap();
+            proptest!(Config::with_cases(100), |(
+                changes in vec((any::<usize>(), any::<usize>()), 1..3)
+            )| {
+                fs::write(&file, strange::changed(&text, &changes)).unwrap();
+                if let Err(error) = load(directory.path()) {
+                    prop_assert!(error.starts_with(&directory.path().display().to_string()), "{error}");
+                    prop_assert!(!error.contains('\n') && error.len() < 2000, "{error}");
+                }
+            });
+            fs::write(&file, &text).unwrap();
+        }
+    }
 }
 
 #[test]

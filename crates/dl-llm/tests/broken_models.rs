@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../../dl-torch/tests/strange/mod.rs"]
+mod strange;
+
 use std::{
     collections::HashMap,
     fs,
@@ -10,6 +13,7 @@ use std::{
 
 use dl_llm::{Llama, ModelFiles, WeightKind};
 use dl_torch::tensor_file::{self, Tensors};
+use proptest::{collection::vec, prelude::any, prop_assert, proptest, test_runner::Config};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -113,6 +117,20 @@ fn weights_of_another_model() {
     let frequencies = Tensor::ones([3], (Kind::Float, Device::Cpu));
     older.insert("model.layers.0.self_attn.rotary_emb.inv_freq".into(), frequencies);
     same(&load(sharded(&older, |_| ()).path()).unwrap(), &weights());
+}
+
+#[test]
+fn any_configuration_gives_a_model_or_one_sentence() {
+    let directory = sharded(&weights(), |_| ());
+    let file = directory.path().join("config.json");
+    let text = fs::read_to_string(&file).unwrap();
+    proptest!(Config::with_cases(300), |(changes in vec((any::<usize>(), any::<usize>()), 1..4))| {
+        fs::write(&file, strange::changed(&text, &changes)).unwrap();
+        if let Err(error) = load(directory.path()) {
+            prop_assert!(error.starts_with(&directory.path().display().to_string()), "{error}");
+            prop_assert!(!error.contains('\n') && error.len() < 2000, "{error}");
+        }
+    });
 }
 
 #[test]

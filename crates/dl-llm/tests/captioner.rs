@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
+#[path = "../../dl-torch/tests/strange/mod.rs"]
+mod strange;
 
 use std::{
     cell::Cell,
@@ -21,6 +23,8 @@ use dl_llm::{
     LlamaConfig, LmReport, LmTrainConfig, LoraConfig, PrefixConfig, PrefixKind, PrefixSensitivity,
 };
 use dl_torch::{TrainConfig, TrainContext, tensor_file};
+use ndarray::s;
+use proptest::{collection::vec, prelude::any, prop_assert, proptest, test_runner::Config};
 use serde_json::json;
 use tch::Device;
 
@@ -377,6 +381,39 @@ fn claims_of_a_prefix_beyond_its_file_are_refused() {
         let path = changed.path().join("prefix.safetensors");
         let error = Captioner::load_prefix(&lm, &path).unwrap_err().to_string();
         assert!(error.contains("prefix.safetensors: ") && error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn any_header_of_a_prefix_gives_a_captioner_or_one_sentence() {
+    let (lm, test) = (Rc::clone(load().language_model()), world(32, "test"));
+    let first = test.embeddings.slice(s![..1, ..]).to_owned();
+    for kind in [PrefixKind::Input, PrefixKind::Deep] {
+        let lora = Some(LoraConfig::default());
+        let config = PrefixConfig { hidden: 8, lora, ..prefix_config(kind, 1) };
+        let (captioner, _) =
+            Captioner::train_prefix(&lm, pairs(&test), pairs(&test), &config, &context("fit"))
+                .unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("prefix.safetensors");
+        captioner.save_prefix(&path).unwrap();
+        let (tensors, metadata) = tensor_file::read(&path, Device::Cpu).unwrap();
+        let anything = vec((any::<usize>(), any::<usize>()), 1..4);
+        proptest!(Config::with_cases(300), |(changes in anything)| {
+            let mut metadata = metadata.clone();
+            metadata.insert("prefix".into(), strange::changed(&metadata["prefix"], &changes));
+            tensor_file::write(&path, &tensors, metadata).unwrap();
+            match Captioner::load_prefix(&lm, &path) {
+                Ok(captioner) => {
+                    captioner.caption(&first, &DecodeConfig::default()).unwrap();
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    prop_assert!(error.starts_with(&path.display().to_string()), "{error}");
+                    prop_assert!(!error.contains('\n') && error.len() < 2000, "{error}");
+                }
+            }
+        });
     }
 }
 

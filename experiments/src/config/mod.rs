@@ -183,6 +183,9 @@ pub struct RowsConfig {
     pub zero_shot: Vec<String>,
     /// Captioning, decoder trained on (bridged) audio embeddings.
     pub supervised: Vec<String>,
+    /// Ablations to run, by name. None: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ablations: Option<Vec<String>>,
     /// The row of `t1` that every other row is tested against.
     #[serde(default = "default_compare")]
     pub compare: String,
@@ -276,6 +279,13 @@ impl SuiteConfig {
         for (name, ablation) in &self.ablations {
             variants(self, ablation).with_context(|| format!("ablations.{name}"))?;
         }
+        for name in self.rows.ablations.iter().flatten() {
+            if !self.ablations.contains_key(name) {
+                let known =
+                    self.ablations.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                bail!("rows.ablations: no ablation is called {name}; there are {known}");
+            }
+        }
         if let Some(transfer) = &self.transfer {
             for row in &transfer.rows {
                 self.bridge(row).context("transfer.rows")?;
@@ -310,6 +320,12 @@ impl SuiteConfig {
             }
         }
         own
+    }
+
+    /// The ablations that are to be run, by name.
+    pub fn ablations(&self) -> impl Iterator<Item = (&String, &AblationConfig)> {
+        let wanted = self.rows.ablations.as_ref();
+        self.ablations.iter().filter(move |(name, _)| wanted.is_none_or(|of| of.contains(name)))
     }
 
     /// Every row of T1 and T2 once, in order.

@@ -21,7 +21,7 @@ use crate::{
 /// The stages of every variant of every ablation of the suite.
 pub(super) fn wanted(suite: &Suite<'_>) -> Result<Vec<Arc<dyn Work>>> {
     let mut wanted: Vec<Arc<dyn Work>> = Vec::new();
-    for (name, ablation) in &suite.config.ablations {
+    for (name, ablation) in suite.config.ablations() {
         let key = || format!("ablations.{name}");
         for variant in variants(suite.config, ablation).with_context(key)? {
             match ablation.vary {
@@ -46,7 +46,7 @@ pub(super) fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
     suite.lab.make(&wanted(suite)?)?;
     let scorer = t2::Scorer::new(&config.evaluation)?;
     let mut records = Vec::new();
-    for (name, ablation) in &config.ablations {
+    for (name, ablation) in config.ablations() {
         let key = || format!("ablations.{name}");
         let variants = variants(config, ablation).with_context(key)?;
         let own = match ablation.vary {
@@ -67,7 +67,7 @@ pub(super) fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
 /// Whether there are as many training clips as variants ask for, before any is fitted.
 fn check_clips(suite: &Suite<'_>) -> Result<()> {
     let clips = suite.corpus().clips(Split::Train).len();
-    for (name, ablation) in &suite.config.ablations {
+    for (name, ablation) in suite.config.ablations() {
         for variant in variants(suite.config, ablation)? {
             if let Change::Pairs(wanted, _) = variant.change
                 && wanted > clips

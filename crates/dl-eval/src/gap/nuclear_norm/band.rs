@@ -18,9 +18,15 @@ pub(super) const WIDTH: usize = 16;
 /// the last are zero.
 pub(super) type Band = Vec<[f64; WIDTH + 1]>;
 
-/// The band of `matrix` `[n, n]`.
+/// What is left is zero when it is below this share of the whole (in the Frobenius norm), as
+/// it is behind as many columns as there are dimensions: its singular values come to less than
+/// the rounding of the others.
+const NOTHING: f64 = 1e-14;
+
+/// The band of `matrix` `[n, n]`, of as many rows as are not zero.
 pub(super) fn reduce(mut matrix: Mat<f64>) -> Band {
     let n = matrix.nrows();
+    let nothing = NOTHING * matrix.norm_l2();
     let mut band = vec![[0.0; WIDTH + 1]; n];
     for start in (0..n).step_by(WIDTH) {
         let width = WIDTH.min(n - start);
@@ -32,10 +38,11 @@ pub(super) fn reduce(mut matrix: Mat<f64>) -> Band {
                 band[start + row][column - row] = left.triangle[(row, column)];
             }
         }
-        if rest == 0 {
+        let beside = matrix.as_ref().submatrix(start, start + width, n - start, rest);
+        if left.triangle.norm_l2() <= nothing && beside.norm_l2() <= nothing {
+            band.truncate(start + width);
             break;
         }
-        let beside = matrix.as_ref().submatrix(start, start + width, n - start, rest);
         let v = left.vectors.as_ref();
         let wide = width + width.min(rest);
         let (mut lefts, mut rights) = (Mat::zeros(wide, rest), Mat::zeros(wide, rest));

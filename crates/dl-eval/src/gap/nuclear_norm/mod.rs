@@ -6,11 +6,13 @@
 //!    bound by memory.
 //! 2. [`integral`]: the sum for the band matrix, as an integral of determinants.
 //!
-//! Nothing is squared on the way: each singular value is exact to about 5e-13 of the root of
-//! the sum of their squares, whether others are zero or not. With n = 616 (the different clips of a resample of 975) the
-//! ways were compared on one thread of an Intel Xeon (Sapphire Rapids or later), in processor
-//! time, the least of 30 runs beside other work (faer 0.24): this way 14 + 3 ms; singular values by faer 67 ms, of which 48 ms are the reduction to two diagonals; roots
-//! of the eigenvalues of the Gram matrix 4 + 27 ms, and half of the digits lost.
+//! Where squares would cost digits, nothing is squared: each singular value is exact to about
+//! 5e-13 of the root of the sum of their squares, whether others are zero or not. With n = 616
+//! (the different clips of a resample of 975) the ways were compared on one thread of an Intel
+//! Xeon (Sapphire Rapids or later), in processor time, the least of 30 runs beside other work
+//! (faer 0.24): this way 14 + 3 ms, before squares and missing rank were made use of; singular
+//! values by faer 67 ms, of which 48 ms are the reduction to two diagonals; roots of the
+//! eigenvalues of the Gram matrix 4 + 27 ms, and half of the digits lost.
 
 mod band;
 mod integral;
