@@ -141,8 +141,9 @@ pub(crate) fn fits(runs: &Path, kind: &str) -> Vec<PathBuf> {
     stages(runs, "bridge").into_iter().filter(|(_, w)| wanted(w)).map(|(path, _)| path).collect()
 }
 
-/// Beside the output of a stage, and no part of it: who works there, and what it took.
-const BESIDE: [&str; 2] = ["lock", "took.json"];
+/// Beside the output of a stage or a run, and no part of it: who works there, what it took, and
+/// how long a clip takes.
+const BESIDE: [&str; 3] = ["lock", "took.json", "speed.json"];
 
 /// Every file under a folder by its path in it, but those beside the output of stages.
 pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {

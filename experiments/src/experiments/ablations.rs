@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{AblationConfig, Change, Decoder, Variant, Vary, variants},
-    report::{Record, RunInfo, figure},
+    report::{Record, RunInfo, Speeds, figure},
     stages::{Captions, Gap, Part, Suite, Work},
 };
 
@@ -45,18 +45,25 @@ pub(super) fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
     check_clips(suite)?;
     suite.lab.make(&wanted(suite)?)?;
     let scorer = t2::Scorer::new(&config.evaluation)?;
-    let mut records = Vec::new();
+    let (mut records, mut speeds) = (Vec::new(), Speeds::default());
     for (name, ablation) in config.ablations() {
         let key = || format!("ablations.{name}");
         let variants = variants(config, ablation).with_context(key)?;
         let own = match ablation.vary {
-            Vary::Bridge | Vary::Pairs => measured(suite, ablation, &variants),
+            Vary::Bridge | Vary::Pairs => {
+                for variant in &variants {
+                    let gaps = gaps(suite, ablation, variant).with_context(key)?;
+                    speeds.add(name, &variant.row, gaps.iter().map(|gap| gap.milliseconds()));
+                }
+                measured(suite, ablation, &variants)
+            }
             Vary::Captioner => scored(suite, name, ablation, &variants, &scorer),
         };
         let own = own.with_context(key)?;
         draw(run, name, ablation, &variants, &own)?;
         records.extend(own.into_iter().map(|record| Record { table: name.clone(), ..record }));
     }
+    speeds.write(run)?;
     let facts = RunInfo {
         compare: Some("the first row".into()),
         ..info(suite, "ablations", Split::Validation, &suite.sets()?.validation)

@@ -14,6 +14,7 @@ mod latex;
 mod pages;
 mod pictures;
 mod record;
+mod speeds;
 mod table;
 mod tables;
 
@@ -23,5 +24,6 @@ pub use kept::keep;
 pub use pages::write_pages;
 pub use pictures::Pictures;
 pub use record::{FIGURE_FILE, METRICS_FILE, RUN_FILE, Record, RunInfo, read};
+pub use speeds::Speeds;
 pub use table::{Column, Estimate, Row, Table, Versus};
 pub use tables::build;

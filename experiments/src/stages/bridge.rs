@@ -1,6 +1,9 @@
 //! Bridges fitted to the training pairs, and sets of embeddings after them.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail};
 use dl_core::{EmbeddingSet, Stage};
@@ -10,7 +13,8 @@ use serde::Serialize;
 
 use super::{
     Bench, Cost, Desk, Embeddings, Lab, Made, Work,
-    cost::{SAMPLE, by_steps, saved, set_bytes, shortened},
+    cost::{by_steps, saved, set_bytes, shortened},
+    speed,
 };
 
 /// Changes whenever the same pairs get another bridge.
@@ -201,6 +205,11 @@ impl Bridged {
         Arc::new(Self { stage, bridge, sets, split })
     }
 
+    /// Milliseconds that the bridge took for a clip, where that is known.
+    pub(super) fn milliseconds(&self) -> Option<f64> {
+        speed::of(&self.stage)
+    }
+
     /// The split.
     pub(super) fn split(&self) -> Split {
         self.split
@@ -243,13 +252,10 @@ impl Work for Bridged {
         let bridge = bench.bridge(&self.bridge.alike(), config, pairs)?;
         let sets = bench.sets(&self.sets)?;
         let set = sets.of(self.split);
-        let sample: Vec<usize> = (0..set.len().min(16 * SAMPLE)).collect();
-        let some = set.select(&sample);
-        bridge.apply(&some.audio, &some.ids, self.bridge.seed)?;
-        let begun = Instant::now();
-        bridge.apply(&some.audio, &some.ids, self.bridge.seed)?;
-        let time = begun.elapsed().mul_f64(set.len() as f64 / sample.len().max(1) as f64);
-        let basis = format!("measured: {} of {} clips", sample.len(), set.len());
+        speed::measured(&bridge, set, self.bridge.seed)?;
+        let (milliseconds, sample) = speed::measured(&bridge, set, self.bridge.seed)?;
+        let time = Duration::from_secs_f64(milliseconds * 1e-3 * set.len() as f64);
+        let basis = format!("measured: {sample} of {} clips", set.len());
         Ok(Some(Cost::measured(time, Some(set_bytes(set)), basis)))
     }
 
@@ -257,6 +263,8 @@ impl Work for Bridged {
         let bridge = self.bridge.load(desk.lab)?;
         let set = self.sets.sets()?.of(self.split);
         self.bridge.across(&bridge, set)?.write(&self.stage.file(SET))?;
+        let (milliseconds, _) = speed::measured(&bridge, set, self.bridge.seed)?;
+        speed::keep(&self.stage, milliseconds);
         Made::whole(&format!("{} clips", set.len()))
     }
 }

@@ -110,6 +110,11 @@ impl Gap {
     pub fn read(&self) -> Result<Arc<Measured>> {
         Ok(Arc::new(self.stage.summary()?))
     }
+
+    /// Milliseconds that the bridge took for a clip, where that is known.
+    pub fn milliseconds(&self) -> Option<f64> {
+        self.bridged.milliseconds()
+    }
 }
 
 impl Work for Gap {

@@ -21,6 +21,7 @@ mod once;
 mod parallel;
 mod recognition;
 mod source;
+mod speed;
 mod splits;
 mod suite;
 mod work;

@@ -11,6 +11,7 @@ use crate::report::{
     figure::{self, Curve, ForestColumn},
     pictures::Pictures,
     record::{FIGURE_FILE, Record},
+    speeds::Speeds,
     table::Table,
 };
 
@@ -75,7 +76,8 @@ fn sweep<'t>(table: &'t Table, records: &'t [Record]) -> Option<Curve<'t>> {
 }
 
 /// Where the rows of an ablation differ in how the bridge starts: quality against the start
-/// timestep, and against how often the network is asked for one clip.
+/// timestep, against how often the network is asked for one clip, and against the time that
+/// takes where it was measured.
 fn starts(finished: &Finished, table: &Table) -> Result<String> {
     let (run, _, records) = finished;
     // Only what is needed is read: a run of another version of the program has other entries.
@@ -85,7 +87,8 @@ fn starts(finished: &Finished, table: &Table) -> Result<String> {
     let Some(variants) = variants.and_then(toml::Value::as_array) else {
         return Ok(String::new());
     };
-    let mut found: Vec<(f64, f64, String, &Record)> = Vec::new();
+    let speeds = Speeds::read(run)?;
+    let mut found: Vec<Start<'_>> = Vec::new();
     for variant in variants {
         let name = variant.get("name").and_then(toml::Value::as_str).unwrap_or_default();
         let Some(candidate) = only_candidate(variant) else { return Ok(String::new()) };
@@ -94,31 +97,57 @@ fn starts(finished: &Finished, table: &Table) -> Result<String> {
             let same_row = record.row == name || record.row == name.replace('_', " ");
             record.table == table.name && record.seed.is_none() && same_row
         };
-        let (Some(start), Some(record)) = (number("timestep"), records.iter().find(row)) else {
+        let (Some(timestep), Some(record)) = (number("timestep"), records.iter().find(row)) else {
             return Ok(String::new());
         };
         // One network call for a single step, one for each draw, one for each step.
-        let calls = ["draws", "steps"].into_iter().find_map(number);
+        let calls = ["draws", "steps"].into_iter().find_map(number).unwrap_or(1.0);
         let sampler = candidate.get("kind").and_then(toml::Value::as_str).unwrap_or_default();
         let sampler = sampler.replace('_', " ");
-        found.push((start, calls.unwrap_or(1.0), sampler, record));
+        let milliseconds = speeds.of(&table.name, &record.row);
+        found.push(Start { timestep, calls, milliseconds, sampler, record });
     }
-    let differ = |of: fn(&(f64, f64, String, &Record)) -> f64| {
-        found.windows(2).any(|pair| of(&pair[0]) != of(&pair[1]))
-    };
-    if found.len() < 2 || !differ(|point| point.0) {
+    let differ = found.windows(2).any(|pair| pair[0].timestep != pair[1].timestep);
+    if found.len() < 2 || !differ {
         return Ok(String::new());
     }
-    let mut curve = |axis: &str, of: fn(&(f64, f64, String, &Record)) -> f64| {
+    let timed = found.iter().all(|start| start.milliseconds.is_some());
+    let mut curve = |axis: &str, of: fn(&Start<'_>) -> f64| {
         found.sort_by(|a, b| of(a).total_cmp(&of(b)));
-        let points = found.iter().map(|point| (format!("{}, {}", of(point), point.2), point.3));
+        let points =
+            found.iter().map(|start| (format!("{}, {}", of(start), start.sampler), start.record));
         let curve = Curve { axis, points: points.collect(), joined: false };
         figure::curves(&format!("Quality against {axis}"), &curve)
     };
-    let level = curve("start timestep, sampler", |point| point.0);
-    let calls = curve("network calls per clip, sampler", |point| point.1);
-    let caption = "Time per clip is not in the records; how often the network is asked is.";
-    Ok(framed(&level, "Each point is a row of the table above.") + &framed(&calls, caption))
+    let level = curve("start timestep, sampler", |start| start.timestep);
+    let calls = curve("network calls per clip, sampler", |start| start.calls);
+    let time = if timed {
+        let axis = "milliseconds per clip, sampler";
+        // Two digits: the third is another in the next run.
+        let of = |start: &Start<'_>| two_digits(start.milliseconds.unwrap_or_default());
+        let caption = "Measured while the run was made, up to 128 clips at once on one thread, beside \
+                       whatever else the machine did: no part of the records.";
+        framed(&curve(axis, of), caption)
+    } else {
+        String::new()
+    };
+    let (level_caption, calls_caption) =
+        ("Each point is a row of the table above.", "How often the network is asked for one clip.");
+    Ok(framed(&level, level_caption) + &framed(&calls, calls_caption) + &time)
+}
+
+/// A row that differs from others in how the bridge starts.
+struct Start<'r> {
+    timestep: f64,
+    calls: f64,
+    milliseconds: Option<f64>,
+    sampler: String,
+    record: &'r Record,
+}
+
+/// The number to two digits.
+fn two_digits(number: f64) -> f64 {
+    format!("{number:.1e}").parse().unwrap_or(number)
 }
 
 /// The sampler that a variant sets, if it sets one and no other.
