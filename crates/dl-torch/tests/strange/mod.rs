@@ -32,7 +32,7 @@ fn values() -> Vec<Value> {
 
 /// `text` after every change `(place, value)`: the place (counted in the order of the text,
 /// round and round) takes the value, or where there is none it goes.
-pub fn changed(text: &str, changes: &[(usize, usize)]) -> String {
+pub(crate) fn changed(text: &str, changes: &[(usize, usize)]) -> String {
     let mut whole: Value = serde_json::from_str(text).expect("JSON");
     for &(place, value) in changes {
         let mut places = Vec::new();
