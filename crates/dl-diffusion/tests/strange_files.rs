@@ -9,9 +9,7 @@ use std::{collections::HashMap, path::Path};
 
 use dl_diffusion::{Bridge, BridgeConfig, BridgeData};
 use dl_torch::tensor_file::{self, Tensors};
-use proptest::{
-    collection::vec, prelude::any, prop_assert, prop_assert_eq, proptest, test_runner::Config,
-};
+use proptest::{collection::vec, prelude::any, prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
@@ -143,7 +141,7 @@ fn any_header_gives_a_bridge_or_one_sentence() {
     {
         let file = File::of(config);
         let path = file.directory.path().join("any");
-        proptest!(Config::with_cases(200), |(changes in vec((any::<usize>(), any::<usize>()), 1..4))| {
+        proptest!(strange::cases(200), |(changes in vec((any::<usize>(), any::<usize>()), 1..4))| {
             let mut metadata = file.metadata.clone();
             metadata.insert("bridge".into(), strange::changed(&metadata["bridge"], &changes));
             tensor_file::write(&path, &file.tensors, metadata).expect("a file of the test");

@@ -82,7 +82,8 @@ impl BertDirectory {
             }
         }
         if family.model_type.as_deref() == Some("roberta") {
-            settings.first_position = family.pad_token_id.unwrap_or(1) + 1;
+            settings = (settings.with_positions_above(family.pad_token_id.unwrap_or(1)))
+                .map_err(|error| bad(&file, error.to_string()))?;
         }
         Ok(Self { path: path.into(), settings })
     }

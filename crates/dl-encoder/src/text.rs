@@ -9,7 +9,7 @@ use dl_torch::{TorchError, convert};
 use ndarray::{Array2, Axis};
 use tch::{Device, Kind, Tensor};
 use tokenizers::{
-    AddedToken, Encoding, Tokenizer, TokenizerBuilder, TruncationParams,
+    AddedToken, Encoding, PostProcessor, Tokenizer, TokenizerBuilder, TruncationParams,
     decoders::byte_level::ByteLevel,
     models::{
         bpe::{BPE, BpeTrainerBuilder},
@@ -145,6 +145,11 @@ impl TextTokenizer {
         max_tokens: usize,
         pad: i64,
     ) -> Result<Self, tokenizers::Error> {
+        let marks = tokenizer.get_post_processor().map_or(0, |marks| marks.added_tokens(false));
+        if marks >= max_tokens {
+            let problem = "special tokens around every text leave no room: the model takes";
+            return Err(format!("{marks} {problem} {max_tokens} tokens").into());
+        }
         let truncation = TruncationParams { max_length: max_tokens, ..Default::default() };
         tokenizer.with_padding(None).with_truncation(Some(truncation))?;
         Ok(Self { tokenizer, pad })

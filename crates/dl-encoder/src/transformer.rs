@@ -15,6 +15,9 @@ use tch::{Device, Kind, Tensor};
 
 use crate::EncoderError;
 
+/// A text is never cut to fewer.
+const FEWEST_TOKENS: i64 = 3;
+
 /// The numbers of a model's `config.json`; other keys of that file are not used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransformerConfig {
@@ -66,7 +69,25 @@ impl TransformerConfig {
             self.num_attention_heads,
             "a divisor of hidden_size",
         )?;
+        let fewest = self.first_position + FEWEST_TOKENS;
+        check(
+            self.max_position_embeddings >= fewest,
+            "max_position_embeddings",
+            self.max_position_embeddings,
+            format!("at least {fewest}, for a text of one token between its two marks"),
+        )?;
         check(self.hidden_act == "gelu", "hidden_act", &self.hidden_act, "gelu")
+    }
+
+    /// Positions that begin one above the token that fills rows, as RoBERTa's do.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when no vocabulary has that token.
+    pub fn with_positions_above(mut self, pad_token_id: i64) -> Result<Self, ConfigError> {
+        let known = (0..LONGEST).contains(&pad_token_id);
+        check(known, "pad_token_id", pad_token_id, format!("in 0..={}", LONGEST - 1))?;
+        self.first_position = pad_token_id + 1;
+        Ok(self)
     }
 
     /// The longest sequence that the table of positions allows, in tokens.

@@ -14,7 +14,7 @@ use dl_torch::{
     tensor_file::{self, Tensors},
 };
 use ndarray::Array2;
-use proptest::{collection::vec, prelude::any, prop_assert, proptest, test_runner::Config};
+use proptest::{collection::vec, prelude::any, prop_assert, proptest};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -168,7 +168,7 @@ fn any_header_gives_heads_or_one_sentence() {
     let short = TrainConfig { steps: 1, ..config().train };
     train(&HeadsConfig { train: short, ..config() }, &data, &data).save(&path).unwrap();
     let (tensors, metadata) = tensor_file::read(&path, Device::Cpu).unwrap();
-    proptest!(Config::with_cases(500), |(changes in vec((any::<usize>(), any::<usize>()), 1..4))| {
+    proptest!(strange::cases(500), |(changes in vec((any::<usize>(), any::<usize>()), 1..4))| {
         let mut metadata = metadata.clone();
         metadata.insert("config".into(), strange::changed(&metadata["config"], &changes));
         tensor_file::write(&path, &tensors, metadata).unwrap();

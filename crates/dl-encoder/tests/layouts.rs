@@ -17,7 +17,7 @@ use dl_encoder::{
 };
 use dl_torch::tensor_file;
 use ndarray::Array2;
-use proptest::{collection::vec, prelude::any, prop_assert, proptest, test_runner::Config};
+use proptest::{collection::vec, prelude::any, prop_assert, proptest};
 use tch::Device;
 
 fn load(path: &Path) -> Result<Clap, String> {
@@ -84,7 +84,7 @@ fn any_configuration_gives_an_encoder_or_one_sentence() {
         for name in ["config.json", processor] {
             let file = directory.path().join(name);
             let text = fs::read_to_string(&file).unwrap();
-            proptest!(Config::with_cases(100), |(
+            proptest!(strange::cases(100), |(
                 changes in vec((any::<usize>(), any::<usize>()), 1..3)
             )| {
                 fs::write(&file, strange::changed(&text, &changes)).unwrap();

@@ -13,7 +13,7 @@ use std::{
 
 use dl_llm::{Llama, ModelFiles, WeightKind};
 use dl_torch::tensor_file::{self, Tensors};
-use proptest::{collection::vec, prelude::any, prop_assert, proptest, test_runner::Config};
+use proptest::{collection::vec, prelude::any, prop_assert, proptest};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -124,7 +124,7 @@ fn any_configuration_gives_a_model_or_one_sentence() {
     let directory = sharded(&weights(), |_| ());
     let file = directory.path().join("config.json");
     let text = fs::read_to_string(&file).unwrap();
-    proptest!(Config::with_cases(300), |(changes in vec((any::<usize>(), any::<usize>()), 1..4))| {
+    proptest!(strange::cases(300), |(changes in vec((any::<usize>(), any::<usize>()), 1..4))| {
         fs::write(&file, strange::changed(&text, &changes)).unwrap();
         if let Err(error) = load(directory.path()) {
             prop_assert!(error.starts_with(&directory.path().display().to_string()), "{error}");

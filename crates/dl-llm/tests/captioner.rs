@@ -24,7 +24,7 @@ use dl_llm::{
 };
 use dl_torch::{TrainConfig, TrainContext, tensor_file};
 use ndarray::s;
-use proptest::{collection::vec, prelude::any, prop_assert, proptest, test_runner::Config};
+use proptest::{collection::vec, prelude::any, prop_assert, proptest};
 use serde_json::json;
 use tch::Device;
 
@@ -399,7 +399,7 @@ fn any_header_of_a_prefix_gives_a_captioner_or_one_sentence() {
         captioner.save_prefix(&path).unwrap();
         let (tensors, metadata) = tensor_file::read(&path, Device::Cpu).unwrap();
         let anything = vec((any::<usize>(), any::<usize>()), 1..4);
-        proptest!(Config::with_cases(300), |(changes in anything)| {
+        proptest!(strange::cases(300), |(changes in anything)| {
             let mut metadata = metadata.clone();
             metadata.insert("prefix".into(), strange::changed(&metadata["prefix"], &changes));
             tensor_file::write(&path, &tensors, metadata).unwrap();

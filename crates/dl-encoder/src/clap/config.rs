@@ -175,7 +175,9 @@ impl TryFrom<Value> for ModelConfig {
         let head: Head = over(head, Some(&value)).map_err(|error| error.to_string())?;
         let mut text: TextConfig =
             over(text_defaults(), value.get("text_config")).map_err(part("text_config"))?;
-        text.transformer.first_position = text.pad_token_id + 1;
+        text.transformer = (text.transformer.with_positions_above(text.pad_token_id))
+            .under("text_config")
+            .map_err(|error| error.to_string())?;
         let config = Self {
             model_type: kind.into(),
             audio_config: over(audio_defaults(), value.get("audio_config"))

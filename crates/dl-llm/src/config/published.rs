@@ -65,7 +65,8 @@ impl LlamaConfig {
 
     /// Keeps a width of the heads that does not follow from the others.
     fn set_head_dim(&mut self, width: Option<i64>) {
-        self.head_dim = width.filter(|width| self.heads <= 0 || *width * self.heads != self.hidden);
+        let follows = |width: &i64| width.checked_mul(self.heads) == Some(self.hidden);
+        self.head_dim = width.filter(|width| self.heads <= 0 || !follows(width));
     }
 
     /// The same as a published model's `config.json`.

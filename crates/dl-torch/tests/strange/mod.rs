@@ -1,7 +1,21 @@
 //! Changes at random to JSON that stands in a file's header, for the tests of every crate
 //! that reads such files.
 
+use std::env;
+
+use proptest::test_runner::{Config, RngSeed};
 use serde_json::{Value, json};
+
+/// So many cases, the same in every run; `STRANGE_SEED=7 STRANGE_CASES=5000` looks for others.
+pub(crate) fn cases(count: u32) -> Config {
+    let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    Config {
+        cases: number("STRANGE_CASES").unwrap_or(count),
+        rng_seed: RngSeed::Fixed(number("STRANGE_SEED").unwrap_or(0).into()),
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
 
 /// What a place in the text may be changed into.
 fn values() -> Vec<Value> {
