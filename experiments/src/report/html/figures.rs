@@ -191,3 +191,58 @@ fn framed(picture: &str, caption: &str) -> String {
         escape(caption)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use dl_core::RunDir;
+
+    use super::*;
+    use crate::report::{Estimate, Speeds, tables};
+
+    /// An ablation of two starts, one step from 50 and eight from 200.
+    fn ablation(run: &RunDir) -> Finished {
+        let config = "[ablations.start]\nvariants = [\n\
+            { name = \"near\", set = [\"candidates=[{kind='one_step',timestep=50}]\"] },\n\
+            { name = \"far\", set = [\"candidates=[{kind='ddim',timestep=200,steps=8}]\"] },\n]\n";
+        run.write_text("config.toml", config).unwrap();
+        let record = |row: &str, cosine| Record {
+            table: "start".into(),
+            row: row.into(),
+            seed: None,
+            metrics: [("paired_cosine".to_owned(), Estimate::new(cosine, None))].into(),
+        };
+        let info = serde_json::json!({
+            "experiment": "ablations", "suite": "toy", "clips": 4, "captions": 4, "id_hash": "a",
+            "seeds": [0], "resamples": 100, "corpus": "c", "encoder": "e", "program": "0",
+            "libtorch": "0", "device": "cpu", "compare": "the first row",
+        });
+        let info = serde_json::from_value(info).unwrap();
+        (RunDir::open(run.dir()), info, vec![record("near", 0.7), record("far", 0.6)])
+    }
+
+    #[test]
+    fn quality_stands_against_the_start_the_calls_and_the_time_where_it_was_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::open(folder.path());
+        let finished = ablation(&run);
+        let table = tables::build(&finished.1, &finished.2).unwrap().remove(0);
+        let axes = |html: &str| {
+            ["start timestep", "network calls per clip", "milliseconds per clip"]
+                .map(|axis| html.contains(&format!("Quality against {axis}, sampler")))
+        };
+        assert_eq!(axes(&of_table(&finished, &table).unwrap()), [true, true, false]);
+        let mut speeds = Speeds::default();
+        speeds.add("start", "near", [Some(0.1234), Some(0.1236)].into_iter());
+        // One seed was made by a program that did not measure.
+        speeds.add("start", "far", [Some(1.0), None].into_iter());
+        speeds.write(&run).unwrap();
+        assert_eq!(axes(&of_table(&finished, &table).unwrap()), [true, true, false]);
+        speeds.add("start", "far", [Some(0.987)].into_iter());
+        speeds.write(&run).unwrap();
+        let html = of_table(&finished, &table).unwrap();
+        assert_eq!(axes(&html), [true; 3]);
+        for point in ["50, one step", "8, ddim", "0.12, one step", "0.99, ddim"] {
+            assert!(html.contains(point), "no {point} in {html}");
+        }
+    }
+}
