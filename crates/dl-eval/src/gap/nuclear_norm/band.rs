@@ -18,9 +18,9 @@ pub(super) const WIDTH: usize = 16;
 /// the last are zero.
 pub(super) type Band = Vec<[f64; WIDTH + 1]>;
 
-/// What is left is zero when it is below this share of the whole (in the Frobenius norm), as
-/// it is behind as many columns as there are dimensions: its singular values come to less than
-/// the rounding of the others.
+/// What is left is taken for zero when it is at most this share of the whole (in the Frobenius
+/// norm), as it is behind as many columns as there are dimensions. Its singular values add up
+/// to at most `sqrt(n)` times as much.
 const NOTHING: f64 = 1e-14;
 
 /// The band of `matrix` `[n, n]`, of as many rows as are not zero.
@@ -39,7 +39,8 @@ pub(super) fn reduce(mut matrix: Mat<f64>) -> Band {
             }
         }
         let beside = matrix.as_ref().submatrix(start, start + width, n - start, rest);
-        if left.triangle.norm_l2() <= nothing && beside.norm_l2() <= nothing {
+        let is_last = left.triangle.norm_l2() <= nothing && beside.norm_l2() <= nothing;
+        if rest == 0 || is_last {
             band.truncate(start + width);
             break;
         }

@@ -7,9 +7,10 @@
 //!
 //! - At small `t` the determinant is the product of the diagonal of `R` in the QR decomposition
 //!   of `B` over `t I`, so that nothing is squared.
-//! - From [`MIDDLE`] on it is that of the pivots of `B'B + t^2 I` without a square root, which
-//!   take a tenth of the time. Rounding moves the squares of the singular values by some 1e-16
-//!   of the largest, hence the integral from there on by 1e-16 / (pi t) for each.
+//! - From [`MIDDLE`] on it is that of the pivots of `B'B + t^2 I`, with a fifth of the
+//!   multiplications and two divisions a row in place of 34. Rounding moves the squares of the
+//!   singular values by some 1e-16 of the largest, hence the integral from there on by some
+//!   1e-16 / (pi t) for each.
 //!
 //! The integral is a sum over `t = exp(x + exp(1.3 x - 3) - exp(-0.3 x - 1.5))` at equal steps
 //! of `x` (the double exponential rule, Takahasi and Mori, 1974): dense where t is large, where
@@ -22,7 +23,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::band::{Band, WIDTH};
 
-/// From this `t` on, squares are exact enough: to 1e-14 for any one singular value.
+/// From this `t` on, squares are exact enough: to some 1e-14 for any one singular value.
 const MIDDLE: f64 = 4.5e-3;
 /// The step of `x`.
 const STEP: f64 = 0.32;
