@@ -21,8 +21,8 @@ const TRAIN: usize = 48;
 const HELD: usize = 16;
 
 /// Models at toy size, in the layouts of the published ones.
-const LLAMA: &str = "crates/dl-llm/tests/golden/llama_tuning";
-const SENTENCES: &str = "crates/dl-encoder/tests/golden/sentence_bert";
+pub(crate) const LLAMA: &str = "crates/dl-llm/tests/golden/llama_tuning";
+pub(crate) const SENTENCES: &str = "crates/dl-encoder/tests/golden/sentence_bert";
 
 /// What sounds in the clip of a number: a pitch, told in words.
 fn caption(number: usize, way: usize) -> String {
@@ -31,7 +31,7 @@ fn caption(number: usize, way: usize) -> String {
     format!("\"A {pitch} tone, number {number}, {rest}\"")
 }
 
-fn write(sound: &Path, number: usize) {
+pub(crate) fn write(sound: &Path, number: usize) {
     fs::create_dir_all(sound.parent().unwrap()).unwrap();
     let hertz = [150.0, 500.0, 1500.0][number % 3] * (1.0 + 0.01 * number as f32);
     tone_at(sound, hertz, 1, 8000, 0.2);
@@ -63,7 +63,7 @@ fn record(sound: &Path, number: usize) {
 
 /// The disk: captions as published, sound under the three names, one folder a split.
 /// Test clip 3 is missing, 5 is broken, 7 is the sound of 6, 8 repeats a caption.
-fn miniature(name: &str, write: impl Fn(&Path, usize)) -> PathBuf {
+pub(crate) fn miniature(name: &str, write: impl Fn(&Path, usize)) -> PathBuf {
     let root = scratch(name);
     let head = "audiocap_id,youtube_id,start_time,caption\n";
     let mut number = 0;

@@ -33,7 +33,7 @@ fn unit(mut rows: Array2<f32>) -> Array2<f32> {
 }
 
 /// Two cones: `clips` clips with `captions` captions each.
-fn pairs(clips: usize, captions: usize) -> EmbeddingSet {
+pub(crate) fn pairs(clips: usize, captions: usize) -> EmbeddingSet {
     let latent = normal("latent", clips, 4);
     let map = normal("map", 4, DIM);
     let owners: Vec<usize> = (0..clips * captions).map(|caption| caption / captions).collect();

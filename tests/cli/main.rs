@@ -15,6 +15,7 @@ mod commands;
 mod corpora;
 mod embed;
 mod extension;
+mod guide;
 mod harness;
 mod keys;
 mod language_model;

@@ -40,7 +40,7 @@ pub(crate) fn read(root: &Path) -> Result<Vec<Row>, FileError> {
     if !path.is_file() {
         return Err(fault(
             "is missing; put the recordings in folders named after their labels and have the \
-             manifest written (`write_manifest`), or write one with the columns file,label"
+             manifest written (`experiments manifest FOLDER`), or write one with the columns file,label"
                 .into(),
         ));
     }

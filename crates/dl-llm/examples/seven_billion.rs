@@ -15,45 +15,21 @@
 
 mod measure;
 
-use std::{path::Path, process::Command, rc::Rc, time::Instant};
+use std::{path::Path, rc::Rc, time::Instant};
 
 use dl_llm::{
-    CaptionPairs, Captioner, DecodeConfig, LanguageModel, LlamaConfig, LoraConfig, PrefixConfig,
-    PrefixKind, PromptConfig, PromptForm, WeightKind,
+    CaptionPairs, Captioner, DecodeConfig, LanguageModel, LoraConfig, PrefixConfig, PrefixKind,
+    PromptConfig, PromptForm, WeightKind,
 };
 use dl_torch::{DeviceChoice, TrainConfig, TrainContext};
-use measure::{Clock, INSTRUCTION, Outcome, embeddings, resident_mib};
+use measure::{Clock, INSTRUCTION, Outcome, device_mib, embeddings, resident_mib, seven_billion};
 use serde_json::json;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 const TOKENS: usize = 30;
 const STEPS: u64 = 20;
 const CALLS: usize = 3;
 const CAPTION: &str = "a dog barks while rain falls on a roof and a man speaks in the distance";
-
-fn random(layers: i64, device: Device) -> Outcome<LanguageModel> {
-    let narrow = if device == Device::Cpu { 16 } else { 1 };
-    let config = LlamaConfig {
-        vocab: 32_000,
-        hidden: 4096 / narrow,
-        layers,
-        heads: 32 / narrow,
-        kv_heads: 32 / narrow,
-        intermediate: 11_008 / narrow,
-        max_positions: 4096,
-        tied_embeddings: false,
-        ..LlamaConfig::default()
-    };
-    measure::random(&config, Kind::BFloat16, device, &[CAPTION.to_owned()])
-}
-
-/// MiB in use on the first GPU, as its driver counts. libtorch keeps what it has once taken:
-/// after a piece of work this is the most that was in use during it.
-fn device_mib() -> Option<u64> {
-    let arguments = ["--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"];
-    let output = Command::new("nvidia-smi").args(arguments).output().ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
-}
 
 fn tune(lm: &Rc<LanguageModel>) -> Outcome<(Captioner, Vec<f64>)> {
     let captions = vec![CAPTION.to_owned(); 16];
@@ -133,7 +109,12 @@ fn main() -> Outcome<()> {
     let begin = Instant::now();
     let directory = Path::new(&model).is_dir();
     let lm = Rc::new(match model.parse() {
-        Ok(layers) if !directory => random(layers, device)?,
+        Ok(layers) if !directory => measure::random(
+            &seven_billion(layers, device),
+            Kind::BFloat16,
+            device,
+            &[CAPTION.to_owned()],
+        )?,
         _ => LanguageModel::load_as(Path::new(&model), WeightKind::File, device)?,
     });
     let tokenizer = lm.tokenizer();

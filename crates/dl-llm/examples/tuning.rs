@@ -1,13 +1,16 @@
-//! What a step of tuning costs on a processor, at the shape of SmolLM2-135M and batch 16: a
-//! projector of one vector, low-rank matrices on queries and values, captions as long as those
-//! of AudioCaps, random f32 weights. Prints one JSON object: seconds of each step, and the most
-//! memory that the process has had since the first step began.
+//! What a step of tuning costs: a projector of one vector, low-rank matrices on queries and
+//! values, captions as long as those of AudioCaps, random weights. On a processor at the shape
+//! of SmolLM2-135M in f32, on a GPU at that of Vicuna-7B in bf16. Prints one JSON object:
+//! seconds of each step, and the most memory that the process, and the GPU, have had since the
+//! first step began.
 //!
-//! Run: `target/release/examples/tuning [kept or again] [MICRO_BATCH]`: whether the activations
-//! are kept or computed again in the backward pass (`checkpoint_activations`), and the items
-//! that go through the model together (0 if not given: all). Memory is that of a whole process,
-//! so that every case takes one of its own; under `cargo run` the process also keeps what it no
-//! longer needs (`.cargo/config.toml`).
+//! Run: `target/release/examples/tuning [kept or again] [MICRO_BATCH] [BATCH] [DEVICE]`: whether
+//! the activations are kept or computed again in the backward pass (`checkpoint_activations`),
+//! the items that go through the model together (0, the default: all), those of a batch (16),
+//! and where (cpu). Memory is that of a whole process, so that every case takes one of its own;
+//! under `cargo run` the process also keeps what it no longer needs (`.cargo/config.toml`). The
+//! processor's half of libtorch is linked; the other is loaded from where `LD_LIBRARY_PATH`
+//! points.
 
 #![allow(clippy::print_stdout, reason = "a measurement to be read")]
 
@@ -19,10 +22,10 @@ use dl_llm::{
     CaptionPairs, Captioner, LlamaConfig, LoraConfig, PrefixConfig, PrefixKind, PromptConfig,
     PromptForm,
 };
-use dl_torch::{TrainConfig, TrainContext};
-use measure::{Clock, Outcome, embeddings, random, resident_mib};
+use dl_torch::{DeviceChoice, TrainConfig, TrainContext};
+use measure::{Clock, Outcome, device_mib, embeddings, random, resident_mib, seven_billion};
 use serde_json::json;
-use tch::{Device, Kind};
+use tch::Kind;
 
 const STEPS: u64 = 12;
 /// Words of AudioCaps' training captions: the medians of sixteen equal shares, by length.
@@ -34,7 +37,7 @@ fn caption(words: &usize) -> String {
     SENTENCE.split(' ').cycle().take(*words).collect::<Vec<_>>().join(" ")
 }
 
-fn shape() -> LlamaConfig {
+fn smollm2() -> LlamaConfig {
     LlamaConfig {
         vocab: 49_152,
         hidden: 576,
@@ -56,14 +59,20 @@ fn main() -> Outcome<()> {
         Some(other) => return Err(format!("`{other}` is neither kept nor again").into()),
     };
     let micro_batch = arguments.next().map_or(Ok(0), |size| size.parse())?;
-    let captions: Vec<String> = WORDS.iter().map(caption).collect();
-    let lm = Rc::new(random(&shape(), Kind::Float, Device::Cpu, &captions)?);
+    let batch = arguments.next().map_or(Ok(16), |size| size.parse())?;
+    let device = DeviceChoice::try_from(arguments.next().unwrap_or_else(|| "cpu".into()))?;
+    let device = device.resolve()?;
+    let (shape, kind) = match device.is_cuda() {
+        true => (seven_billion(32, device), Kind::BFloat16),
+        false => (smollm2(), Kind::Float),
+    };
+    let captions: Vec<String> = WORDS.iter().cycle().take(batch).map(caption).collect();
+    let lm = Rc::new(random(&shape, kind, device, &captions)?);
     let embeddings = embeddings(captions.len());
     let pairs = |rows| CaptionPairs {
         embeddings: embeddings.slice(ndarray::s![..rows, ..]),
         captions: &captions[..rows],
     };
-    let batch = captions.len();
     let config = PrefixConfig {
         kind: PrefixKind::Input,
         length: 1,
@@ -75,7 +84,7 @@ fn main() -> Outcome<()> {
         ..PrefixConfig::default()
     };
     let clock = Clock::default();
-    let context = TrainContext::new(0).progress(&clock);
+    let context = TrainContext::new(0).device(device).progress(&clock);
     Captioner::train_prefix(&lm, pairs(batch), pairs(1), &config, &context)?;
     println!(
         "{}",
@@ -83,9 +92,12 @@ fn main() -> Outcome<()> {
             "parameters": lm.parameters(),
             "checkpoint_activations": checkpoint_activations,
             "micro_batch": micro_batch,
+            "batch": batch,
+            "device": format!("{device:?}"),
             "threads": tch::get_num_threads(),
             "seconds": clock.seconds(),
             "resident_mib": resident_mib(),
+            "device_mib": device_mib().filter(|_| device.is_cuda()),
         })
     );
     Ok(())

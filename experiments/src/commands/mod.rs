@@ -6,8 +6,6 @@ mod bridge;
 mod caption;
 mod data;
 mod doctor;
-#[cfg(test)]
-mod documented;
 mod embed;
 mod encoder;
 mod lm;
@@ -120,7 +118,7 @@ impl Options {
 
 impl Cli {
     /// The options before the command, and those after it on top of them.
-    pub fn all_options(&self) -> Options {
+    fn all_options(&self) -> Options {
         let after = match &self.command {
             None
             | Some(

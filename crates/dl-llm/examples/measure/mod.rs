@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     error::Error,
+    process::Command,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
@@ -56,6 +57,22 @@ pub(crate) fn random(
     Ok(LanguageModel::from_parts(llama, source.taken, tokenizer))
 }
 
+/// The shape of LLaMA-2-7B and Vicuna-7B, so many layers deep; on a processor a sixteenth as wide.
+pub(crate) fn seven_billion(layers: i64, device: Device) -> LlamaConfig {
+    let narrow = if device == Device::Cpu { 16 } else { 1 };
+    LlamaConfig {
+        vocab: 32_000,
+        hidden: 4096 / narrow,
+        layers,
+        heads: 32 / narrow,
+        kv_heads: 32 / narrow,
+        intermediate: 11_008 / narrow,
+        max_positions: 4096,
+        tied_embeddings: false,
+        ..LlamaConfig::default()
+    }
+}
+
 pub(crate) fn embeddings(items: usize) -> Array2<f32> {
     let rows = Noise::new(0, "example").normal_rows(&(0..items as u64).collect::<Vec<_>>(), 0, DIM);
     let scale = (DIM as f32).sqrt().recip();
@@ -68,6 +85,14 @@ pub(crate) fn resident_mib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+}
+
+/// MiB in use on the first GPU, as its driver counts. libtorch keeps what it has once taken:
+/// after a piece of work this is the most that was in use during it.
+pub(crate) fn device_mib() -> Option<u64> {
+    let arguments = ["--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"];
+    let output = Command::new("nvidia-smi").args(arguments).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
 /// Notes when each step was done, and has memory counted anew from the first.
