@@ -142,16 +142,7 @@ fn the_suite_runs_over_what_is_there_though_it_is_killed_in_every_stage() {
         command.args(["run", "t1", "t2"]);
         command
     };
-    let kinds = [
-        "features",
-        "embeddings",
-        "bridge",
-        "bridged",
-        "gap",
-        "out_of_fold",
-        "captioner",
-        "captions",
-    ];
+    let kinds = ["features", "embeddings", "bridge", "bridged", "gap", "captioner", "captions"];
     let interrupted =
         killed_in_every(&runs.join("audiocaps/stages"), || both(&root, &runs), &kinds);
     assert!(interrupted >= 2, "only {interrupted} stages were interrupted");
