@@ -31,7 +31,8 @@ case "$*" in
     "reproduce") exec experiments ;;
     "run -p experiments -- "*) shift 4; exec experiments "$@" ;;
     "run --release -p dl-score -- "* | "run --manifest-path tests/extension/"*) ;;
-    "install --path crates/dl-score" | "setup "* | "verify" | "bench -p benches") ;;
+    "install --path crates/dl-score" | "setup --models" | "setup --metrics") ;;
+    "verify" | "bench -p benches") ;;
     *) echo "no test knows: cargo $*" >&2; exit 1 ;;
 esac
 "#;
