@@ -1,4 +1,5 @@
-"""Caption metrics without Java: BLEU, METEOR, ROUGE-L, CIDEr-D, SPICE, SPIDEr.
+"""Caption metrics without Java: BLEU, METEOR, ROUGE-L, CIDEr-D, SPICE, SPIDEr, and by models that
+the user gives SPIDEr-FL, FENSE, BERTScore, CLAP similarity and MACE.
 
 Captions come as lists in the order of the clips, or as dictionaries by clip; both arguments in
 one layout. Scores are the same, to the last bit, as those of the program `dl-score`. A user's
@@ -8,7 +9,7 @@ number), all of which have ended when the call returns.
 """
 
 from os import PathLike
-from typing import Iterable, Literal, Mapping, Optional, Sequence, Tuple, TypedDict, Union, overload
+from typing import Any, Callable, Iterable, List, Literal, Mapping, Optional, Sequence, Tuple, TypedDict, Union, overload
 
 __version__: str
 
@@ -24,13 +25,50 @@ _References = Union[Sequence[Sequence[str]], Mapping[_Id, Sequence[_Text]]]
 """The captions of each clip, at least one."""
 _Metrics = Union[str, Iterable[str]]
 """`default` (`bleu_1` to `bleu_4`, `meteor`, `rouge_l`, `cider_d`, `spice`, `spider`), `all` (also
-`spice_object`, `spice_attribute`, `spice_relation`, `spice_color`, `spice_count`, `spice_size`), one
-of these, or some of them; pycocoevalcap's names (`CIDEr`) are taken, too."""
+`spice_object`, `spice_attribute`, `spice_relation`, `spice_color`, `spice_count`, `spice_size`, and
+what the models allow: see `Models`), one of these, or some of them; pycocoevalcap's names (`CIDEr`)
+are taken, too."""
 _Names = Literal["aac-metrics", "pycocoevalcap"]
 """Whose names the results have: `cider_d` or `CIDEr`."""
 _Corpus = dict[str, float]
 _PerItem = dict[str, list[float]]
 """In the order of the references; NaN where a clip has no such score."""
+
+_Row = Any
+"""Numbers: a list, an array of NumPy, a tensor of torch in the processor's memory. Computed in f32."""
+_Rows = Any
+"""Rows of as many numbers each: an array or a tensor of two dimensions, or a list of rows."""
+
+class Models:
+    """Models from outside, for metrics that take one. Each is a function of a list of captions, as
+    they were written, that answers in their order. It is called with all references once and with
+    all candidates each time; batches are its own affair, and an exception of its own comes through.
+
+    | metrics | take |
+    |---|---|
+    | `sbert_sim` | `sentences` |
+    | `fense` | `sentences`, `fluency` |
+    | `fer`, `spider_fl` | `fluency` |
+    | `bert_score.f1`, `bert_score.precision`, `bert_score.recall` | `tokens` |
+    | `clap_sim` | `clap` |
+    | `clap_sim_audio` | `clap`, `recordings` |
+    | `mace_text` | `clap`, `fluency` |
+    | `mace`, `mace_audio` | `clap`, `recordings`, `fluency` |
+    """
+
+    def __init__(
+        self,
+        *,
+        sentences: Optional[Callable[[List[str]], _Rows]] = None,
+        fluency: Optional[Callable[[List[str]], _Row]] = None,
+        tokens: Optional[Callable[[List[str]], Iterable[_Rows]]] = None,
+        clap: Optional[Callable[[List[str]], _Rows]] = None,
+        recordings: Optional[Union[_Rows, Mapping[_Id, _Row]]] = None,
+    ) -> None:
+        """`sentences` and `clap` give an embedding for each caption, of any length but 0; `fluency`
+        the probability of a fluency error, 0 to 1; `tokens` a row for each token without the special
+        ones. `recordings` are the clips' embeddings in the space of `clap`: in the order of the
+        references, or by clip where those are by clip."""
 
 class Difference(TypedDict):
     """One figure of two systems."""
@@ -54,6 +92,7 @@ class Evaluator:
         *,
         metrics: _Metrics = "default",
         meteor: Optional[Union[str, PathLike[str]]] = None,
+        models: Optional[Models] = None,
         names: _Names = "aac-metrics",
     ) -> None:
         """`meteor` names METEOR's converted data; without it, it is looked for where
@@ -87,6 +126,7 @@ def evaluate(
     metrics: _Metrics = "default",
     return_per_item: Literal[True] = True,
     meteor: Optional[Union[str, PathLike[str]]] = None,
+    models: Optional[Models] = None,
     names: _Names = "aac-metrics",
     progress: bool = False,
 ) -> Tuple[_Corpus, _PerItem]:
@@ -100,6 +140,7 @@ def evaluate(
     metrics: _Metrics = "default",
     return_per_item: Literal[False],
     meteor: Optional[Union[str, PathLike[str]]] = None,
+    models: Optional[Models] = None,
     names: _Names = "aac-metrics",
     progress: bool = False,
 ) -> _Corpus:
@@ -133,6 +174,7 @@ def compare(
     *,
     metrics: _Metrics = "default",
     meteor: Optional[Union[str, PathLike[str]]] = None,
+    models: Optional[Models] = None,
     names: _Names = "aac-metrics",
     progress: bool = False,
 ) -> dict[str, Difference]:

@@ -388,7 +388,17 @@ fn with_their_models_bert_score_clap_and_mace_are_those_of_aac_metrics() {
     let few = folder.join("few").display().to_string();
     with(&["--clap", "clap_unfused", "--recordings", &few])
         .fails_with(1, &["clip '1' has no recording; name it '1' or '1.wav'"]);
-    with(&["--fluency", "fluency_toy"]).fails_with(1, &["add --sentence-encoder"]);
+    // The classifier alone: a caption with an error keeps a tenth of its SPIDEr.
+    with(&["--fluency", "fluency_toy"]).ok();
+    let (_, head, rows) = written(&folder);
+    let [spider, error, penalised] = ["spider", "fluency_error", "spider_fl"]
+        .map(|key| head.iter().position(|head| head == key).unwrap() - 1);
+    let errors: f64 = rows.iter().map(|row| row[error]).sum();
+    assert!(errors > 0.0 && errors < rows.len() as f64, "the toy finds {errors}");
+    for row in &rows {
+        let expected = if row[error] == 1.0 { 0.1 * row[spider] } else { row[spider] };
+        assert!((row[penalised] - expected).abs() < 1e-12, "{row:?}");
+    }
     with(&["--bertscore-layer", "1"]).fails_with(2, &["required arguments"]);
     with(&["--spider-max", "--clap", "clap_unfused"]).fails_with(1, &["leave the models out"]);
 }

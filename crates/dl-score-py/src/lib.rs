@@ -1,5 +1,5 @@
 //! The Python package `dl_score`: the caption metrics of this project in process, without
-//! Java and without a model. `dl_score.pyi` beside this crate says what it offers; the guide
+//! Java; metrics that take a model call the user's own. `dl_score.pyi` beside this crate says what it offers; the guide
 //! "Captions scored from Python" shows it beside aac-metrics and pycocoevalcap.
 //!
 //! Every call works on threads of its own, which have ended when it returns, and without
@@ -8,19 +8,22 @@
 // Progress goes to standard error, where it was asked for.
 #![allow(clippy::print_stderr)]
 
+mod arrays;
 mod captions;
+mod models;
 mod names;
 mod scores;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use dl_eval::caption::meteor::MeteorData;
+use dl_eval::caption::{meteor::MeteorData, metric::Column};
 use dl_score::Scorer;
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyDict};
 
 use crate::{
     captions::{Candidates, References, SeveralCandidates},
+    models::{Models, Outside},
     names::{Metrics, Names},
 };
 
@@ -54,24 +57,42 @@ struct Evaluator {
     scorer: Scorer,
     /// By clip; none where the references came as a list.
     ids: Option<Vec<String>>,
-    metrics: Metrics,
+    keys: Vec<&'static str>,
+    outside: Option<Outside>,
     names: Names,
+}
+
+impl Evaluator {
+    /// The columns of one system.
+    fn columns(&self, py: Python, candidates: &[String], progress: bool) -> PyResult<Vec<Column>> {
+        let outside = self.outside.as_ref();
+        let said = outside.map(|outside| outside.ask(py, &self.keys, candidates)).transpose()?;
+        aside(py, || {
+            let metrics = said.map_or_else(|| Ok(Vec::new()), |said| said.metrics(candidates))?;
+            self.scorer.columns(candidates, &self.keys, &metrics, &told(progress))
+        })
+    }
 }
 
 #[pymethods]
 impl Evaluator {
     #[new]
-    #[pyo3(signature = (references, *, metrics=Metrics::default(), meteor=None, names=Names::default()))]
+    #[pyo3(signature = (
+        references, *, metrics=Metrics::default(), meteor=None, models=None, names=Names::default()
+    ))]
     fn new(
         py: Python,
         references: References,
         metrics: Metrics,
         meteor: Option<PathBuf>,
+        models: Option<Py<Models>>,
         names: Names,
     ) -> PyResult<Self> {
+        let keys = metrics.keys(models.as_ref().map(Py::get))?;
         let References { ids, captions } = references;
         let scorer = aside(py, || Scorer::new(&captions, meteor.as_deref()))?;
-        Ok(Self { scorer, ids, metrics, names })
+        let outside = models.map(|models| Outside::new(py, models, captions, ids.as_deref()));
+        Ok(Self { scorer, ids, keys, outside: outside.transpose()?, names })
     }
 
     fn __len__(&self) -> usize {
@@ -88,8 +109,7 @@ impl Evaluator {
         progress: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let candidates = candidates.in_order_of(self.ids.as_deref(), "candidates")?;
-        let keys = self.metrics.keys();
-        let columns = aside(py, || self.scorer.columns(&candidates, keys, &told(progress)))?;
+        let columns = self.columns(py, &candidates, progress)?;
         scores::evaluated(py, &columns, self.names, candidates.len(), return_per_item)
     }
 
@@ -118,10 +138,8 @@ impl Evaluator {
     ) -> PyResult<Bound<'py, PyDict>> {
         let a = a.in_order_of(self.ids.as_deref(), "a")?;
         let b = b.in_order_of(self.ids.as_deref(), "b")?;
-        let (keys, told) = (self.metrics.keys(), told(progress));
+        let (a, b) = (self.columns(py, &a, progress)?, self.columns(py, &b, progress)?);
         let differences = aside(py, || {
-            let of = |said: &[String]| self.scorer.columns(said, keys, &told);
-            let (a, b) = (of(&a)?, of(&b)?);
             a.iter().chain(&b).try_for_each(scores::check)?;
             dl_score::differences(&a, &b)
         })?;
@@ -133,7 +151,7 @@ impl Evaluator {
 #[pyfunction]
 #[pyo3(signature = (
     candidates, references, *, metrics=Metrics::default(), return_per_item=true,
-    meteor=None, names=Names::default(), progress=false
+    meteor=None, models=None, names=Names::default(), progress=false
 ))]
 #[expect(clippy::too_many_arguments, reason = "Python names them")]
 fn evaluate<'py>(
@@ -143,10 +161,11 @@ fn evaluate<'py>(
     metrics: Metrics,
     return_per_item: bool,
     meteor: Option<PathBuf>,
+    models: Option<Py<Models>>,
     names: Names,
     progress: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let evaluator = Evaluator::new(py, references, metrics, meteor, names)?;
+    let evaluator = Evaluator::new(py, references, metrics, meteor, models, names)?;
     evaluator.evaluate(py, candidates, return_per_item, progress)
 }
 
@@ -160,18 +179,18 @@ fn spider_max<'py>(
     return_per_item: bool,
     progress: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (metrics, names) = (Metrics::default(), Names::default());
     let References { ids, captions } = references;
     let scorer = aside(py, || Scorer::without_meteor(&captions))?;
-    let evaluator = Evaluator { scorer, ids, metrics, names };
+    let names = Names::default();
+    let evaluator = Evaluator { scorer, ids, keys: Vec::new(), outside: None, names };
     evaluator.spider_max(py, candidates, return_per_item, progress)
 }
 
 /// Compares the systems `a` and `b` on the same clips.
 #[pyfunction]
 #[pyo3(signature = (
-    a, b, references, *, metrics=Metrics::default(), meteor=None, names=Names::default(),
-    progress=false
+    a, b, references, *, metrics=Metrics::default(), meteor=None, models=None,
+    names=Names::default(), progress=false
 ))]
 #[expect(clippy::too_many_arguments, reason = "Python names them")]
 fn compare<'py>(
@@ -181,10 +200,11 @@ fn compare<'py>(
     references: References,
     metrics: Metrics,
     meteor: Option<PathBuf>,
+    models: Option<Py<Models>>,
     names: Names,
     progress: bool,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let evaluator = Evaluator::new(py, references, metrics, meteor, names)?;
+    let evaluator = Evaluator::new(py, references, metrics, meteor, models, names)?;
     evaluator.compare(py, a, b, progress)
 }
 
@@ -194,10 +214,12 @@ fn convert_meteor(py: Python, package: PathBuf, output: PathBuf) -> PyResult<()>
     aside(py, || Ok(MeteorData::convert(&package, &output)?))
 }
 
-/// Caption metrics without Java: BLEU, METEOR, ROUGE-L, CIDEr-D, SPICE, SPIDEr.
+/// Caption metrics without Java: BLEU, METEOR, ROUGE-L, CIDEr-D, SPICE, SPIDEr, and by the
+/// user's own models SPIDEr-FL, FENSE, BERTScore, CLAP similarity and MACE.
 #[pymodule(name = "dl_score")]
 fn dl_score_module(module: &Bound<PyModule>) -> PyResult<()> {
     module.add_class::<Evaluator>()?;
+    module.add_class::<Models>()?;
     module.add_function(wrap_pyfunction!(evaluate, module)?)?;
     module.add_function(wrap_pyfunction!(spider_max, module)?)?;
     module.add_function(wrap_pyfunction!(compare, module)?)?;

@@ -1,8 +1,19 @@
-//! Names of figures: those of aac-metrics, which are this project's keys, and those of
-//! pycocoevalcap.
+//! Names of figures: those of aac-metrics, which are nearly all this project's keys, and those
+//! of pycocoevalcap.
 
 use dl_score::{ALL, DEFAULT};
 use pyo3::{exceptions::PyValueError, prelude::*};
+
+use crate::models::{self, Models};
+
+/// Keys that aac-metrics names otherwise.
+const AAC_METRICS: [(&str, &str); 5] = [
+    ("sbert", "sbert_sim"),
+    ("fluency_error", "fer"),
+    ("bert_score_f1", "bert_score.f1"),
+    ("bert_score_precision", "bert_score.precision"),
+    ("bert_score_recall", "bert_score.recall"),
+];
 
 /// Keys and what pycocoevalcap calls them; it has no others.
 const PYCOCOEVALCAP: [(&str, &str); 8] = [
@@ -27,12 +38,12 @@ pub(crate) enum Names {
 impl Names {
     /// The name of `key`.
     pub(crate) fn of(self, key: &'static str) -> &'static str {
-        match self {
-            Self::AacMetrics => key,
-            Self::Pycocoevalcap => {
-                PYCOCOEVALCAP.iter().find(|(own, _)| *own == key).map_or(key, |(_, name)| name)
-            }
-        }
+        let others = AAC_METRICS.iter();
+        let mut others = match self {
+            Self::AacMetrics => others.chain(&[]),
+            Self::Pycocoevalcap => others.chain(&PYCOCOEVALCAP),
+        };
+        others.find(|(own, _)| *own == key).map_or(key, |(_, name)| name)
     }
 }
 
@@ -51,26 +62,55 @@ impl FromPyObject<'_, '_> for Names {
 }
 
 /// Which figures are asked for, in their order.
-pub(crate) struct Metrics(Vec<&'static str>);
+pub(crate) enum Metrics {
+    /// By their keys.
+    Keys(Vec<&'static str>),
+    /// Everything, with what the models allow.
+    All,
+}
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self(DEFAULT.to_vec())
+        Self::Keys(DEFAULT.to_vec())
     }
 }
 
 impl Metrics {
-    pub(crate) fn keys(&self) -> &[&'static str] {
-        &self.0
+    /// The keys, once it is known which models there are; refuses a figure whose model is
+    /// missing.
+    pub(crate) fn keys(self, models: Option<&Models>) -> PyResult<Vec<&'static str>> {
+        let keys = match self {
+            Self::All => {
+                let allowed = models::keys().filter(|key| Models::missing(models, key).is_none());
+                return Ok(ALL.into_iter().chain(allowed).collect());
+            }
+            Self::Keys(keys) => keys,
+        };
+        for key in &keys {
+            if let Some(argument) = Models::missing(models, key) {
+                let name = Names::AacMetrics.of(key);
+                return Err(PyValueError::new_err(format!(
+                    "metrics: {name} needs a model; give it as \
+                     models=dl_score.Models({argument}=...)"
+                )));
+            }
+        }
+        Ok(keys)
     }
 
-    /// The key of a name of either kind.
+    /// The key of a name of any kind.
     fn key(name: &str) -> PyResult<&'static str> {
-        let coco = || PYCOCOEVALCAP.iter().find(|(_, other)| *other == name).map(|(key, _)| *key);
-        ALL.into_iter().find(|key| *key == name).or_else(coco).ok_or_else(|| {
+        let mut others = AAC_METRICS.iter().chain(&PYCOCOEVALCAP);
+        let own = ALL.into_iter().chain(models::keys()).find(|key| *key == name);
+        let other = || others.find(|(_, other)| *other == name).map(|(key, _)| *key);
+        own.or_else(other).ok_or_else(|| {
+            let all: Vec<&str> = ALL
+                .into_iter()
+                .chain(models::keys().map(|key| Names::AacMetrics.of(key)))
+                .collect();
             PyValueError::new_err(format!(
                 "metrics: there is no '{name}'; take default, all, or some of {}",
-                ALL.join(", ")
+                all.join(", ")
             ))
         })
     }
@@ -83,8 +123,8 @@ impl FromPyObject<'_, '_> for Metrics {
         if let Ok(name) = value.extract::<String>() {
             return Ok(match name.as_str() {
                 "default" => Self::default(),
-                "all" => Self(ALL.to_vec()),
-                name => Self(vec![Self::key(name)?]),
+                "all" => Self::All,
+                name => Self::Keys(vec![Self::key(name)?]),
             });
         }
         let mut keys = Vec::new();
@@ -97,6 +137,6 @@ impl FromPyObject<'_, '_> for Metrics {
         if keys.is_empty() {
             return Err(PyValueError::new_err("metrics: the list is empty; name at least one"));
         }
-        Ok(Self(keys))
+        Ok(Self::Keys(keys))
     }
 }

@@ -4,6 +4,7 @@ DL_SCORE_PROGRAM names the program `dl-score` of the same build: what both compu
 the last bit.
 """
 
+import array
 import ast
 import contextlib
 import csv
@@ -25,6 +26,7 @@ import dl_score
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROGRAM = os.environ.get("DL_SCORE_PROGRAM")
+METEOR = next(filter(os.path.exists, [ROOT / ".setup/meteor.bin"]), None)
 COLUMNS = ["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d", "spice", "spider"]
 
 
@@ -166,6 +168,176 @@ class Scores(unittest.TestCase):
         self.assertEqual(len(per_item["spice_color"]), 2)
 
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def letters(texts):
+    """Stands for an encoder: how often a caption has each letter, and 1."""
+    return [[*map(text.count, LETTERS), 1] for text in texts]
+
+
+def words(texts):
+    """Stands for a language model: a row for each word."""
+    return [letters(text.split()) for text in texts]
+
+
+def cosine(a, b):
+    dot = lambda a, b: sum(x * y for x, y in zip(a, b))
+    return dot(a, b) / math.sqrt(dot(a, a) * dot(b, b))
+
+
+class Array:
+    """As NumPy's arrays and torch's tensors, for this test: turns into what shows its memory."""
+
+    def __init__(self, rows, kind):
+        width = [len(rows), *([len(rows[0])] if isinstance(rows[0], list) else [])]
+        flat = [value for row in rows for value in row] if len(width) == 2 else rows
+        self.view = memoryview(array.array(kind, flat)).cast("B").cast(kind, width)
+
+    def __array__(self):
+        return self.view
+
+
+class Models(unittest.TestCase):
+    CANDIDATES = ["a dog barks", "rain", "wind blows"]
+    REFERENCES = [["a dog", "dogs bark loudly"], ["rain falls"], ["the wind blows", "wind", "a storm"]]
+    AUDIO = letters(["woof", "drip", "hush"])
+    ERRORS = [0.95, 0.1, 0.98]
+
+    def models(self, asked=None, **others):
+        def noted(name, function):
+            def call(texts):
+                self.assertIs(type(texts), list)
+                if asked is not None:
+                    asked.append((name, texts))
+                return function(texts)
+            return call
+        given = dict(sentences=letters, clap=letters, tokens=words, recordings=self.AUDIO,
+                     fluency=lambda texts: self.ERRORS)
+        given = {name: noted(name, each) if callable(each) else each for name, each in given.items()}
+        return dl_score.Models(**{**given, **others})
+
+    def test_figures_worked_out_in_python(self):
+        names = ["sbert_sim", "fense", "fer", "spider", "spider_fl", "clap_sim", "clap_sim_audio", "mace",
+                 "mace_text", "mace_audio", "bert_score.precision", "bert_score.recall", "bert_score.f1"]
+        corpus, per_item = dl_score.evaluate(
+            self.CANDIDATES, self.REFERENCES, metrics=names, models=self.models())
+        self.assertEqual(list(corpus), names)
+        self.assertEqual(per_item["fer"], [1, 0, 1])
+        for clip, (said, references) in enumerate(zip(self.CANDIDATES, self.REFERENCES)):
+            own, *others = letters([said, *references])
+            by_text = sum(cosine(own, other) for other in others) / len(others)
+            by_audio = cosine(own, self.AUDIO[clip])
+            tenth = 0.1 if clip != 1 else 1  # above 0.9
+            seven_tenths = 0.7 if clip == 2 else 1  # above 0.97
+            best = [0, 0, 0]
+            for reference in references:
+                table = [[cosine(a, b) for b in letters(reference.split())]
+                         for a in letters(said.split())]
+                precision = sum(map(max, table)) / len(table)
+                recall = sum(map(max, zip(*table))) / len(table[0])
+                f1 = 2 * precision * recall / (precision + recall)
+                best = list(map(max, best, [precision, recall, f1]))
+            expected = [by_text, by_text * tenth, 1 - (clip == 1), per_item["spider"][clip],
+                        per_item["spider"][clip] * tenth, by_text, by_audio,
+                        (by_text + by_audio) / 2 * seven_tenths, by_text * seven_tenths,
+                        by_audio * seven_tenths, *best]
+            for name, value in zip(names, expected):
+                self.assertAlmostEqual(per_item[name][clip], value, places=6, msg=name)
+        for name in names:
+            self.assertAlmostEqual(corpus[name], sum(per_item[name]) / 3, places=12)
+
+    @unittest.skipUnless(METEOR, "METEOR's data is missing")
+    def test_what_models_allow_is_all_that_all_adds(self):
+        few = dl_score.Models(sentences=letters, fluency=lambda texts: self.ERRORS)
+        plain = ["sbert_sim", "fense", "fer", "spider_fl"]
+        names = lambda models: list(dl_score.Evaluator(
+            self.REFERENCES, metrics="all", models=models, meteor=METEOR).evaluate(self.CANDIDATES)[0])
+        self.assertEqual(names(few), names(None) + plain)
+        self.assertEqual(len(names(self.models())), len(names(None)) + 12)
+
+    def test_references_are_asked_about_once(self):
+        asked = []
+        metrics = ["fense", "bert_score.f1", "clap_sim"]
+        kept = dl_score.Evaluator(self.REFERENCES, metrics=metrics, models=self.models(asked))
+        self.assertEqual(asked, [])
+        first, again = kept.evaluate(self.CANDIDATES), kept.evaluate(self.CANDIDATES)
+        self.assertEqual(first, again)
+        references = sum(self.REFERENCES, [])
+        for name in ["sentences", "tokens", "clap"]:
+            texts = [texts for other, texts in asked if other == name]
+            self.assertEqual(texts, [references, self.CANDIDATES, self.CANDIDATES])
+        # Nothing is asked of models that no figure takes.
+        asked.clear()
+        dl_score.evaluate(self.CANDIDATES, self.REFERENCES, metrics=["clap_sim"],
+                          models=self.models(asked))
+        self.assertEqual({name for name, _ in asked}, {"clap"})
+
+    def test_layouts_of_numbers(self):
+        metrics = ["sbert_sim", "fense", "bert_score.f1", "clap_sim_audio"]
+        expected = dl_score.evaluate(self.CANDIDATES, self.REFERENCES, metrics=metrics,
+                                     models=self.models())
+        for kind in "fd":
+            rows = lambda texts: Array(letters(texts), kind)
+            models = self.models(
+                sentences=rows, clap=lambda texts: rows(texts).view,
+                tokens=lambda texts: (rows(text.split()) for text in texts),
+                fluency=lambda texts: Array(self.ERRORS, kind),
+                recordings=[Array(row, kind) for row in self.AUDIO])
+            found = dl_score.evaluate(self.CANDIDATES, self.REFERENCES, metrics=metrics, models=models)
+            self.assertEqual(found, expected)
+        # Clips by their names, in another order.
+        by_name = lambda rows: dict(reversed([(str(i), row) for i, row in enumerate(rows)]))
+        found = dl_score.evaluate(
+            by_name(self.CANDIDATES), dict(enumerate(self.REFERENCES)), metrics=["clap_sim_audio"],
+            models=dl_score.Models(clap=letters, recordings=by_name(self.AUDIO)))
+        self.assertEqual(found[1]["clap_sim_audio"], expected[1]["clap_sim_audio"])
+
+    def test_two_systems(self):
+        found = dl_score.compare(self.CANDIDATES, ["dog", "rain falls", "hiss"], self.REFERENCES,
+                                 metrics=["sbert_sim", "rouge_l"], models=self.models())
+        self.assertEqual(list(found), ["sbert_sim", "rouge_l"])
+        alone = dl_score.evaluate(self.CANDIDATES, self.REFERENCES, metrics=["sbert_sim"],
+                                  models=self.models(), return_per_item=False)
+        self.assertEqual(found["sbert_sim"]["a"], alone["sbert_sim"])
+
+    def test_faults_are_sentences(self):
+        two = ([["a", "b"], [["a"], ["b"]]])
+        score = lambda metric, models=None: dl_score.evaluate(*two, metrics=[metric], models=models)
+        ones = lambda texts: [[1.0]] * len(texts)
+        for said, kind, call in [
+            ("metrics: fense needs a model; give it as models=dl_score.Models(fluency=...)", ValueError,
+             lambda: score("fense", dl_score.Models(sentences=ones))),
+            ("metrics: bert_score.f1 needs a model; give it as models=dl_score.Models(tokens=...)",
+             ValueError, lambda: score("bert_score.f1")),
+            ("models: sentences was asked about 2 captions and answered for 1", ValueError,
+             lambda: score("sbert_sim", dl_score.Models(sentences=lambda texts: [[1.0]]))),
+            ("models: clap: row 1 has 2 numbers and row 0 has 1", ValueError,
+             lambda: score("clap_sim", dl_score.Models(clap=lambda texts: [[1.0], [1.0, 2.0]]))),
+            ("models: tokens gives rows of 1 numbers and rows of 2", ValueError,
+             lambda: score("bert_score.f1", dl_score.Models(
+                 tokens=lambda texts: [[[1.0] * (1 + (text == "b"))] for text in texts]))),
+            ("row 1 of captions has no direction", ValueError, lambda: score("sbert_sim", dl_score.Models(
+                sentences=lambda texts: [[float(text == "a")] for text in texts]))),
+            ("1.5 is no probability", ValueError,
+             lambda: score("fer", dl_score.Models(fluency=lambda texts: [0.5, 1.5]))),
+            ("recordings: expected 2, got 1", ValueError,
+             lambda: score("clap_sim_audio", dl_score.Models(clap=ones, recordings=[[1.0]]))),
+            ("recordings is a dictionary and references is a list", ValueError,
+             lambda: score("clap_sim_audio", dl_score.Models(clap=ones, recordings={"a": [1.0]}))),
+            ("models: sentences: expected rows of numbers; got int", TypeError,
+             lambda: score("sbert_sim", dl_score.Models(sentences=lambda texts: 3))),
+            ("models: fluency: expected a row of numbers; got str", TypeError,
+             lambda: score("fer", dl_score.Models(fluency=lambda texts: "no"))),
+            ("division by zero", ZeroDivisionError,
+             lambda: score("fer", dl_score.Models(fluency=lambda texts: 1 / 0))),
+        ]:
+            with self.subTest(said), self.assertRaises(kind) as caught:
+                call()
+            self.assertIn(said, str(caught.exception))
+            self.assertNotIn("\n", str(caught.exception))
+
+
 class Faults(unittest.TestCase):
     def test_faults_are_value_errors_with_a_sentence(self):
         two = [["a dog"], ["a cat"]]
@@ -269,9 +441,13 @@ class Documents(unittest.TestCase):
         stubs = {node.name: node for node in tree.body
                  if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name != "Difference"}
         self.assertEqual(set(stubs), {name for name in dir(dl_score) if name[0] != "_"} - {"dl_score"})
-        members = {(name, ""): stub for name, stub in stubs.items() if name != "Evaluator"}
-        members |= {("Evaluator", node.name): node for node in stubs["Evaluator"].body
-                    if isinstance(node, ast.FunctionDef) and node.name[0] != "_"}
+        members = {(name, ""): stub for name, stub in stubs.items()
+                   if isinstance(stub, ast.FunctionDef)}
+        # A class takes what its `__init__` takes.
+        members |= {(name, node.name.replace("__init__", "")): node
+                    for name, stub in stubs.items() if isinstance(stub, ast.ClassDef)
+                    for node in stub.body if isinstance(node, ast.FunctionDef)
+                    and (node.name[0] != "_" or node.name == "__init__")}
         for (name, method), stub in members.items():
             function = getattr(dl_score, name)
             function = getattr(function, method) if method else function

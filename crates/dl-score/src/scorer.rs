@@ -9,7 +9,7 @@ use dl_eval::{
     caption::{
         Item,
         meteor::{Matchers, MeteorData},
-        metric::{BuiltIn, Column, Metric, SpiderMax, evaluate, spider},
+        metric::{BuiltIn, Column, Metric, SpiderMax, evaluate, spider, spider_fl},
         spice::Evaluator,
         tokenize_lines,
     },
@@ -21,7 +21,7 @@ use crate::meteor_data;
 pub const DEFAULT: [&str; 9] =
     ["bleu_1", "bleu_2", "bleu_3", "bleu_4", "meteor", "rouge_l", "cider_d", "spice", "spider"];
 
-/// All figures that [`Scorer::columns`] can give.
+/// All figures that [`Scorer::columns`] can give by itself.
 pub const ALL: [&str; 15] = [
     "bleu_1",
     "bleu_2",
@@ -78,17 +78,19 @@ impl Scorer {
         self.references.len()
     }
 
-    /// The columns `keys` (some of [`ALL`]) of one caption for each clip, in the order of
-    /// `keys`. `told` is called with the name of each metric once it is computed, from any
-    /// thread.
+    /// The columns `keys` of one caption for each clip, in the order of `keys`: some of
+    /// [`ALL`], some that the metrics `outside` give, and SPIDEr-FL (`spider_fl`) where one of
+    /// those gives `fluency_error`. `told` is called with the name of each metric once it is
+    /// computed, from any thread.
     ///
     /// # Errors
-    /// A key that does not exist, as many captions as there are no clips, METEOR without
+    /// A key that does not exist, another number of captions than of clips, METEOR without
     /// its data.
     pub fn columns(
         &self,
         candidates: &[String],
         keys: &[&str],
+        outside: &[Box<dyn Metric>],
         told: &(dyn Fn(&str) + Sync),
     ) -> Result<Vec<Column>> {
         let wanted = |part: &[&str]| keys.iter().any(|key| part.contains(key));
@@ -100,12 +102,12 @@ impl Scorer {
             );
         }
         let matchers = data.map_or(Matchers::ExactStem, Matchers::All);
-        let of_spice = |key: &&str| key.starts_with("spice") || *key == "spider";
+        let of_spice = |key: &&str| key.starts_with("spice") || key.starts_with("spider");
         let metrics = [
             (wanted(&DEFAULT[..4]), "BLEU", BuiltIn::Bleu),
             (wanted(&["meteor"]), "METEOR", BuiltIn::Meteor(matchers)),
             (wanted(&["rouge_l"]), "ROUGE-L", BuiltIn::RougeL),
-            (wanted(&["cider_d", "spider"]), "CIDEr-D", BuiltIn::CiderD),
+            (wanted(&["cider_d", "spider", "spider_fl"]), "CIDEr-D", BuiltIn::CiderD),
             (keys.iter().any(of_spice), "SPICE", BuiltIn::Spice(&self.spice)),
         ];
         let metrics: Vec<Told> = metrics
@@ -114,9 +116,13 @@ impl Scorer {
                 is_wanted.then_some(Told { name, metric, told })
             })
             .collect();
-        let metrics: Vec<&dyn Metric> = metrics.iter().map(|metric| metric as _).collect();
+        let own = metrics.iter().map(|metric| metric as &dyn Metric);
+        let metrics: Vec<&dyn Metric> = own.chain(outside.iter().map(Box::as_ref)).collect();
         let mut columns = evaluate(&metrics, &self.items(candidates)?)?;
         columns.push(spider(&columns));
+        if columns.iter().any(|column| column.key == "fluency_error") {
+            columns.push(spider_fl(&columns));
+        }
         let column = |key: &&str| {
             let found = columns.iter().find(|column| column.key == *key).cloned();
             let of_these = || format!("there is no metric {key}; take some of {}", ALL.join(", "));
@@ -206,6 +212,8 @@ impl Metric for Told<'_> {
 mod tests {
     use std::sync::Mutex;
 
+    use dl_eval::caption::metric::Scores;
+
     use super::*;
 
     fn texts(texts: &[&str]) -> Vec<String> {
@@ -221,7 +229,8 @@ mod tests {
         let said = texts(&["a dog barks", "wind blows"]);
         let names = Mutex::new(Vec::new());
         let told = |name: &str| names.lock().unwrap().push(name.to_owned());
-        let columns = scorer().columns(&said, &["spider", "rouge_l", "bleu_2"], &told).unwrap();
+        let columns =
+            scorer().columns(&said, &["spider", "rouge_l", "bleu_2"], &[], &told).unwrap();
 
         let keys: Vec<&str> = columns.iter().map(|column| column.key).collect();
         assert_eq!(keys, ["spider", "rouge_l", "bleu_2"]);
@@ -241,7 +250,7 @@ mod tests {
             let fresh = Item::all(&said, &references).unwrap();
             let spice = Evaluator::new();
             let fresh = evaluate(&[&BuiltIn::CiderD, &BuiltIn::Spice(&spice)], &fresh).unwrap();
-            let kept = scorer.columns(&said, &keys, &quiet).unwrap();
+            let kept = scorer.columns(&said, &keys, &[], &quiet).unwrap();
             for column in fresh {
                 let same = kept.iter().find(|kept| kept.key == column.key).unwrap();
                 // NaN is not equal to itself: compared as text.
@@ -251,13 +260,33 @@ mod tests {
     }
 
     #[test]
+    fn metrics_from_outside_stand_beside_the_own_ones() {
+        struct Errors;
+        impl Metric for Errors {
+            fn columns(&self, _: &[Item]) -> Result<Vec<Column>, EvalError> {
+                let scores = Ok(Scores::mean_of(vec![1.0, 0.0]));
+                Ok(vec![Column { key: "fluency_error", name: "fluency errors", scores }])
+            }
+        }
+        let said = texts(&["a dog barks", "rain falls"]);
+        let outside: [Box<dyn Metric>; 1] = [Box::new(Errors)];
+        let keys = ["spider_fl", "fluency_error", "spider"];
+        let columns = scorer().columns(&said, &keys, &outside, &|_| ()).unwrap();
+        let of = |at: usize| columns[at].scores.as_ref().unwrap().per_item.clone();
+        assert_eq!(of(1), [1.0, 0.0]);
+        assert!((of(0)[0] - 0.1 * of(2)[0]).abs() < 1e-15 && of(0)[1] == of(2)[1]);
+        let without = scorer().columns(&said, &keys[..1], &[], &|_| ()).unwrap_err().to_string();
+        assert!(without.starts_with("there is no metric spider_fl"), "{without}");
+    }
+
+    #[test]
     fn the_best_of_one_candidate_is_spider_whatever_others_have() {
         let quiet = |_: &str| ();
         let scorer = scorer();
         let [dog, wind, rain] = ["a dog barks", "wind blows", "rain falls hard"];
         let one = |said: &[&str]| -> (Vec<f64>, Vec<f64>, Vec<f64>) {
             let columns =
-                scorer.columns(&texts(said), &["spider", "cider_d", "spice"], &quiet).unwrap();
+                scorer.columns(&texts(said), &["spider", "cider_d", "spice"], &[], &quiet).unwrap();
             let of = |at: usize| columns[at].scores.as_ref().unwrap().per_item.clone();
             (of(0), of(1), of(2))
         };
@@ -283,7 +312,7 @@ mod tests {
     fn faults_are_sentences() {
         let quiet = |_: &str| ();
         let said = |candidates: &[&str], keys: &[&str]| {
-            format!("{:#}", scorer().columns(&texts(candidates), keys, &quiet).unwrap_err())
+            format!("{:#}", scorer().columns(&texts(candidates), keys, &[], &quiet).unwrap_err())
         };
         assert_eq!(said(&["a"], &["rouge_l"]), "candidates: expected 2, got 1");
         let unknown = said(&["a", "b"], &["bleu"]);

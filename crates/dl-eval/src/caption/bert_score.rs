@@ -23,7 +23,7 @@ use ndarray::Array2;
 use super::{
     Item,
     metric::{Column, Metric, Scores},
-    similarity::{Fault, all_texts, fit, same_count, unit_rows},
+    similarity::{Fault, all_texts, check_lengths, fit, same_count, unit_rows},
 };
 use crate::EvalError;
 
@@ -59,16 +59,33 @@ impl BertScore {
         let tokens = encoder.embed_tokens(&texts);
         let tokens = tokens.map_err(|fault| EvalError::Model(fault.to_string()))?;
         fit("texts of the token encoder", texts.len(), tokens.len())?;
-        let tokens: Result<Vec<Array2<f64>>, EvalError> = tokens.iter().map(unit_rows).collect();
-        let tokens = tokens?;
         let (own, others) = tokens.split_at(candidates.len());
+        Self::of_vectors(own, others, candidates, references)
+    }
+
+    /// As [`BertScore::new`], where the vectors are known: `own` of each candidate, `others`
+    /// of each reference one after another, `[tokens, dim]` each, all of one `dim`.
+    ///
+    /// # Errors
+    /// [`EvalError::NoReference`], [`EvalError::Shape`] for another number of texts, and
+    /// [`EvalError::NoDirection`] for a vector that is zero or not finite.
+    pub fn of_vectors(
+        own: &[Array2<f32>],
+        others: &[Array2<f32>],
+        candidates: &[String],
+        references: &[Vec<String>],
+    ) -> Result<Self, EvalError> {
+        check_lengths(candidates, references)?;
+        fit("candidates with vectors", candidates.len(), own.len())?;
+        fit("references with vectors", references.iter().map(Vec::len).sum(), others.len())?;
         let mut others = others.iter();
         // F1, precision, recall.
         let mut best: [Vec<f64>; 3] = Default::default();
         for (own, references) in own.iter().zip(references) {
+            let own = unit_rows(own)?;
             let mut item = [f64::MIN; 3];
             for other in others.by_ref().take(references.len()) {
-                for (best, score) in item.iter_mut().zip(scores(own, other)) {
+                for (best, score) in item.iter_mut().zip(scores(&own, &unit_rows(other)?)) {
                     *best = best.max(score);
                 }
             }

@@ -86,7 +86,7 @@ impl Similarity {
             let each = similarities.iter().zip(&errors);
             let fense = each.map(|(similarity, error)| similarity * (1.0 - PENALTY * error));
             columns.push(column("fense", "FENSE", fense.collect()));
-            columns.push(column("fluency_error", "fluency errors", errors));
+            columns.push(error_column(errors));
         }
         Ok(Self { columns })
     }
@@ -96,6 +96,33 @@ impl Metric for Similarity {
     fn columns(&self, items: &[Item]) -> Result<Vec<Column>, EvalError> {
         same_count(&self.columns, items)
     }
+}
+
+/// The column `fluency_error` alone, for SPIDEr-FL without a sentence encoder.
+#[derive(Clone, Debug)]
+pub struct FluencyErrors {
+    columns: Vec<Column>,
+}
+
+impl FluencyErrors {
+    /// Classifies `candidates`.
+    ///
+    /// # Errors
+    /// [`EvalError::Model`] where the classifier fails, and [`EvalError::Shape`] where it gives
+    /// another number of probabilities.
+    pub fn new(fluency: &dyn FluencyClassifier, candidates: &[String]) -> Result<Self, EvalError> {
+        Ok(Self { columns: vec![error_column(fluency_errors(fluency, candidates, THRESHOLD)?)] })
+    }
+}
+
+impl Metric for FluencyErrors {
+    fn columns(&self, items: &[Item]) -> Result<Vec<Column>, EvalError> {
+        same_count(&self.columns, items)
+    }
+}
+
+fn error_column(errors: Vec<f64>) -> Column {
+    Column { key: "fluency_error", name: "fluency errors", scores: Ok(Scores::mean_of(errors)) }
 }
 
 /// Refuses another number.
@@ -229,6 +256,9 @@ mod tests {
         let share = columns[2].scores.as_ref().unwrap().corpus;
         assert!((share - 1.0 / 3.0).abs() < 1e-12);
         assert!(matches!(found.columns(&items[..2]), Err(EvalError::Shape { got: 3, .. })));
+        // The classifier alone finds the same.
+        let alone = FluencyErrors::new(&fluency, &candidates).unwrap();
+        assert_eq!(alone.columns(&items).unwrap(), columns[2..]);
     }
 
     #[test]

@@ -5,9 +5,13 @@ mod tokens;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use dl_eval::caption::{bert_score::BertScore, metric::Metric, similarity::FluencyClassifier};
+use dl_eval::caption::{
+    bert_score::BertScore,
+    metric::Metric,
+    similarity::{FluencyClassifier, FluencyErrors},
+};
 use dl_score::Outside;
 
 use self::{recordings::Clap, tokens::Tokens};
@@ -22,7 +26,8 @@ pub struct SentenceOptions {
     #[arg(long, value_name = "DIR")]
     pub sentence_encoder: Option<PathBuf>,
     /// FENSE's classifier of fluency errors (its .ckpt, and of its BERT config.json and
-    /// tokenizer.json or vocab.txt): adds FENSE to sentence similarity and MACE to CLAP.
+    /// tokenizer.json or vocab.txt): adds SPIDEr-FL, FENSE to sentence similarity and MACE
+    /// to CLAP.
     #[arg(long, value_name = "DIR")]
     pub fluency: Option<PathBuf>,
     /// A BERT or RoBERTa as Hugging Face lays it out (roberta-large, bert-base-uncased): adds
@@ -44,11 +49,6 @@ pub struct SentenceOptions {
 /// Scores captions against references.
 pub fn run(options: &dl_score::Options, models: &SentenceOptions) -> Result<()> {
     let fluency = models.fluency.as_deref();
-    if fluency.is_some() && models.sentence_encoder.is_none() && models.clap.is_none() {
-        bail!(
-            "--fluency alone gives no score; add --sentence-encoder for FENSE or --clap for MACE"
-        );
-    }
     let sentences = Sentences::open(models.sentence_encoder.as_deref(), fluency)?;
     // One classifier serves both.
     let own = match (&sentences, fluency) {
@@ -72,6 +72,9 @@ pub fn run(options: &dl_score::Options, models: &SentenceOptions) -> Result<()> 
         let mut metrics: Vec<Box<dyn Metric>> = Vec::new();
         if let Some(sentences) = &sentences {
             metrics.push(sentences.metric(candidates, references)?);
+        }
+        if let Some(own) = &own {
+            metrics.push(Box::new(FluencyErrors::new(own, candidates)?));
         }
         if let Some(tokens) = &tokens {
             metrics.push(Box::new(BertScore::new(tokens, candidates, references)?));
