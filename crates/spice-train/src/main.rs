@@ -10,6 +10,7 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::{Context, Result};
 use clap::Parser as _;
 use dl_eval::caption::spice::{
+    lexicon::LexiconConfig,
     parser::Parser,
     train::{TrainConfig, Trainer},
 };
@@ -42,19 +43,25 @@ struct Train {
     /// Passes over the captions.
     #[arg(long, default_value_t = TrainConfig::default().epochs)]
     epochs: u32,
-    /// The first step of AdaGrad.
-    #[arg(long, default_value_t = TrainConfig::default().step)]
-    step: f32,
     /// The margin, a node.
     #[arg(long, default_value_t = TrainConfig::default().margin)]
     margin: f32,
+    /// How cheaply a constraint is broken.
+    #[arg(long, default_value_t = TrainConfig::default().slack)]
+    slack: f32,
+    /// Sweeps over all constraints after a batch.
+    #[arg(long, default_value_t = TrainConfig::default().sweeps)]
+    sweeps: usize,
+    /// How much more freely seldom weights move than frequent ones.
+    #[arg(long, default_value_t = TrainConfig::default().freedom)]
+    freedom: f32,
     /// The width of the search's beam while learning.
     #[arg(long, default_value_t = TrainConfig::default().beam)]
     beam: f32,
     /// The width of the beam in use.
     #[arg(long, default_value_t = 11.0)]
     width: f32,
-    /// Captions of a batch.
+    /// Captions that are searched before the weights change.
     #[arg(long, default_value_t = TrainConfig::default().batch)]
     batch: usize,
     /// Of the captions' order.
@@ -79,11 +86,13 @@ fn train(args: &Train) -> Result<()> {
     let config = TrainConfig {
         epochs: args.epochs,
         batch: args.batch.max(1),
-        step: args.step,
         margin: args.margin,
+        slack: args.slack,
+        sweeps: args.sweeps,
+        freedom: args.freedom,
         beam: args.beam,
+        lexicon: LexiconConfig::default(),
         seed: args.seed,
-        ..TrainConfig::default()
     };
     let path = args.data.join("train.jsonl.gz");
     let bank = data::treebank(&path, &args.sets, args.every as usize)?;

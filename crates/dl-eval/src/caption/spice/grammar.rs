@@ -215,3 +215,11 @@ pub struct Grammar {
     /// The weights of (tag, word) pairs.
     pub lexicon: Lexicon,
 }
+
+impl Grammar {
+    /// Takes other weights: those of rules first, then those of words.
+    pub(super) fn set(&mut self, weights: impl Iterator<Item = f32>) {
+        let places = self.weights.iter_mut().chain(&mut self.lexicon.weights);
+        places.zip(weights).for_each(|(place, weight)| *place = weight);
+    }
+}

@@ -19,6 +19,7 @@
 mod backoff;
 pub mod chart;
 pub mod collapse;
+mod constraints;
 pub mod dependencies;
 pub mod grammar;
 pub mod graph;

@@ -1,19 +1,20 @@
-//! Learning the weights: logarithms of relative frequencies first, then a structured
-//! perceptron (Collins, EMNLP 2002) with a margin (Taskar et al., EMNLP 2004) and steps
-//! after AdaGrad (Duchi et al., JMLR 2011). The official parser's tree is the greatest
-//! of a sum of this very shape, so weights that give all its trees exist; the margin
-//! makes the ones that are found hold on captions not seen, and AdaGrad keeps the steps
-//! of seldom weights, those of most words, large.
+//! Learning the weights: logarithms of relative frequencies first; then those nearest to
+//! them by which the official tree of every caption outweighs all others by a margin, the
+//! greater the more nodes they do not share (Taskar et al., EMNLP 2004). Such weights exist,
+//! for the official parser's tree is the greatest of a sum of this very shape. Trees that
+//! come too near are found by the search and kept as constraints (Tsochantaridis et al.,
+//! JMLR 2005), seldom weights move more freely than frequent ones, and the weights are the
+//! mean over the latter part of the training.
 //!
-//! Captions are taken in batches: the trees of a batch are searched side by side with
-//! the same weights and their corrections added in order, so that the result does not
-//! depend on the number of cores.
+//! The trees of a batch are searched side by side with the same weights and kept in order,
+//! so that the result does not depend on the number of cores.
 
 use dl_core::noise::Noise;
 use rayon::prelude::*;
 
 use super::{
     chart::{Beam, Chart, Found, Held, Rule},
+    constraints::Constraints,
     grammar::Grammar,
     lexicon::{Lexicon, LexiconConfig, TagScores, Views},
     symbols::Symbol,
@@ -23,21 +24,21 @@ use super::{
 /// How weights are learnt.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct TrainConfig {
-    /// Passes over the captions (default 6).
+    /// Passes over the captions (default 8).
     pub epochs: u32,
-    /// Captions of a batch (default 8).
+    /// Captions that are searched before the weights change (default 10,000).
     pub batch: usize,
-    /// The first step; that of epoch e, from 0, is divided by 1 + e × `decay`
-    /// (default 0.3).
-    pub step: f32,
-    /// See `step` (default 0.5).
-    pub decay: f32,
     /// What a node of the right tree costs while the other trees are sought (default
     /// 0.03).
     pub margin: f32,
-    /// From which epoch on weights are averaged (default 1).
-    pub average_from: u32,
-    /// The width of the search's beam (default 10).
+    /// How cheaply a constraint is broken (default 2).
+    pub slack: f32,
+    /// Sweeps over all constraints after a batch (default 15).
+    pub sweeps: usize,
+    /// A weight that occurs in a share `q` of right trees moves as freely as `(100 q)` to the
+    /// power of minus this (default 0.25).
+    pub freedom: f32,
+    /// The width of the search's beam (default 11).
     pub beam: f32,
     /// Words.
     pub lexicon: LexiconConfig,
@@ -48,13 +49,13 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
-            epochs: 6,
-            batch: 8,
-            step: 0.3,
-            decay: 0.5,
+            epochs: 8,
+            batch: 10_000,
             margin: 0.03,
-            average_from: 1,
-            beam: 10.0,
+            slack: 2.0,
+            sweeps: 15,
+            freedom: 0.25,
+            beam: 11.0,
             lexicon: LexiconConfig::default(),
             seed: 1,
         }
@@ -69,14 +70,13 @@ pub struct Trainer {
     beam: Beam,
     views: Vec<Views>,
     samples: Vec<Sample>,
-    /// The sum of corrections, each times the number of batches before it since
-    /// averaging began: rules first.
+    /// Weights of rules first, then those of words.
+    constraints: Constraints,
+    /// The sum of the weights after each batch since averaging began, and their number.
     sums: Vec<f64>,
-    /// The sum of the squares of how often each weight was changed.
-    squares: Vec<f32>,
+    batches: f64,
     /// The logarithm of each symbol's count, and the mean weight under it at first.
     usual: Vec<f32>,
-    batches: f64,
     epoch: u32,
 }
 
@@ -161,9 +161,18 @@ impl Trainer {
     /// Begins.
     pub fn new(numbered: Numbered, config: TrainConfig) -> Self {
         let (grammar, outside) = begin(&numbered, &config.lexicon);
-        let views = numbered.words.iter().map(|word| grammar.lexicon.views(word)).collect();
-        let places = grammar.weights.len() + grammar.lexicon.weights.len();
-        let views: Vec<Views> = views;
+        let views: Vec<Views> =
+            numbered.words.iter().map(|word| grammar.lexicon.views(word)).collect();
+        let weights = grammar.weights.iter().chain(&grammar.lexicon.weights);
+        let weights: Vec<f64> = weights.map(|&weight| f64::from(weight)).collect();
+        let mut counts = vec![0.0_f32; weights.len()];
+        for sample in &numbered.samples {
+            let views = views_of(&views, sample);
+            places(&grammar, &views, &sample.nodes, |place| counts[place] += 1.0);
+        }
+        let captions = numbered.samples.len() as f32;
+        let free = |count: &f32| ((count + 1.0) / captions * 100.0).powf(-config.freedom);
+        let freedom = counts.iter().map(free).collect();
         let beam = around(&numbered.samples, &views, &grammar, config.beam);
         let mut trainer = Self {
             beam,
@@ -171,8 +180,8 @@ impl Trainer {
             grammar,
             views,
             samples: numbered.samples,
-            sums: vec![0.0; places],
-            squares: vec![0.0; places],
+            sums: vec![0.0; weights.len()],
+            constraints: Constraints::new(weights, freedom),
             batches: 0.0,
             epoch: 0,
             config,
@@ -235,50 +244,38 @@ impl Trainer {
 
     /// One pass over the captions.
     pub fn epoch(&mut self) -> Seen {
-        if self.epoch == self.config.average_from {
+        // Over the latter half, nearly: what came before was worse.
+        if self.epoch.is_power_of_two() {
             self.sums.fill(0.0);
             self.batches = 0.0;
         }
-        let step = self.config.step / (1.0 + self.epoch as f32 * self.config.decay);
         let order = Noise::new(self.config.seed, "spice/order")
             .permutation(u64::from(self.epoch), self.samples.len());
         let mut right = 0;
         let mut lost = 0;
-        let refresh = (20_000 / self.config.batch).max(1);
-        for (number, batch) in order.chunks(self.config.batch).enumerate() {
-            if number % refresh == 0 {
-                self.beam = self.beam_of(&self.grammar);
-            }
+        for batch in order.chunks(self.config.batch) {
+            self.beam = self.beam_of(&self.grammar);
             let this = &*self;
-            let changes: Vec<Option<Vec<(u32, i32)>>> = batch
+            let rivals: Vec<Option<Rival>> = batch
                 .par_iter()
-                .map_init(Chart::default, |chart, &sample| {
-                    this.changes(chart, &this.samples[sample])
-                })
+                .map_init(Chart::default, |chart, &sample| this.rival(chart, &this.samples[sample]))
                 .collect();
-            let rules = self.grammar.weights.len();
-            for change in &changes {
-                let Some(change) = change else {
-                    lost += 1;
-                    continue;
-                };
-                if change.is_empty() {
-                    right += 1;
-                    continue;
-                }
-                for &(place, times) in change {
-                    let place = place as usize;
-                    self.squares[place] += (times * times) as f32;
-                    let change = step * times as f32 / self.squares[place].sqrt();
-                    match place.checked_sub(rules) {
-                        None => self.grammar.weights[place] += change,
-                        Some(place) => self.grammar.lexicon.weights[place] += change,
-                    }
-                    self.sums[place] += self.batches * f64::from(change);
+            for rival in &rivals {
+                match rival {
+                    None => lost += 1,
+                    Some(rival) if rival.differences.is_empty() => right += 1,
+                    Some(rival) => self.constraints.add(&rival.differences, rival.margin),
                 }
             }
+            for _ in 0..self.config.sweeps {
+                self.constraints.sweep(self.config.slack);
+            }
+            let weights = &self.constraints.weights;
+            self.grammar.set(weights.iter().map(|&weight| weight as f32));
+            self.sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight);
             self.batches += 1.0;
         }
+        self.constraints.prune();
         self.epoch += 1;
         Seen { captions: self.samples.len(), right, lost }
     }
@@ -286,19 +283,17 @@ impl Trainer {
     /// The grammar with the mean of the weights after all batches since averaging began.
     pub fn average(&self) -> Grammar {
         let mut grammar = self.grammar.clone();
-        let places = grammar.weights.iter_mut().chain(&mut grammar.lexicon.weights);
-        for (weight, sum) in places.zip(&self.sums) {
-            *weight -= (sum / self.batches.max(1.0)) as f32;
+        if self.batches > 0.0 {
+            grammar.set(self.sums.iter().map(|sum| (sum / self.batches) as f32));
         }
         grammar
     }
 
-    /// Which weights occur more often in the right tree than in the one found, and how
-    /// much; an empty list where they are the same, none where the beam lost the right
-    /// tree: there is nothing to learn from a tree that is no better.
-    fn changes(&self, chart: &mut Chart, sample: &Sample) -> Option<Vec<(u32, i32)>> {
-        let views: Vec<Views> =
-            sample.words.iter().map(|&word| self.views[word as usize]).collect();
+    /// The tree that comes too near the right one; without differences where none does,
+    /// none where the beam lost the right tree: there is nothing to learn from a tree that
+    /// is no better.
+    fn rival(&self, chart: &mut Chart, sample: &Sample) -> Option<Rival> {
+        let views = views_of(&self.views, sample);
         let mut nodes: Vec<(u16, u16, Symbol)> =
             sample.nodes.iter().map(|node| (node.start, node.end, node.symbol)).collect();
         nodes.sort_unstable();
@@ -306,26 +301,29 @@ impl Trainer {
         let best = chart.fill(&self.grammar, &self.beam, &views, held)?;
         let found = chart.best(&self.grammar, held);
         if found[..] == sample.nodes[..] {
-            return Some(Vec::new());
+            return Some(Rival::default());
         }
         let mut right = -self.config.margin * nodes.len() as f32;
-        self.places(&views, &sample.nodes, |place| right += self.weight(place));
+        places(&self.grammar, &views, &sample.nodes, |place| right += self.weight(place));
         if best <= right {
             return None;
         }
-        let mut places = Vec::new();
-        self.places(&views, &sample.nodes, |place| places.push((place as u32, 1)));
-        self.places(&views, &found, |place| places.push((place as u32, -1)));
-        places.sort_unstable();
-        places.dedup_by(|next, kept| {
+        let mut differences = Vec::new();
+        places(&self.grammar, &views, &sample.nodes, |place| differences.push((place as u32, 1)));
+        places(&self.grammar, &views, &found, |place| differences.push((place as u32, -1)));
+        differences.sort_unstable();
+        differences.dedup_by(|next, kept| {
             let same = next.0 == kept.0;
             if same {
                 kept.1 += next.1;
             }
             same
         });
-        places.retain(|&(_, times)| times != 0);
-        Some(places)
+        differences.retain(|&(_, times)| times != 0);
+        let is_right =
+            |node: &&Found| nodes.binary_search(&(node.start, node.end, node.symbol)).is_ok();
+        let shared = found.iter().filter(is_right).count();
+        Some(Rival { differences, margin: self.config.margin * (nodes.len() - shared) as f32 })
     }
 
     fn weight(&self, place: usize) -> f32 {
@@ -334,22 +332,35 @@ impl Trainer {
             Some(place) => self.grammar.lexicon.weights[place],
         }
     }
+}
 
-    /// The places of a tree's weights, those of words behind those of rules.
-    fn places(&self, views: &[Views], nodes: &[Found], mut found: impl FnMut(usize)) {
-        let rules = &self.grammar.rules;
-        let behind = self.grammar.weights.len();
-        if let Some(top) = nodes.first() {
-            found(rules.top_weight(top.symbol));
-        }
-        for node in nodes {
-            match node.rule {
-                Rule::One(rule) => found(rules.unary_weight(rule as usize)),
-                Rule::Two(rule, _) => found(rules.binary_weight(rule as usize)),
-                Rule::Word(tag) => {
-                    let views = &views[node.start as usize];
-                    self.grammar.lexicon.places(views, tag as usize, |place| found(behind + place));
-                }
+/// A tree that is not far enough below the right one.
+#[derive(Debug, Default)]
+struct Rival {
+    /// Which weights occur more often in the right tree, and how much.
+    differences: Vec<(u32, i32)>,
+    /// How far the right tree must be above this one.
+    margin: f32,
+}
+
+fn views_of(views: &[Views], sample: &Sample) -> Vec<Views> {
+    sample.words.iter().map(|&word| views[word as usize]).collect()
+}
+
+/// The places of a tree's weights, those of words behind those of rules.
+fn places(grammar: &Grammar, views: &[Views], nodes: &[Found], mut found: impl FnMut(usize)) {
+    let rules = &grammar.rules;
+    let behind = grammar.weights.len();
+    if let Some(top) = nodes.first() {
+        found(rules.top_weight(top.symbol));
+    }
+    for node in nodes {
+        match node.rule {
+            Rule::One(rule) => found(rules.unary_weight(rule as usize)),
+            Rule::Two(rule, _) => found(rules.binary_weight(rule as usize)),
+            Rule::Word(tag) => {
+                let views = &views[node.start as usize];
+                grammar.lexicon.places(views, tag as usize, |place| found(behind + place));
             }
         }
     }
