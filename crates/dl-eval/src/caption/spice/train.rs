@@ -24,21 +24,21 @@ use super::{
 /// How weights are learnt.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct TrainConfig {
-    /// Passes over the captions (default 8).
+    /// Passes over the captions (default 3).
     pub epochs: u32,
     /// Captions that are searched before the weights change (default 10,000).
     pub batch: usize,
     /// What a node of the right tree costs while the other trees are sought (default
     /// 0.03).
     pub margin: f32,
-    /// How cheaply a constraint is broken (default 2).
+    /// How cheaply a constraint is broken (default 5).
     pub slack: f32,
     /// Sweeps over all constraints after a batch (default 15).
     pub sweeps: usize,
     /// A weight that occurs in a share `q` of right trees moves as freely as `(100 q)` to the
     /// power of minus this (default 0.25).
     pub freedom: f32,
-    /// The width of the search's beam (default 11).
+    /// The width of the search's beam (default 12).
     pub beam: f32,
     /// Words.
     pub lexicon: LexiconConfig,
@@ -49,13 +49,13 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
-            epochs: 8,
+            epochs: 3,
             batch: 10_000,
             margin: 0.03,
-            slack: 2.0,
+            slack: 5.0,
             sweeps: 15,
             freedom: 0.25,
-            beam: 11.0,
+            beam: 12.0,
             lexicon: LexiconConfig::default(),
             seed: 1,
         }
