@@ -65,6 +65,8 @@ struct Evaluator {
 impl Evaluator {
     /// The columns of one system.
     fn columns(&self, py: Python, candidates: &[String], progress: bool) -> PyResult<Vec<Column>> {
+        // Before a model takes its time.
+        self.scorer.check_count(candidates.len()).map_err(|error| refused(&error.into()))?;
         let outside = self.outside.as_ref();
         let said = outside.map(|outside| outside.ask(py, &self.keys, candidates)).transpose()?;
         aside(py, || {

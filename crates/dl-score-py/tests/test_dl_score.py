@@ -317,6 +317,8 @@ class Models(unittest.TestCase):
             ("models: tokens gives rows of 1 numbers and rows of 2", ValueError,
              lambda: score("bert_score.f1", dl_score.Models(
                  tokens=lambda texts: [[[1.0] * (1 + (text == "b"))] for text in texts]))),
+            ("candidates: expected 2, got 1", ValueError, lambda: dl_score.evaluate(
+                ["a"], two[1], metrics=["fer"], models=dl_score.Models(fluency=lambda texts: 1 / 0))),
             ("row 1 of captions has no direction", ValueError, lambda: score("sbert_sim", dl_score.Models(
                 sentences=lambda texts: [[float(text == "a")] for text in texts]))),
             ("1.5 is no probability", ValueError,

@@ -174,7 +174,11 @@ impl Scorer {
         Ok(SpiderMax::new(&columns, &counts)?)
     }
 
-    fn check_count(&self, got: usize) -> Result<(), EvalError> {
+    /// Refuses another number of candidates than of clips.
+    ///
+    /// # Errors
+    /// [`EvalError::Shape`] with both numbers.
+    pub fn check_count(&self, got: usize) -> Result<(), EvalError> {
         let expected = self.clips();
         if expected == got {
             Ok(())
