@@ -68,7 +68,7 @@ class Models:
         """`sentences` and `clap` give an embedding for each caption, of any length but 0; `fluency`
         the probability of a fluency error, 0 to 1; `tokens` a row for each token without the special
         ones. `recordings` are the clips' embeddings in the space of `clap`: in the order of the
-        references, or by clip where those are by clip."""
+        references, or by clip where those are by clip; other clips may be among them."""
 
 class Difference(TypedDict):
     """One figure of two systems."""

@@ -150,7 +150,7 @@ impl SeveralCandidates {
 }
 
 /// What was said of each clip in the order of `known`.
-pub(crate) fn in_order<C>(
+fn in_order<C>(
     (ids, captions): (Option<Vec<String>>, Vec<C>),
     known: Option<&[String]>,
     name: &str,

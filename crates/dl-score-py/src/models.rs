@@ -1,7 +1,7 @@
 //! Models from outside: functions of Python that embed or judge captions. They are called
 //! with Python's lock; what follows from their answers is computed without it.
 
-use std::sync::OnceLock;
+use std::{collections::HashMap, sync::OnceLock};
 
 use anyhow::Result;
 use dl_eval::caption::{
@@ -12,15 +12,12 @@ use dl_eval::caption::{
 };
 use ndarray::{Array2, Axis, concatenate};
 use pyo3::{
-    exceptions::PyValueError,
+    exceptions::{PyTypeError, PyValueError},
     prelude::*,
     types::{PyDict, PyList},
 };
 
-use crate::{
-    arrays::{items, matrix, vector},
-    captions,
-};
+use crate::arrays::{items, matrix, vector};
 
 /// A figure and the arguments of `Models` that it takes.
 const NEEDS: [(&str, &[&str]); 12] = [
@@ -63,13 +60,30 @@ impl Models {
     #[new]
     #[pyo3(signature = (*, sentences=None, fluency=None, tokens=None, clap=None, recordings=None))]
     fn new(
+        py: Python,
         sentences: Option<Py<PyAny>>,
         fluency: Option<Py<PyAny>>,
         tokens: Option<Py<PyAny>>,
         clap: Option<Py<PyAny>>,
         recordings: Option<Py<PyAny>>,
-    ) -> Self {
-        Self { sentences, fluency, tokens, clap, recordings }
+    ) -> PyResult<Self> {
+        let functions = [
+            ("sentences", &sentences),
+            ("fluency", &fluency),
+            ("tokens", &tokens),
+            ("clap", &clap),
+        ];
+        for (argument, function) in functions {
+            if let Some(function) = function.as_ref().map(|function| function.bind(py))
+                && !function.is_callable()
+            {
+                let kind = function.get_type().name()?;
+                return Err(PyTypeError::new_err(format!(
+                    "models: {argument}: expected a function of a list of captions; got {kind}"
+                )));
+            }
+        }
+        Ok(Self { sentences, fluency, tokens, clap, recordings })
     }
 }
 
@@ -261,22 +275,35 @@ fn uneven(argument: &str, candidates: usize, references: usize) -> PyErr {
 /// A row for each clip, in the order of the references.
 fn recordings(value: &Bound<PyAny>, ids: Option<&[String]>, clips: usize) -> PyResult<Array2<f32>> {
     const WHAT: &str = "models: recordings";
-    let rows = match value.cast::<PyDict>() {
-        Ok(by_clip) => {
-            let mut said = (Vec::new(), Vec::new());
+    let layouts = |is: &str, other: &str| {
+        PyValueError::new_err(format!(
+            "recordings is a {is} and references is a {other}; give both in one layout"
+        ))
+    };
+    let rows = match (value.cast::<PyDict>(), ids) {
+        (Ok(by_clip), Some(ids)) => {
+            let mut known = HashMap::with_capacity(by_clip.len());
             for (id, row) in by_clip.iter() {
-                said.0.push(id.str()?.extract()?);
-                said.1.push(row);
+                let id: String = id.str()?.extract()?;
+                if known.insert(id.clone(), row).is_some() {
+                    return Err(PyValueError::new_err(format!(
+                        "recordings: clip {id} stands there twice, once as a number and once as \
+                         a text; give each clip an id of its own"
+                    )));
+                }
             }
-            let rows = captions::in_order((Some(said.0), said.1), ids, "recordings")?;
-            matrix(PyList::new(value.py(), rows)?.as_any(), WHAT)?
+            let row = |id: &String| {
+                known.remove(id).ok_or_else(|| {
+                    let sentence = "has no recording; give an embedding of each clip";
+                    PyValueError::new_err(format!("recordings: clip {id} {sentence}"))
+                })
+            };
+            let rows: PyResult<Vec<_>> = ids.iter().map(row).collect();
+            matrix(PyList::new(value.py(), rows?)?.as_any(), WHAT)?
         }
-        Err(_) => {
-            if ids.is_some() {
-                captions::in_order((None, Vec::<()>::new()), ids, "recordings")?;
-            }
-            matrix(value, WHAT)?
-        }
+        (Ok(_), None) => return Err(layouts("dictionary", "list")),
+        (Err(_), Some(_)) => return Err(layouts("list", "dictionary")),
+        (Err(_), None) => matrix(value, WHAT)?,
     };
     if rows.nrows() == clips {
         return Ok(rows);

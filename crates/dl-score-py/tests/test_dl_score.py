@@ -327,6 +327,14 @@ class Models(unittest.TestCase):
              lambda: score("clap_sim_audio", dl_score.Models(clap=ones, recordings=[[1.0]]))),
             ("recordings is a dictionary and references is a list", ValueError,
              lambda: score("clap_sim_audio", dl_score.Models(clap=ones, recordings={"a": [1.0]}))),
+            ("recordings: clip y has no recording", ValueError, lambda: dl_score.evaluate(
+                {"x": "a", "y": "b"}, {"x": ["a"], "y": ["b"]}, metrics=["clap_sim_audio"],
+                models=dl_score.Models(clap=ones, recordings={"x": [1.0]}))),
+            ("recordings: clip 1 stands there twice", ValueError, lambda: dl_score.evaluate(
+                {"1": "a"}, {"1": ["a"]}, metrics=["clap_sim_audio"],
+                models=dl_score.Models(clap=ones, recordings={1: [1.0], "1": [2.0]}))),
+            ("models: clap: expected a function of a list of captions; got str", TypeError,
+             lambda: dl_score.Models(clap="laion")),
             ("models: sentences: expected rows of numbers; got int", TypeError,
              lambda: score("sbert_sim", dl_score.Models(sentences=lambda texts: 3))),
             ("models: fluency: expected a row of numbers; got str", TypeError,
