@@ -15,10 +15,10 @@ use tch::{Kind, Reduction, Tensor};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Distance {
-    /// Absolute difference (SEED's choice and ours).
+    /// Absolute difference (SEED's choice).
     #[default]
     L1,
-    /// Squared difference.
+    /// Squared difference (that of Diffusion-Link here).
     L2,
     /// Huber's, with its bend at 1.
     Huber,
@@ -52,7 +52,7 @@ pub struct LossConfig {
 impl Default for LossConfig {
     fn default() -> Self {
         Self {
-            distance: Distance::L1,
+            distance: Distance::L2,
             text_identity: 1.0,
             cross_sample: 1.0,
             topology: TopologyConfig::default(),

@@ -93,9 +93,10 @@ pub struct CaptionerConfig {
     /// more. 0: it does not.
     #[serde(default)]
     pub hardened: f64,
-    /// Train supervised decoders on embeddings from bridges that did not see the clip: the
-    /// training clips are cut into so many parts, and each goes through a bridge that is
-    /// fitted to the others. 0: all go through the one bridge that was fitted to them.
+    /// Train supervised decoders on embeddings from bridges that did not hear the clip: the
+    /// training recordings are cut into so many parts, and the clips of each go through a
+    /// bridge that is fitted to clips without any recording of that part. 0: all clips go
+    /// through the one bridge that was fitted to them.
     #[serde(default)]
     pub out_of_fold: usize,
     /// Where the training of a supervised decoder begins.

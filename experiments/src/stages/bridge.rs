@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::{
     Bench, Cost, Desk, Embeddings, Lab, Made, Work,
     cost::{by_steps, saved, set_bytes, shortened},
+    parts::parts,
     speed,
 };
 
@@ -22,7 +23,7 @@ const FIT_VERSION: u32 = 1;
 /// Changes whenever the same bridge moves the same set otherwise.
 const APPLY_VERSION: u32 = 1;
 /// The same for the training split in parts.
-const OUT_OF_FOLD_VERSION: u32 = 2;
+const OUT_OF_FOLD_VERSION: u32 = 3;
 
 const BRIDGE: &str = "bridge.safetensors";
 const SET: &str = "set.safetensors";
@@ -35,9 +36,9 @@ pub enum Part {
     Whole,
     /// The first so many.
     First(usize),
-    /// All but every so many-th clip, counted from one of the first.
-    HoldingOut {
-        /// The first clip that is held out.
+    /// Those in which nothing of a part sounds: see [`parts`].
+    Unheard {
+        /// The part that is left out, counted from 0.
         part: usize,
         /// How many parts there are.
         of: usize,
@@ -125,7 +126,7 @@ impl Work for Fit {
         let part = match self.part {
             Part::Whole => String::new(),
             Part::First(clips) => format!(", {clips} clips"),
-            Part::HoldingOut { part, of } => format!(", without part {} of {of}", part + 1),
+            Part::Unheard { part, of } => format!(", without part {} of {of}", part + 1),
         };
         format!("bridge {}, seed {}{part}", self.name, self.seed)
     }
@@ -165,8 +166,10 @@ impl Work for Fit {
                 bail!("clips = {clips}: there are {} training clips", sets.train.len());
             }
             Part::First(clips) => Some((0..clips).collect()),
-            Part::HoldingOut { part, of } => {
-                Some((0..sets.train.len()).filter(|clip| clip % of != part).collect())
+            Part::Unheard { part, of } => {
+                let sounding = parts(self.pairs.source().corpus.as_ref(), &sets.train.ids, of);
+                let unheard = |clip: &usize| !sounding[*clip].contains(&part);
+                Some((0..sets.train.len()).filter(unheard).collect())
             }
         };
         let part = chosen.map(|clips: Vec<usize>| sets.train.select(&clips));
@@ -269,10 +272,11 @@ impl Work for Bridged {
     }
 }
 
-/// The training split after bridges that never saw it: it is cut into parts (every so
-/// many-th clip), and each goes through a bridge fitted to the others. A bridge moves its own
-/// training clips further than new ones, so a decoder that is trained on them would not know
-/// what it meets at test time.
+/// The training split after bridges that never heard it: its recordings are cut into [`parts`],
+/// and the clips of each go through a bridge that was fitted to clips without any of them. A
+/// bridge moves what it has heard further than what is new, so a decoder that is trained on
+/// that would not know what it meets at test time. (A clip's second recording may be of
+/// another part, and heard.)
 pub struct OutOfFold {
     stage: Stage,
     parts: Vec<Arc<Fit>>,
@@ -289,7 +293,7 @@ impl OutOfFold {
         parts: usize,
     ) -> Arc<Self> {
         let without = |part| {
-            let part = Part::HoldingOut { part, of: parts };
+            let part = Part::Unheard { part, of: parts };
             Fit::new(lab, name, config, seed, pairs, part)
         };
         let parts: Vec<Arc<Fit>> = (0..parts).map(without).collect();
@@ -336,8 +340,11 @@ impl Work for OutOfFold {
     fn make(&self, desk: &Desk<'_>) -> Result<Made> {
         let train = &self.parts[0].pairs.sets()?.train;
         let mut audio = train.audio.clone();
+        let sounding =
+            parts(self.parts[0].pairs.source().corpus.as_ref(), &train.ids, self.parts.len());
         for (part, fit) in self.parts.iter().enumerate() {
-            let held: Vec<usize> = (part..train.len()).step_by(self.parts.len()).collect();
+            let held: Vec<usize> =
+                (0..train.len()).filter(|&clip| sounding[clip][0] == part).collect();
             let set = train.select(&held);
             let rows = fit.load(desk.lab)?.apply(&set.audio, &set.ids, fit.seed)?;
             for (&clip, row) in held.iter().zip(rows.outer_iter()) {

@@ -19,6 +19,7 @@ mod language_model;
 mod models;
 mod once;
 mod parallel;
+mod parts;
 mod recognition;
 mod source;
 mod speed;

@@ -57,13 +57,12 @@ impl Default for DiffusionLinkConfig {
             loss: LossConfig::default(),
             jitter: JITTER,
             max_timestep: 999,
-            ema: 0.0,
+            ema: 0.998,
             train: default_training(),
             candidates: vec![
                 OneStep { timestep: 50 }.into(),
                 MeanOfDraws { timestep: 400, draws: 16 }.into(),
                 Ddim { timestep: 100, steps: 4, eta: 0.0 }.into(),
-                Ddim { timestep: 200, steps: 8, eta: 0.0 }.into(),
             ],
             select: Criterion::RemainingGap,
         }

@@ -57,7 +57,7 @@ pub(super) fn train(
     let unbridged = Scores::of(&pairs.validation.audio, &pairs.validation)?;
     let loss = |step: u64, batch: &[usize]| {
         if step > 0 {
-            averages.update();
+            averages.update(step);
         }
         Ok(trainer.loss(&network, step, batch))
     };
@@ -104,7 +104,8 @@ fn best_candidate(
 }
 
 /// Running means of the weights, updated when a step begins, from the weights that
-/// the step before left.
+/// the step before left. The weights that a training began with have no share in them, however
+/// short it is (Adam's correction of bias, Kingma and Ba 2015).
 struct Averages {
     decay: f64,
     slots: Vec<(Tensor, Tensor)>,
@@ -129,10 +130,12 @@ impl Averages {
         Self { decay, slots }
     }
 
-    fn update(&self) {
+    /// After `steps` steps, at least 1.
+    fn update(&self, steps: u64) {
+        let share = (1.0 - self.decay) / (1.0 - self.decay.powf(steps as f64));
         tch::no_grad(|| {
             for (mean, trained) in &self.slots {
-                let _ = mean.shallow_clone().lerp_(trained, 1.0 - self.decay);
+                let _ = mean.shallow_clone().lerp_(trained, share);
             }
         });
     }
@@ -264,6 +267,20 @@ mod tests {
     fn close(got: &Tensor, expected: f64) {
         let got = got.double_value(&[]);
         assert!((got - expected).abs() < 1e-5, "{got}, expected {expected}");
+    }
+
+    #[test]
+    fn the_running_mean_has_none_of_the_first_weights() {
+        let mean = Tensor::from(5.0_f32);
+        let trained = Tensor::from(5.0_f32);
+        let averages =
+            Averages { decay: 0.5, slots: vec![(mean.shallow_clone(), trained.shallow_clone())] };
+        // Weights 1 and then 4: (0.5 * 1 + 4) / (0.5 + 1) = 3.
+        for (step, weight, expected) in [(1, 1.0, 1.0), (2, 4.0, 3.0)] {
+            let _ = trained.shallow_clone().fill_(weight);
+            averages.update(step);
+            close(&mean, expected);
+        }
     }
 
     #[test]
