@@ -169,7 +169,15 @@ impl Work for Fit {
             Part::Unheard { part, of } => {
                 let sounding = parts(self.pairs.source().corpus.as_ref(), &sets.train.ids, of);
                 let unheard = |clip: &usize| !sounding[*clip].contains(&part);
-                Some((0..sets.train.len()).filter(unheard).collect())
+                let clips: Vec<usize> = (0..sets.train.len()).filter(unheard).collect();
+                if clips.is_empty() {
+                    bail!(
+                        "out_of_fold = {of}: every training clip has a recording of part {}: take \
+                         more parts",
+                        part + 1
+                    );
+                }
+                Some(clips)
             }
         };
         let part = chosen.map(|clips: Vec<usize>| sets.train.select(&clips));
