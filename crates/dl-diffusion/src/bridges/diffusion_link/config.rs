@@ -36,7 +36,8 @@ pub struct DiffusionLinkConfig {
     /// Timesteps above this are not trained, so no candidate may start above it; at most
     /// `schedule.timesteps - 1`.
     pub max_timestep: usize,
-    /// Decay of the running mean of the weights, in [0, 1); 0 switches it off.
+    /// Decay of the running mean of the weights, in [0, 1); 0 switches it off. It looks back over
+    /// about 1 / (1 - decay) steps: a training of a few hundred wants less than the default.
     pub ema: f64,
     /// Length, batches and rates.
     pub train: TrainConfig,

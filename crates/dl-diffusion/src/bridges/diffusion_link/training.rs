@@ -1,6 +1,8 @@
 //! Training of Diffusion-Link: embeddings resident on the device, batches by index,
 //! noise by counter, through the one training loop of the project.
 
+use std::cell::Cell;
+
 use dl_core::noise::Noise;
 use dl_torch::{
     Params, TrainContext, TrainReport, convert::indices, layers::l2_normalise, tensor_file::Tensors,
@@ -55,13 +57,21 @@ pub(super) fn train(
     let sampling =
         Sampling { config, process: &process, network: mean.as_ref().unwrap_or(&network) };
     let unbridged = Scores::of(&pairs.validation.audio, &pairs.validation)?;
+    let begun = Cell::new(None);
     let loss = |step: u64, batch: &[usize]| {
+        begun.set(Some(step));
         if step > 0 {
             averages.update(step);
         }
         Ok(trainer.loss(&network, step, batch))
     };
-    let validate = || best_candidate(&sampling, pairs, &unbridged, context.seed);
+    let validate = || {
+        // A mean of nothing yet: what the first step left stands for it.
+        if begun.get() == Some(0) {
+            averages.update(1);
+        }
+        best_candidate(&sampling, pairs, &unbridged, context.seed)
+    };
     let learning = Learning {
         stream: "bridge/diffusion_link",
         configuration: config,
