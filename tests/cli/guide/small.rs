@@ -56,7 +56,7 @@ fn lay_over(base: &mut Table, top: Table) {
 /// Fewer scenes, steps and pairs, and models at toy size, wherever `part` speaks of them.
 fn shrink(part: &mut Table) {
     if part.contains_key("steps") {
-        lay_over(part, table("batch = 16\nwarmup_steps = 1\nvalidate_every = 4"));
+        lay_over(part, table("batch = 8\nwarmup_steps = 1\nvalidate_every = 4"));
         let steps = part["steps"].as_integer().unwrap();
         part.insert("steps".into(), steps.min(8).into());
         part.remove("checkpoint_every");
