@@ -227,11 +227,13 @@ fn depends(path: &str, stage: &str, title: &str) -> bool {
 
 /// Entries of which no other value can be found by trying: alone, each of them makes a
 /// configuration that the program refuses.
-const UNTRIED: [&str; 8] = [
+const UNTRIED: [&str; 10] = [
     // What varies, its key and its values go together, and no ablation is in the plan.
     "ablations.decoder.vary",
     "ablations.pairs.sweep.key",
     "ablations.pairs.vary",
+    "ablations.pairs_captions.sweep.key",
+    "ablations.pairs_captions.vary",
     "ablations.width.of",
     // Other kinds need files of the user's.
     "data.kind",

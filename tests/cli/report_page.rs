@@ -117,6 +117,13 @@ fn what_is_not_there_is_left_out_and_said() {
     run(experiments(&runs).args(["report", "--html", "/proc/nowhere/page.html"]))
         .fails_with(1, &["--html", "/proc/nowhere"]);
     assert_eq!(run(experiments(&runs).args(["report", "--clips", "3"])).code, Some(2));
+    assert_eq!(run(experiments(&runs).args(["report", "--as", "other"])).code, Some(2));
+    // Nothing is kept where a name is for one run and there are more, or is no name.
+    run(experiments(&runs).args(["report", "--keep", "--as", "other"]))
+        .fails_with(1, &["--as other: that names one run", "give the one"]);
+    let t1 = run_directory(&runs, "t1");
+    run(experiments(&runs).args(["report", "--keep", "--as", "../other"]).arg(t1))
+        .fails_with(1, &["--as", "'../other' is no name for results"]);
 }
 
 /// The whole suite ends with its page.

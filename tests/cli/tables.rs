@@ -96,7 +96,18 @@ fn ablations_are_measured_on_validation() {
     ] {
         assert!(out.contains(part), "{part} is not in\n{out}");
     }
+    // The same pairs, as a gap and as captions.
+    let table = |name: &str| {
+        let tail = out.split_once(&format!("Ablation: {name} (tiny)")).unwrap().1;
+        tail.split("Ablation: ").next().unwrap().to_owned()
+    };
+    let (gap, captions) = (table("pairs"), table("pairs captions"));
+    for (own, other) in [(&gap, "CIDEr-D"), (&captions, "paired cosine")] {
+        assert!(own.contains("clips = 64") && !own.contains(other), "{own}");
+    }
     let folder = run_directory(&runs, "ablations");
+    let curve = fs::read_to_string(folder.join("pairs_captions.svg")).unwrap();
+    assert!(curve.contains("CIDEr-D (more is better)"));
     assert!(fs::read_to_string(folder.join("width.svg")).unwrap().contains("network.hidden"));
     let set = "ablations.width.sweep.key=network.hiden";
     run(experiments(&runs).args(["run", "ablations", "--set", set]))
@@ -110,6 +121,14 @@ fn ablations_are_measured_on_validation() {
     ] {
         run(experiments(&runs).args(["run", "ablations", "--set", set]))
             .fails_with(1, &["ablations.pairs", said]);
+    }
+    for (set, said) in [
+        ("ablations.decoder.measure=gap", "a captioner has none; vary the bridge or the pairs"),
+        ("ablations.width.protocol=supervised", "set measure = \"captions\""),
+        ("ablations.pairs_captions.protocol=supervised", "captions are zero-shot"),
+    ] {
+        run(experiments(&runs).args(["run", "ablations", "--set", set]))
+            .fails_with(1, &["ablations.", said]);
     }
     let out =
         run(experiments(&runs).args(["run", "ablations", "--set", "rows.ablations=[\"decoder\"]"]))

@@ -154,10 +154,9 @@ impl<'a> Tool<'a> {
         let remedy = format!("cargo run -p experiments -- run t2 --config {}", suite.config.name);
         let embeddings = suite.finished_embeddings(&remedy)?;
         let settings = &suite.config.captioner;
-        let captioner =
-            suite.captioner(config.protocol, &config.bridge, seed, settings, Decoder::Plain)?;
-        captioner.stage().require(&remedy)?;
         let bridge = suite.bridge(&config.bridge, seed)?;
+        let captioner = suite.captioner(config.protocol, &bridge, settings, Decoder::Plain)?;
+        captioner.stage().require(&remedy)?;
         suite.lab.make(&[Arc::clone(&bridge) as Arc<dyn Work>])?;
         Ok(Self {
             suite,

@@ -184,6 +184,10 @@ pub enum Command {
         /// README.md and experiments/results anew.
         #[arg(long)]
         keep: bool,
+        /// Keep one run under another name than its experiment's, beside those that are kept: a
+        /// few ablations over more seeds, for example.
+        #[arg(long = "as", value_name = "NAME", requires = "keep")]
+        name: Option<String>,
         /// Write tables, figures and captions to hear as one page that needs nothing else: a
         /// file, or report.html in a folder.
         #[arg(long, value_name = "FILE|DIR")]
@@ -393,9 +397,10 @@ fn run(cli: &Cli, out: &mut Output) -> Result<ExitCode> {
         Some(Command::Report { compare, .. }) if !compare.is_empty() => {
             report::compare(&compare[0], &compare[1], out)?;
         }
-        Some(Command::Report { runs, keep, html, clips, .. }) => {
+        Some(Command::Report { runs, keep, name, html, clips, .. }) => {
+            let keep = keep.then_some(name.as_deref());
             let page = html.as_deref().map(|path| report::Page { path, clips: *clips });
-            report::run(runs, *keep, page, &load()?, out)?;
+            report::run(runs, keep, page, &load()?, out)?;
         }
         Some(Command::Doctor { .. }) => return doctor::run(&load()?, out),
         Some(Command::Bridge { command }) => bridge::run(command, &services, out)?,

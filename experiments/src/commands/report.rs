@@ -39,10 +39,11 @@ impl Page<'_> {
     }
 }
 
-/// Prints the tables of `runs`, or of the newest run of each experiment.
+/// Prints the tables of `runs`, or of the newest run of each experiment. `keep` keeps them in
+/// the repository, under the name in it or that of their experiment.
 pub fn run(
     runs: &[PathBuf],
-    keep: bool,
+    keep: Option<Option<&str>>,
     page: Option<Page<'_>>,
     config: &SuiteConfig,
     out: &mut Output,
@@ -53,19 +54,26 @@ pub fn run(
     let runs = match newest {
         _ if !runs.is_empty() => runs.to_vec(),
         // Pages are written from what is kept, with or without a new run.
-        Err(_) if keep => Vec::new(),
+        Err(_) if keep.is_some() => Vec::new(),
         newest => newest?,
     };
+    if let Some(Some(name)) = keep {
+        if runs.len() != 1 {
+            bail!("--as {name}: that names one run, and there are {}; give the one", runs.len());
+        }
+        report::check_name(name).context("--as")?;
+    }
     let repository = paths::repository()?;
     let mut found = Vec::new();
     for directory in &runs {
         let finished = read(directory)?;
-        if keep {
-            report::keep(&repository, &finished.0, &finished.1)?;
+        if let Some(name) = keep {
+            let (run, info, _) = &finished;
+            report::keep(&repository, run, &info.suite, name.unwrap_or(&info.experiment))?;
         }
         found.push(finished);
     }
-    if keep {
+    if keep.is_some() {
         for page in report::write_pages(&repository)? {
             note(format_args!("written: {}", page.display()));
         }

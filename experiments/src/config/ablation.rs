@@ -18,7 +18,11 @@ pub struct AblationConfig {
     /// What the keys belong to.
     #[serde(default, skip_serializing_if = "Vary::is_bridge")]
     pub vary: Vary,
-    /// With `vary = "captioner"`: what its decoders are trained on.
+    /// What is measured. Left out, the gap of a bridge and the captions of a captioner, of which
+    /// nothing else can be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<Measure>,
+    /// Where captions are measured: what their decoders are trained on.
     #[serde(default = "zero_shot", skip_serializing_if = "is_zero_shot")]
     pub protocol: Protocol,
     /// One key over several values.
@@ -29,6 +33,33 @@ pub struct AblationConfig {
     pub variants: Vec<VariantConfig>,
 }
 
+impl AblationConfig {
+    /// What is measured.
+    pub fn measures(&self) -> Measure {
+        self.measure.unwrap_or(match self.vary {
+            Vary::Bridge | Vary::Pairs => Measure::Gap,
+            Vary::Captioner => Measure::Captions,
+        })
+    }
+
+    fn validate(&self) -> Result<()> {
+        let captions = self.measures() == Measure::Captions;
+        if self.vary == Vary::Captioner && !captions {
+            bail!("measure = \"gap\": a captioner has none; vary the bridge or the pairs");
+        }
+        if self.protocol == Protocol::Supervised && !captions {
+            bail!("protocol = \"supervised\": that is for captions; set measure = \"captions\"");
+        }
+        if self.protocol == Protocol::Supervised && self.vary == Vary::Pairs {
+            bail!(
+                "protocol = \"supervised\": a supervised decoder learns from the sound of every \
+                 training clip; with vary = \"pairs\" captions are zero-shot"
+            );
+        }
+        Ok(())
+    }
+}
+
 fn zero_shot() -> Protocol {
     Protocol::ZeroShot
 }
@@ -37,17 +68,28 @@ fn is_zero_shot(protocol: &Protocol) -> bool {
     *protocol == zero_shot()
 }
 
-/// What an ablation changes, and so what it measures.
+/// What an ablation measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// The gap that the bridge leaves.
+    Gap,
+    /// Captions of the plain decoder behind the bridge. A zero-shot decoder learns from the captions
+    /// of all training clips, however few pairs its bridge was given.
+    Captions,
+}
+
+/// What an ablation changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Vary {
-    /// The bridge; the gap is measured.
+    /// The bridge.
     #[default]
     Bridge,
     /// The number of training clips that the bridge is given (key `clips`), whose batches have no
-    /// more of them; the gap is measured.
+    /// more of them.
     Pairs,
-    /// The captioner, used through the bridge; captions are scored.
+    /// The captioner, used through the bridge.
     Captioner,
 }
 
@@ -101,6 +143,7 @@ pub enum Change {
 
 /// The variants of an ablation, checked.
 pub fn variants(config: &SuiteConfig, ablation: &AblationConfig) -> Result<Vec<Variant>> {
+    ablation.validate()?;
     let bridge = config.bridge(&ablation.of)?;
     let change = |sets: &[String]| -> Result<Change> {
         Ok(match ablation.vary {

@@ -18,7 +18,9 @@ use dl_llm::{DecodeConfig, PrefixConfig};
 use dl_torch::DeviceChoice;
 use serde::{Deserialize, Serialize};
 
-pub use ablation::{AblationConfig, Change, SweepConfig, Variant, VariantConfig, Vary, variants};
+pub use ablation::{
+    AblationConfig, Change, Measure, SweepConfig, Variant, VariantConfig, Vary, variants,
+};
 pub use encoder::{EncoderConfig, TowersConfig};
 pub use file::{nearest, read_over_base, read_toml, variant_of};
 pub use language_model::LanguageModelConfig;

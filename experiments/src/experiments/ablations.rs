@@ -1,5 +1,5 @@
 //! Ablations: variants of a bridge, of the number of its pairs, or of the captioner,
-//! named by what they set and measured as T1 or T2 on the **validation** split, because
+//! named by what they set and measured as in T1 or T2 on the **validation** split, because
 //! defaults are chosen by them. The test split plays no part.
 
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use super::{
     t1, t2,
 };
 use crate::{
-    config::{AblationConfig, Change, Decoder, Variant, Vary, variants},
+    config::{AblationConfig, Change, Decoder, Measure, Variant, variants},
     report::{Record, RunInfo, Speeds, figure},
-    stages::{Captions, Gap, Part, Suite, Work},
+    stages::{Captions, Fit, Gap, Part, Suite, Work},
 };
 
 /// The stages of every variant of every ablation of the suite.
@@ -24,12 +24,12 @@ pub(super) fn wanted(suite: &Suite<'_>) -> Result<Vec<Arc<dyn Work>>> {
     for (name, ablation) in suite.config.ablations() {
         let key = || format!("ablations.{name}");
         for variant in variants(suite.config, ablation).with_context(key)? {
-            match ablation.vary {
-                Vary::Bridge | Vary::Pairs => {
+            match ablation.measures() {
+                Measure::Gap => {
                     let gaps = gaps(suite, ablation, &variant).with_context(key)?;
                     wanted.extend(gaps.into_iter().map(|gap| gap as Arc<dyn Work>));
                 }
-                Vary::Captioner => {
+                Measure::Captions => {
                     let said = captions(suite, ablation, &variant).with_context(key)?;
                     wanted.extend(said.into_iter().map(|captions| captions as Arc<dyn Work>));
                 }
@@ -49,15 +49,15 @@ pub(super) fn run(suite: &Suite<'_>, run: &RunDir) -> Result<Outcome> {
     for (name, ablation) in config.ablations() {
         let key = || format!("ablations.{name}");
         let variants = variants(config, ablation).with_context(key)?;
-        let own = match ablation.vary {
-            Vary::Bridge | Vary::Pairs => {
+        let own = match ablation.measures() {
+            Measure::Gap => {
                 for variant in &variants {
                     let gaps = gaps(suite, ablation, variant).with_context(key)?;
                     speeds.add(name, &variant.row, gaps.iter().map(|gap| gap.milliseconds()));
                 }
                 measured(suite, ablation, &variants)
             }
-            Vary::Captioner => scored(suite, name, ablation, &variants, &scorer),
+            Measure::Captions => scored(suite, name, ablation, &variants, &scorer),
         };
         let own = own.with_context(key)?;
         draw(run, name, ablation, &variants, &own)?;
@@ -88,20 +88,28 @@ fn check_clips(suite: &Suite<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The gap of a variant's bridge, for each seed.
-fn gaps(suite: &Suite<'_>, ablation: &AblationConfig, variant: &Variant) -> Result<Vec<Arc<Gap>>> {
-    let base = suite.config.bridge(&ablation.of)?;
+/// A variant's bridge, for each seed.
+fn bridges(
+    suite: &Suite<'_>,
+    ablation: &AblationConfig,
+    variant: &Variant,
+) -> Result<Vec<Arc<Fit>>> {
     let (config, part) = match &variant.change {
         Change::Bridge(own) => (own.as_ref(), Part::Whole),
         Change::Pairs(clips, own) => (own.as_ref(), Part::First(*clips)),
-        Change::Captioner(_) => (base, Part::Whole),
+        Change::Captioner(_) => (suite.config.bridge(&ablation.of)?, Part::Whole),
     };
-    let of =
-        |&seed: &u64| suite.gap(&suite.fit(&ablation.of, config, seed, part)?, Split::Validation);
+    let of = |&seed: &u64| suite.fit(&ablation.of, config, seed, part);
     suite.config.seeds.iter().map(of).collect()
 }
 
-/// What a variant's captioner says of audio behind the bridge, for each seed.
+/// The gap of a variant's bridge, for each seed.
+fn gaps(suite: &Suite<'_>, ablation: &AblationConfig, variant: &Variant) -> Result<Vec<Arc<Gap>>> {
+    let bridges = bridges(suite, ablation, variant)?;
+    bridges.iter().map(|bridge| suite.gap(bridge, Split::Validation)).collect()
+}
+
+/// What a variant's captioner says of audio behind its bridge, for each seed.
 fn captions(
     suite: &Suite<'_>,
     ablation: &AblationConfig,
@@ -111,11 +119,9 @@ fn captions(
         Change::Captioner(own) => own.as_ref(),
         Change::Bridge(_) | Change::Pairs(..) => &suite.config.captioner,
     };
-    let of = |&seed: &u64| {
-        let (protocol, split) = (ablation.protocol, Split::Validation);
-        suite.captions(protocol, &ablation.of, seed, config, Decoder::Plain, split)
-    };
-    suite.config.seeds.iter().map(of).collect()
+    let (protocol, split) = (ablation.protocol, Split::Validation);
+    let of = |bridge: &Arc<Fit>| suite.captions(protocol, bridge, config, Decoder::Plain, split);
+    bridges(suite, ablation, variant)?.iter().map(of).collect()
 }
 
 /// T1 of the variants' bridges.
@@ -173,9 +179,9 @@ fn draw(
     if points.len() < 2 {
         return Ok(());
     }
-    let panels = match ablation.vary {
-        Vary::Bridge | Vary::Pairs => figure::GAP_PANELS,
-        Vary::Captioner => figure::CAPTION_PANELS,
+    let panels = match ablation.measures() {
+        Measure::Gap => figure::GAP_PANELS,
+        Measure::Captions => figure::CAPTION_PANELS,
     };
     let file = run.file(&format!("{name}.svg"));
     figure::sweep(&file, &ablation.about, &sweep.key, panels, &points)

@@ -96,8 +96,8 @@ fn said(suite: &Suite<'_>) -> Result<Vec<Said>> {
             let of = |&seed: &u64| match row {
                 CEILING => suite.captions_of_text(seed, decoder, Split::Test),
                 _ => {
-                    let own = &config.captioner;
-                    suite.captions(protocol, row, seed, own, decoder, Split::Test)
+                    let (bridge, own) = (suite.bridge(row, seed)?, &config.captioner);
+                    suite.captions(protocol, &bridge, own, decoder, Split::Test)
                 }
             };
             let seeds = config.seeds.iter().map(of).collect::<Result<_>>()?;

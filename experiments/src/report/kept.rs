@@ -1,4 +1,5 @@
-//! The results that are kept beside the configurations, `configs/SUITE/results/EXPERIMENT`.
+//! The results that are kept beside the configurations, `configs/SUITE/results/EXPERIMENT`, or
+//! under another name where one experiment has several runs.
 
 use std::{
     fs,
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use dl_core::RunDir;
 
 use super::{
-    record::{self, METRICS_FILE, RUN_FILE, RunInfo},
+    record::{self, METRICS_FILE, RUN_FILE},
     table::Table,
     tables,
 };
@@ -18,12 +19,25 @@ fn results(repository: &Path, suite: &str) -> PathBuf {
     repository.join("configs").join(suite).join("results")
 }
 
-/// Copies what tables are built from, and the figures, into the repository.
+/// Whether `name` can be that of kept results: letters, digits, `_` and `-`.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_name(name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    if name.is_empty() || !name.chars().all(fits) {
+        bail!("'{name}' is no name for results: use letters, digits, _ and -");
+    }
+    Ok(())
+}
+
+/// Copies what tables of a suite are built from, and the figures, into the repository: under
+/// `name`, as a rule that of the experiment.
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn keep(repository: &Path, run: &RunDir, info: &RunInfo) -> Result<()> {
-    let target = results(repository, &info.suite).join(&info.experiment);
+pub fn keep(repository: &Path, run: &RunDir, suite: &str, name: &str) -> Result<()> {
+    let target = results(repository, suite).join(name);
     let directory = run.dir();
     let listing =
         fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
@@ -57,4 +71,33 @@ pub(super) fn table(repository: &Path, name: &str) -> Result<Table> {
         }
     }
     bail!("no results are kept for the table {name}; run the suite, then `report --keep`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_of_an_experiment_are_kept_under_two_names() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("run");
+        fs::create_dir(&folder).unwrap();
+        for name in ["config.toml", RUN_FILE, METRICS_FILE, "width.svg", "lock"] {
+            fs::write(folder.join(name), name).unwrap();
+        }
+        let run = RunDir::open(folder);
+        for name in ["ablations", "more_seeds"] {
+            keep(home.path(), &run, "tiny", name).unwrap();
+        }
+        for name in ["ablations", "more_seeds"] {
+            let kept = home.path().join("configs/tiny/results").join(name);
+            assert_eq!(fs::read_to_string(kept.join("width.svg")).unwrap(), "width.svg");
+            assert_eq!(fs::read_dir(kept).unwrap().count(), 4);
+        }
+        assert!(check_name("a-b_2").is_ok());
+        for bad in ["", "a/b", "..", "a b"] {
+            let error = check_name(bad).unwrap_err().to_string();
+            assert!(error.contains("is no name for results"), "{error}");
+        }
+    }
 }

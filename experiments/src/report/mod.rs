@@ -20,7 +20,7 @@ mod tables;
 
 pub use compare::compare;
 pub use finish::finish;
-pub use kept::keep;
+pub use kept::{check_name, keep};
 pub use pages::write_pages;
 pub use pictures::Pictures;
 pub use record::{FIGURE_FILE, METRICS_FILE, RUN_FILE, Record, RunInfo, read};

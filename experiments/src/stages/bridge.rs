@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{
     Bench, Cost, Desk, Embeddings, Lab, Made, Work,
     cost::{by_steps, saved, set_bytes, shortened},
-    parts::parts,
+    recordings::{parts, unheard},
     speed,
 };
 
@@ -167,17 +167,8 @@ impl Work for Fit {
             }
             Part::First(clips) => Some((0..clips).collect()),
             Part::Unheard { part, of } => {
-                let sounding = parts(self.pairs.source().corpus.as_ref(), &sets.train.ids, of);
-                let unheard = |clip: &usize| !sounding[*clip].contains(&part);
-                let clips: Vec<usize> = (0..sets.train.len()).filter(unheard).collect();
-                if clips.is_empty() {
-                    bail!(
-                        "out_of_fold = {of}: every training clip has a recording of part {}: take \
-                         more parts",
-                        part + 1
-                    );
-                }
-                Some(clips)
+                let corpus = self.pairs.source().corpus.as_ref();
+                Some(unheard(corpus, &sets.train.ids, part, of)?)
             }
         };
         let part = chosen.map(|clips: Vec<usize>| sets.train.select(&clips));

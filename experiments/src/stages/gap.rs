@@ -1,6 +1,6 @@
 //! The modality gap of a set that has been through a bridge.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use anyhow::Result;
 use dl_core::{EmbeddingSet, Fingerprint, Stage};
@@ -9,7 +9,7 @@ use dl_eval::gap::{self, GapInput, GapReport, Resampled};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::{Bench, Bridged, Cost, Desk, Lab, Made, Once, Work};
+use super::{Bench, Bridged, Cost, Desk, Lab, Made, Once, Work, clusters};
 
 /// A row under one seed: its figures, and those on resampled clips.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,25 +18,9 @@ pub struct Measured {
     pub report: GapReport,
     /// Of each resample.
     pub resampled: Resampled,
-    /// The cluster of each clip: see [`clusters`].
+    /// The cluster of each clip, which intervals and tests draw and flip together: see
+    /// [`clusters`].
     pub clusters: Vec<usize>,
-}
-
-/// Which clips of a split belong together, `ids` being theirs: clips with the same first
-/// (and loudest) recording or synthesis instance have one label, any other clip one of its
-/// own. Intervals and tests draw and flip them together.
-pub fn clusters(corpus: &dyn Corpus, split: Split, ids: &[String]) -> Vec<usize> {
-    let clips = corpus.clips(split).iter();
-    let first: HashMap<&str, &str> =
-        clips.filter_map(|clip| Some((clip.id.as_str(), clip.sources.first()?.as_str()))).collect();
-    let mut places = HashMap::new();
-    ids.iter()
-        .enumerate()
-        .map(|(clip, id)| match first.get(id.as_str()) {
-            Some(source) => *places.entry(*source).or_insert(clip),
-            None => clip,
-        })
-        .collect()
 }
 
 impl Measured {
@@ -161,39 +145,5 @@ impl Work for Gap {
         let clusters = clusters(self.corpus.as_ref(), self.split, &set.ids);
         let measured = Measured::once(&desk.lab.once, &set, clusters, self.resamples)?;
         Made::whole(measured.as_ref())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dl_data::{PerSplit, SoundscapesConfig};
-
-    use super::*;
-
-    #[test]
-    fn clips_share_a_cluster_where_they_share_their_first_sound() {
-        let config = SoundscapesConfig {
-            scenes: PerSplit { train: 1, validation: 0, test: 60 },
-            instances_per_kind: PerSplit { train: 1, validation: 0, test: 2 },
-            kinds: ["rain", "siren", "dog bark", "piano"].map(String::from).into(),
-            ..SoundscapesConfig::default()
-        };
-        let corpus = config.open(3).unwrap();
-        let clips = corpus.clips(Split::Test);
-        let mut ids: Vec<String> = clips.iter().map(|clip| clip.id.clone()).collect();
-        // A clip that the corpus does not know is nobody's fellow.
-        ids.extend(["elsewhere-1".to_owned(), "elsewhere-2".to_owned()]);
-        let labels = clusters(&corpus, Split::Test, &ids);
-        for (a, one) in clips.iter().enumerate() {
-            for (b, other) in clips.iter().enumerate() {
-                assert_eq!(labels[a] == labels[b], one.sources[0] == other.sources[0], "{a} {b}");
-            }
-        }
-        assert_eq!(labels[60..], [60, 61]);
-        let mut different = labels[..60].to_vec();
-        different.sort_unstable();
-        different.dedup();
-        // Four kinds of two instances.
-        assert_eq!(different.len(), 8);
     }
 }

@@ -219,19 +219,19 @@ impl<'l> Suite<'l> {
         FrozenLm::new(self.lab, &self.source, config, seed)
     }
 
-    /// The captioner of a bridge.
+    /// The captioner of a bridge. Whatever the bridge was fitted to, a zero-shot decoder learns
+    /// from the captions of all training clips, a supervised one from the audio of all.
     ///
     /// # Errors
-    /// As [`Suite::bridge`].
+    /// As [`Suite::embeddings`].
     pub fn captioner(
         &self,
         protocol: Protocol,
-        bridge: &str,
-        seed: u64,
+        bridge: &Arc<Fit>,
         config: &CaptionerConfig,
         decoder: Decoder,
     ) -> Result<Arc<TrainedCaptioner>> {
-        let method = self.config.bridge(bridge)?;
+        let (method, seed) = (bridge.config(), bridge.seed());
         let pairs = || Ok::<_, anyhow::Error>(Arc::clone(self.embeddings()?));
         let called = if decoder == Decoder::Plain { "" } else { "hardened " };
         let noise = match (decoder, protocol) {
@@ -245,29 +245,29 @@ impl<'l> Suite<'l> {
         let inputs = match protocol {
             Protocol::ZeroShot => {
                 if method.moves_text() {
-                    DecoderInputs::MovedText(self.bridge(bridge, seed)?)
+                    DecoderInputs::MovedText(Arc::clone(bridge))
                 } else if method.bridges_text() && config.text == DecoderText::Bridged {
-                    DecoderInputs::BridgedText(self.bridge(bridge, seed)?)
+                    DecoderInputs::BridgedText(Arc::clone(bridge))
                 } else {
                     DecoderInputs::Text(pairs()?)
                 }
             }
             Protocol::Supervised => {
-                let fit = self.bridge(bridge, seed)?;
-                let validation = self.bridged(&fit, Split::Validation)?;
+                let validation = self.bridged(bridge, Split::Validation)?;
                 let (pairs, parts) = (pairs()?, config.out_of_fold);
                 if parts > 0 {
-                    let train = OutOfFold::new(self.lab, bridge, method, seed, &pairs, parts);
+                    let name = bridge.name();
+                    let train = OutOfFold::new(self.lab, name, method, seed, &pairs, parts);
                     DecoderInputs::OutOfFold { train, validation, pairs }
                 } else {
-                    let train = self.bridged(&fit, Split::Train)?;
+                    let train = self.bridged(bridge, Split::Train)?;
                     DecoderInputs::Audio { train, validation, pairs }
                 }
             }
         };
         let from = match (protocol, config.supervised_from) {
             (Protocol::Supervised, SupervisedFrom::ZeroShot) => {
-                Some(self.captioner(Protocol::ZeroShot, bridge, seed, config, decoder)?)
+                Some(self.captioner(Protocol::ZeroShot, bridge, config, decoder)?)
             }
             _ => None,
         };
@@ -283,18 +283,17 @@ impl<'l> Suite<'l> {
     /// What the captioner of a bridge says of the clips of a split.
     ///
     /// # Errors
-    /// As [`Suite::bridge`].
+    /// As [`Suite::embeddings`].
     pub fn captions(
         &self,
         protocol: Protocol,
-        bridge: &str,
-        seed: u64,
+        bridge: &Arc<Fit>,
         config: &CaptionerConfig,
         decoder: Decoder,
         split: Split,
     ) -> Result<Arc<Captions>> {
-        let captioner = self.captioner(protocol, bridge, seed, config, decoder)?;
-        let clips = Clips::Bridged(self.bridged(&self.bridge(bridge, seed)?, split)?);
+        let captioner = self.captioner(protocol, bridge, config, decoder)?;
+        let clips = Clips::Bridged(self.bridged(bridge, split)?);
         Ok(Captions::new(self.lab, &captioner, clips, &config.decode))
     }
 
@@ -309,7 +308,8 @@ impl<'l> Suite<'l> {
         split: Split,
     ) -> Result<Arc<Captions>> {
         let config = &self.config.captioner;
-        let captioner = self.captioner(Protocol::ZeroShot, "none", seed, config, decoder)?;
+        let none = self.bridge("none", seed)?;
+        let captioner = self.captioner(Protocol::ZeroShot, &none, config, decoder)?;
         let clips = Clips::FirstCaptions(Arc::clone(self.embeddings()?), split);
         Ok(Captions::new(self.lab, &captioner, clips, &config.decode))
     }
@@ -322,8 +322,7 @@ impl<'l> Suite<'l> {
         let (settings, config) = (&self.config.caption, &self.config.captioner);
         let singles = Singles::new(self.lab, &self.source, self.embeddings()?, &settings.clip);
         let bridge = self.bridge(&settings.bridge, seed)?;
-        let captioner =
-            self.captioner(settings.protocol, &settings.bridge, seed, config, Decoder::Plain)?;
+        let captioner = self.captioner(settings.protocol, &bridge, config, Decoder::Plain)?;
         Ok(Recognised::new(self.lab, &singles, &bridge, &captioner, &config.decode))
     }
 }
