@@ -316,6 +316,19 @@ fn a_set_goes_through_with_its_captions_and_its_history() {
     }
 }
 
+#[test]
+fn a_short_training_has_a_short_running_mean() {
+    let (train, validation) = (set("train", 200, 1), set("validation", 50, 1));
+    let data = BridgeData::new(&train, &validation);
+    let rows = |ema: f64| {
+        let bridge = short("diffusion_link", &format!("ema = {ema}")).fit(&data, &context(0));
+        bridge.unwrap().apply(&validation.audio, &validation.ids, 0).unwrap()
+    };
+    // Ten steps: 1 - 4 / 10.
+    assert_eq!(rows(0.998), rows(0.6));
+    assert_ne!(rows(0.6), rows(0.3));
+}
+
 /// The running mean of the weights has nothing in it before the second step.
 #[test]
 fn a_training_of_one_step_leaves_a_bridge() {

@@ -56,9 +56,14 @@ impl BridgeMethod for DiffusionLinkConfig {
         self.check()
     }
 
-    /// The running mean was mended once; fits without one stayed as they were.
+    /// The running mean was mended twice, once for short trainings alone; other fits stayed as
+    /// they were.
     fn version(&self) -> String {
-        let version = if self.ema > 0.0 { 2 } else { Self::VERSION };
+        let version = match self.decay() {
+            decay if decay < self.ema => 3,
+            decay if decay > 0.0 => 2,
+            _ => Self::VERSION,
+        };
         format!("{} {version}", Self::KIND)
     }
 

@@ -37,7 +37,8 @@ pub struct DiffusionLinkConfig {
     /// `schedule.timesteps - 1`.
     pub max_timestep: usize,
     /// Decay of the running mean of the weights, in [0, 1); 0 switches it off. It looks back over
-    /// about 1 / (1 - decay) steps: a training of a few hundred wants less than the default.
+    /// about 1 / (1 - decay) steps, and never over more than a quarter of `train.steps`: in a
+    /// shorter training the decay is 1 - 4 / steps.
     pub ema: f64,
     /// Length, batches and rates.
     pub train: TrainConfig,
@@ -71,6 +72,12 @@ impl Default for DiffusionLinkConfig {
 }
 
 impl DiffusionLinkConfig {
+    /// The decay that a training has: `ema`, or less where it would reach back to weights that
+    /// had not learnt much.
+    pub(crate) fn decay(&self) -> f64 {
+        self.ema.min(1.0 - 4.0 / self.train.steps as f64).max(0.0)
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.schedule.validate().under("schedule")?;
         self.scale.validate().under("scale")?;
@@ -88,5 +95,32 @@ impl DiffusionLinkConfig {
             seen.under(&format!("candidates[{place}]"))?;
         }
         self.train.validate().under("train")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_running_mean_reaches_back_a_quarter_of_the_training_at_most() {
+        let decay = |ema, steps| {
+            let train = TrainConfig { steps, ..default_training() };
+            DiffusionLinkConfig { ema, train, ..DiffusionLinkConfig::default() }.decay()
+        };
+        // The default training has the default decay, to the bit.
+        assert_eq!(decay(0.998, 2000), 0.998);
+        assert_eq!(decay(0.998, 50_000), 0.998);
+        assert_eq!(decay(0.998, 500), 0.992);
+        assert_eq!(decay(0.9, 500), 0.9);
+        assert_eq!(decay(0.998, 8), 0.5);
+        assert_eq!(decay(0.998, 3), 0.0);
+        assert_eq!(decay(0.0, 500), 0.0);
+        let versions = [(0.0, 500), (0.998, 2000), (0.998, 500)].map(|(ema, steps)| {
+            let train = TrainConfig { steps, ..default_training() };
+            let config = DiffusionLinkConfig { ema, train, ..DiffusionLinkConfig::default() };
+            crate::method::BridgeMethod::version(&config)
+        });
+        assert_eq!(versions, ["diffusion_link 1", "diffusion_link 2", "diffusion_link 3"]);
     }
 }

@@ -44,8 +44,8 @@ pub(super) fn train(
     let network = build(TRAINED);
     // The mean is a second network among the parameters: it gets no gradient, so
     // the optimiser leaves it alone, and checkpoints carry it.
-    let mean = (config.ema > 0.0).then(|| build(MEAN));
-    let averages = Averages::new(&params, config.ema);
+    let mean = (config.decay() > 0.0).then(|| build(MEAN));
+    let averages = Averages::new(&params, config.decay());
     let process = Process::new(&config.schedule.build()?);
     let trainer = Trainer {
         config,
